@@ -1,0 +1,164 @@
+//! The trainable low-rank update.
+
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::config::LoraConfig;
+use crate::error::{Error, Result};
+use crate::linear::linear;
+
+/// A trainable low-rank update of a projection's weight, `ΔW = scale · B A`.
+///
+/// After Hu et al., *LoRA* (<https://arxiv.org/abs/2106.09685>). With a magnitude vector `m`, the
+/// weight is `m · (W + ΔW) / ‖W + ΔW‖`, each row by its own norm, which takes part as a constant in
+/// the gradient: Liu et al., *DoRA* (<https://arxiv.org/abs/2402.09353>).
+#[derive(Module, Debug)]
+pub struct LoraAdapter {
+    a: Param<Tensor<2>>,                 // [rank, d_input]
+    b: Param<Tensor<2>>,                 // [d_output, rank], zero at the start
+    magnitude: Option<Param<Tensor<1>>>, // [d_output]
+    dropout: Dropout,
+    scale: f64,
+    enabled: bool,
+}
+
+impl LoraAdapter {
+    /// An adapter of given factors; the caller has checked that they fit the base.
+    pub(crate) fn new(
+        a: Tensor<2>,
+        b: Tensor<2>,
+        magnitude: Option<Tensor<1>>,
+        config: &LoraConfig,
+    ) -> Result<Self> {
+        config.validate()?;
+        let ([a_rank, _], [d_output, b_rank]) = (a.dims(), b.dims());
+        if a_rank != config.rank {
+            return Err(shape("adapter's A", [config.rank, a.dims()[1]], a.dims()));
+        }
+        if b_rank != config.rank {
+            return Err(shape("adapter's B", [d_output, config.rank], b.dims()));
+        }
+        match (&magnitude, config.use_dora) {
+            (Some(_), false) => return Err(Error::Magnitude { expected: "none", found: "one" }),
+            (None, true) => return Err(Error::Magnitude { expected: "one", found: "none" }),
+            (Some(m), true) if m.dims() != [d_output] => {
+                return Err(shape("adapter's magnitude vector", [d_output], m.dims()));
+            }
+            _ => {}
+        }
+
+        Ok(Self {
+            a: Param::from_tensor(a.detach()),
+            b: Param::from_tensor(b.detach()),
+            magnitude: magnitude.map(|m| Param::from_tensor(m.detach())),
+            dropout: DropoutConfig::new(config.dropout).init(),
+            scale: config.scale(),
+            enabled: true,
+        })
+    }
+
+    /// A fresh adapter that changes nothing yet: `A` uniform, `B` zero, `m` the base's row norms.
+    pub(crate) fn fresh(weight: &Tensor<2>, config: &LoraConfig, seed: u64) -> Result<Self> {
+        config.validate()?;
+        let [d_output, d_input] = weight.dims();
+        let device = weight.device();
+        let a = kaiming_uniform(config.rank, d_input, seed, &device);
+        let b = Tensor::zeros([d_output, config.rank], &device);
+        let magnitude = config.use_dora.then(|| row_norms(weight.clone().detach()));
+        Self::new(a, b, magnitude, config)
+    }
+
+    /// Factor `A`, of shape `[rank, d_input]`.
+    pub fn a(&self) -> Tensor<2> {
+        self.a.val()
+    }
+
+    /// Factor `B`, of shape `[d_output, rank]`.
+    pub fn b(&self) -> Tensor<2> {
+        self.b.val()
+    }
+
+    /// DoRA's magnitude vector, of shape `[d_output]`.
+    pub fn magnitude(&self) -> Option<Tensor<1>> {
+        self.magnitude.as_ref().map(Param::val)
+    }
+
+    /// Factor of the update.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// Rank of the update.
+    pub fn rank(&self) -> usize {
+        self.a.dims()[0]
+    }
+
+    /// Whether the projection uses the adapter.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    pub(crate) fn set_enabled(&mut self, enabled: bool) {
+        self.enabled = enabled;
+    }
+
+    /// `scale · x Aᵀ Bᵀ` for the folded input `x [rows, d_input]`.
+    pub(crate) fn update(&self, x: Tensor<2>) -> Tensor<2> {
+        let down = linear(self.dropout.forward(x), self.a(), None); // [rows, rank]
+        // The scale goes on the narrow side, where it touches the fewest values.
+        linear(down * self.scale, self.b(), None) // [rows, d_output]
+    }
+
+    /// DoRA's factor of each output, `[1, d_output]`; `None` for plain LoRA.
+    ///
+    /// `weight` is only asked for where it is needed: a packed base has to unpack it.
+    pub(crate) fn row_factors(&self, weight: impl FnOnce() -> Tensor<2>) -> Option<Tensor<2>> {
+        let magnitude = self.magnitude()?;
+        let norms = row_norms(weight().detach() + self.delta().detach());
+        Some((magnitude / norms).unsqueeze_dim(0))
+    }
+
+    /// The base weight with this update in it, without a history of gradients.
+    pub(crate) fn merged(&self, weight: Tensor<2>) -> Tensor<2> {
+        let weight = weight.detach();
+        let merged = weight.clone() + self.delta();
+        let merged = match self.row_factors(|| weight) {
+            Some(factors) => merged * factors.transpose(),
+            None => merged,
+        };
+        merged.detach()
+    }
+
+    /// `ΔW = scale · B A`, dense.
+    fn delta(&self) -> Tensor<2> {
+        self.b().matmul(self.a() * self.scale)
+    }
+}
+
+fn shape<const D: usize>(what: &'static str, expected: [usize; D], found: [usize; D]) -> Error {
+    Error::Shape { what, expected: expected.to_vec(), found: found.to_vec() }
+}
+
+/// Euclidean norm of each row.
+fn row_norms(weight: Tensor<2>) -> Tensor<1> {
+    weight.square().sum_dim(1).sqrt().squeeze_dim(1)
+}
+
+/// PEFT's default for `A`: `kaiming_uniform_(a = √5)`, that is uniform on `±1/√d_input`.
+///
+/// The numbers come from a generator of our own, so that a seed means the same on every device.
+fn kaiming_uniform(rank: usize, d_input: usize, seed: u64, device: &Device) -> Tensor<2> {
+    let bound = 1.0 / (d_input as f32).sqrt();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..rank * d_input)
+        .map(|_| {
+            // 24 random bits are exact in f32, so the result does not depend on rounding modes.
+            let unit = (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32;
+            (2.0 * unit - 1.0) * bound
+        })
+        .collect();
+    Tensor::from_data(TensorData::new(values, [rank, d_input]), device)
+}

@@ -1,0 +1,79 @@
+//! What a projection's own weight can be.
+
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::Tensor;
+
+use crate::linear::linear;
+use crate::nf4::Nf4Base;
+
+/// The weight of a projection, without its adapter.
+#[derive(Module, Debug)]
+#[non_exhaustive]
+pub enum Base {
+    /// A weight of one float an entry.
+    Dense(DenseBase),
+    /// A weight of 4 bits an entry, always frozen.
+    Nf4(Nf4Base),
+}
+
+impl Base {
+    /// `x Wᵀ`, without the bias, for the folded input `x [rows, d_input]`.
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Dense(base) => linear(x, base.weight.val(), None),
+            Self::Nf4(base) => base.forward(x),
+        }
+    }
+
+    /// The weight `[d_output, d_input]`, unpacked if need be.
+    pub(crate) fn weight(&self) -> Tensor<2> {
+        match self {
+            Self::Dense(base) => base.weight.val(),
+            Self::Nf4(base) => base.weight(),
+        }
+    }
+
+    pub(crate) fn bias(&self) -> Option<Tensor<1>> {
+        match self {
+            Self::Dense(base) => base.bias.as_ref().map(Param::val),
+            Self::Nf4(base) => base.bias(),
+        }
+    }
+
+    /// `[d_output, d_input]`.
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        match self {
+            Self::Dense(base) => base.weight.lazy_shape().dims(),
+            Self::Nf4(base) => base.shape(),
+        }
+    }
+}
+
+/// A dense weight.
+#[derive(Module, Debug)]
+pub struct DenseBase {
+    weight: Param<Tensor<2>>,       // [d_output, d_input]
+    bias: Option<Param<Tensor<1>>>, // [d_output]
+}
+
+impl DenseBase {
+    /// A frozen dense weight `[d_output, d_input]`.
+    pub(crate) fn new(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
+        Self { weight: frozen(weight), bias: bias.map(frozen) }
+    }
+
+    /// The weight, of shape `[d_output, d_input]`.
+    pub fn weight(&self) -> Tensor<2> {
+        self.weight.val()
+    }
+
+    /// The bias, of shape `[d_output]`.
+    pub fn bias(&self) -> Option<Tensor<1>> {
+        self.bias.as_ref().map(Param::val)
+    }
+}
+
+/// A parameter that takes no gradient, now or after `Module::train`.
+pub(crate) fn frozen<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
+    Param::initialized(ParamId::new(), tensor.detach())
+}

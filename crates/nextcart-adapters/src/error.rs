@@ -1,0 +1,108 @@
+//! What can go wrong with adapters and their files.
+
+use std::path::PathBuf;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an adapter could not be made, read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration's field has a value that makes no sense.
+    #[error("adapter configuration, `{field}`: expected {expected}, found {found}")]
+    Config {
+        /// The field's name.
+        field: &'static str,
+        /// What it may hold.
+        expected: &'static str,
+        /// What it holds.
+        found: String,
+    },
+    /// Tensors that should fit together do not.
+    #[error("{what}: expected shape {expected:?}, found {found:?}")]
+    Shape {
+        /// Which tensor.
+        what: &'static str,
+        /// The shape that fits.
+        expected: Vec<usize>,
+        /// The shape that was given.
+        found: Vec<usize>,
+    },
+    /// A magnitude vector is there without DoRA, or missing with it.
+    #[error("magnitude vector: expected {expected}, found {found}")]
+    Magnitude {
+        /// `one`, with DoRA, or `none`.
+        expected: &'static str,
+        /// `one` or `none`.
+        found: &'static str,
+    },
+    /// A packed weight's parts do not fit its shape.
+    #[error("packed weight of shape {shape:?}, {part}: expected {expected} entries, found {found}")]
+    Packed {
+        /// Shape of the weight.
+        shape: [usize; 2],
+        /// Which part.
+        part: &'static str,
+        /// Entries that the shape asks for.
+        expected: usize,
+        /// Entries that were given.
+        found: usize,
+    },
+    /// A file could not be opened or read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("cannot write `{path}`")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A file is not the JSON object that it should be.
+    #[error("`{path}` is not a JSON object")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The parser's error, with line and column.
+        source: serde_json::Error,
+    },
+    /// A field of a configuration file is missing, malformed or asks for something unsupported.
+    #[error("`{path}`, field `{field}`: expected {expected}, found {found}")]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The field's name.
+        field: &'static str,
+        /// What it may hold.
+        expected: String,
+        /// What it holds.
+        found: String,
+    },
+    /// A file is not in the safetensors format, or is cut short.
+    #[error("`{path}` is not a whole safetensors file")]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// The parser's error.
+        source: safetensors::SafeTensorError,
+    },
+    /// A tensor of a file is missing, misplaced or has another shape or type.
+    #[error("`{path}`, tensor `{tensor}`: expected {expected}, found {found}")]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// What should stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+}

@@ -1,0 +1,48 @@
+//! LoRA and QLoRA projections for [`burn`], in PEFT's file format.
+//!
+//! A [`Projection`] is a linear layer `y = x Wᵀ + b` whose weight is dense or packed to 4 bits
+//! ([`nf4`]) and which may carry a trainable low-rank [`LoraAdapter`]. Model code holds projections
+//! and reads the same with and without an adapter. Weights lie as Hugging Face and PEFT store them:
+//! `W [d_output, d_input]`, `A [rank, d_input]`, `B [d_output, rank]`.
+//!
+//! ```
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use nextcart_adapters::{LoraConfig, Projection};
+//!
+//! let device = Device::flex().autodiff();
+//! let weight = Tensor::random([8, 16], Distribution::Default, &device);
+//! let config = LoraConfig::new().with_rank(4).with_alpha(8.0);
+//!
+//! // QLoRA: pack the frozen weight, then put a trainable update beside it.
+//! let projection = Projection::dense(weight, None).quantize().with_adapter(&config, 0)?;
+//! let x = Tensor::<3>::random([2, 3, 16], Distribution::Default, &device);
+//! let gradients = projection.forward(x).sum().backward();
+//!
+//! let adapter = projection.adapter().expect("just added");
+//! assert!(adapter.b().grad(&gradients).is_some());
+//! # Ok::<(), nextcart_adapters::Error>(())
+//! ```
+//!
+//! # Backends
+//!
+//! The crate chooses no backend. Its features `cpu`, `cuda` and `wgpu` turn on burn's backend of the
+//! same kind and the matching implementation of the 4-bit matrix product, which keeps the packed
+//! weight alone for the backward pass. A device whose feature is off still works, through plain
+//! tensor operations that keep the dense weight.
+
+mod adapter;
+mod base;
+mod config;
+mod error;
+mod linear;
+pub mod nf4;
+mod peft;
+mod projection;
+
+pub use adapter::LoraAdapter;
+pub use base::{Base, DenseBase};
+pub use config::LoraConfig;
+pub use error::{Error, Result};
+pub use nf4::Nf4Base;
+pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterWeights, PeftAdapter, load_peft, save_peft};
+pub use projection::Projection;

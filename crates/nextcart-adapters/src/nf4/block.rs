@@ -1,0 +1,137 @@
+//! Blocks of 64 values to 4-bit codes and back.
+
+use std::num::NonZero;
+use std::thread;
+
+use super::code::{BLOCK, CODE, MIDPOINTS, TINY, ZERO};
+
+/// Values below which starting threads costs more than it saves.
+const PARALLEL_FROM: usize = 1 << 18;
+
+/// Packed codes and the absmax of each block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blocks {
+    /// Two codes a byte, the even value's in the high half.
+    pub packed: Vec<u8>,
+    /// Largest absolute value of each block.
+    pub absmax: Vec<f32>,
+}
+
+/// Packs values to 4 bits, in blocks of [`BLOCK`], the last of which may be shorter.
+pub fn quantize(values: &[f32]) -> Blocks {
+    let mut packed = vec![0; values.len().div_ceil(2)];
+    let mut absmax = vec![0.0; values.len().div_ceil(BLOCK)];
+
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    if threads == 1 || values.len() < PARALLEL_FROM {
+        quantize_blocks(values, &mut packed, &mut absmax);
+    } else {
+        let share = absmax.len().div_ceil(threads); // blocks
+        thread::scope(|scope| {
+            let parts = values
+                .chunks(share * BLOCK)
+                .zip(packed.chunks_mut(share * BLOCK / 2))
+                .zip(absmax.chunks_mut(share));
+            for ((values, packed), absmax) in parts {
+                scope.spawn(|| quantize_blocks(values, packed, absmax));
+            }
+        });
+    }
+    Blocks { packed, absmax }
+}
+
+/// Unpacks values again: each is its code's value times its block's absmax.
+///
+/// # Panics
+/// If there are fewer bytes or blocks than `values` needs.
+pub fn dequantize(packed: &[u8], absmax: &[f32], values: &mut [f32]) {
+    assert!(packed.len() >= values.len().div_ceil(2), "one byte for two values");
+    assert!(absmax.len() >= values.len().div_ceil(BLOCK), "one absmax for each block");
+
+    let blocks = values.chunks_mut(BLOCK).zip(packed.chunks(BLOCK / 2)).zip(absmax);
+    for ((values, packed), &absmax) in blocks {
+        let table = CODE.map(|code| code * absmax);
+        for (pair, byte) in values.chunks_mut(2).zip(packed) {
+            pair[0] = table[usize::from(byte >> 4)];
+            if let Some(second) = pair.get_mut(1) {
+                *second = table[usize::from(byte & 15)];
+            }
+        }
+    }
+}
+
+fn quantize_blocks(values: &[f32], packed: &mut [u8], absmax: &mut [f32]) {
+    let blocks = values.chunks(BLOCK).zip(packed.chunks_mut(BLOCK / 2)).zip(absmax);
+    for ((values, packed), absmax) in blocks {
+        let max = max_abs(values);
+        let mut codes = [u32::from(ZERO); BLOCK];
+        // The two kinds of block round differently, and so does bitsandbytes.
+        if let Ok(whole) = <&[f32; BLOCK]>::try_from(values) {
+            let factor = 1.0 / max.max(TINY);
+            codes = nearest(&whole.map(|value| value * factor));
+            *absmax = max;
+        } else {
+            let divisor = max.max(TINY);
+            for (code, value) in codes.iter_mut().zip(values) {
+                *code = nearest(&[value / divisor])[0];
+            }
+            *absmax = divisor;
+        }
+        for (byte, pair) in packed.iter_mut().zip(codes.chunks_exact(2)) {
+            *byte = (pair[0] << 4 | pair[1]) as u8; // each below 16
+        }
+    }
+}
+
+/// Largest absolute value, found in lanes: one running maximum would wait for itself.
+fn max_abs(values: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [0.0; 16];
+    for chunk in values.chunks(lanes.len()) {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, value.abs());
+        }
+    }
+    lanes.into_iter().fold(0.0, larger)
+}
+
+/// For each value, how many midpoints lie strictly below it: ties go down.
+///
+/// Counting has no branches, so that it turns into vector instructions.
+fn nearest<const N: usize>(values: &[f32; N]) -> [u32; N] {
+    let mut codes = [0; N];
+    for midpoint in MIDPOINTS {
+        for (code, value) in codes.iter_mut().zip(values) {
+            *code += u32::from(*value > midpoint);
+        }
+    }
+    codes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_change_nothing() {
+        let values: Vec<f32> =
+            (0..PARALLEL_FROM + 77).map(|i| ((i * 7919) % 10_007) as f32 / 5e3 - 1.0).collect();
+        let whole = quantize(&values);
+        let mut packed = vec![0; whole.packed.len()];
+        let mut absmax = vec![0.0; whole.absmax.len()];
+        quantize_blocks(&values, &mut packed, &mut absmax);
+        assert_eq!(whole, Blocks { packed, absmax });
+    }
+
+    #[test]
+    fn an_odd_end_is_filled_with_the_code_of_zero() {
+        let blocks = quantize(&[1.0, -1.0, 1.0]);
+        assert_eq!(blocks.packed, [0xf0, 0xf7]);
+        assert_eq!(blocks.absmax, [1.0]);
+    }
+
+    #[test]
+    fn nothing_packs_to_nothing() {
+        assert_eq!(quantize(&[]), Blocks { packed: vec![], absmax: vec![] });
+    }
+}

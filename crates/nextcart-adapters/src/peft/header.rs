@@ -1,0 +1,182 @@
+//! `adapter_config.json`.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::LoraConfig;
+use crate::error::{Error, Result};
+
+/// Fields that change what the tensors mean and that this crate knows only in their resting state:
+/// absent, null, false or empty.
+const UNSUPPORTED: [&str; 13] = [
+    "alora_invocation_tokens",
+    "alpha_pattern",
+    "arrow_config",
+    "fan_in_fan_out",
+    "kasa_config",
+    "layer_replication",
+    "lora_bias",
+    "modules_to_save",
+    "rank_pattern",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_qalora",
+];
+
+/// Ways to start that also change the base's weight, without which the adapter means nothing.
+const BASE_CHANGING_INITS: [&str; 4] = ["pissa", "olora", "corda", "lora_ga"];
+
+/// The configuration as PEFT writes it.
+pub(super) fn to_json(base_model: &str, config: &LoraConfig) -> String {
+    // PEFT declares alpha as an integer; a whole number is written as one.
+    let alpha = if config.alpha.fract() == 0.0 && config.alpha < 1e15 {
+        json!(config.alpha as i64)
+    } else {
+        json!(config.alpha)
+    };
+    let value = json!({
+        "alpha_pattern": {},
+        "auto_mapping": null,
+        "base_model_name_or_path": base_model,
+        "bias": "none",
+        "exclude_modules": null,
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+        "init_lora_weights": true,
+        "layer_replication": null,
+        "layers_pattern": null,
+        "layers_to_transform": null,
+        "loftq_config": {},
+        "lora_alpha": alpha,
+        "lora_bias": false,
+        "lora_dropout": config.dropout,
+        "megatron_config": null,
+        "megatron_core": "megatron.core",
+        "modules_to_save": null,
+        "peft_type": "LORA",
+        "r": config.rank,
+        "rank_pattern": {},
+        "revision": null,
+        "target_modules": config.target_modules,
+        "task_type": "CAUSAL_LM",
+        "use_dora": config.use_dora,
+        "use_rslora": config.use_rslora,
+    });
+    format!("{value:#}\n")
+}
+
+/// What the configuration says, as far as loading needs it.
+pub(super) struct Header {
+    pub(super) config: LoraConfig,
+    pub(super) base_model: Option<String>,
+    /// Whether `target_modules` was a list; a pattern says nothing about names.
+    pub(super) names_targets: bool,
+}
+
+/// Reads the configuration.
+pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
+    let fields: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|source| Error::Json { path: path.into(), source })?;
+    let fields = Fields { path, fields };
+
+    fields.expect("peft_type", "LORA", Value::Null)?;
+    fields.expect("bias", "none", json!("none"))?;
+    for field in UNSUPPORTED {
+        let value = fields.get(field);
+        if !is_resting(value) {
+            return Err(fields.wrong(field, "nothing (not supported)", value));
+        }
+    }
+    let init = fields.get("init_lora_weights");
+    if let Some(text) = init.as_str()
+        && BASE_CHANGING_INITS.iter().any(|name| text.to_lowercase().starts_with(name))
+    {
+        return Err(fields.wrong("init_lora_weights", "a start that keeps the base's weight", init));
+    }
+
+    let rank = fields.get("r");
+    let rank = rank
+        .as_u64()
+        .filter(|&rank| rank > 0)
+        .and_then(|rank| usize::try_from(rank).ok())
+        .ok_or_else(|| fields.wrong("r", "a whole number from 1", rank))?;
+    let config = LoraConfig::new()
+        .with_rank(rank)
+        .with_alpha(fields.number("lora_alpha", "a positive number", |x| x > 0.0)?)
+        .with_dropout(fields.number("lora_dropout", "a number in [0, 1)", |x| {
+            (0.0..1.0).contains(&x)
+        })?)
+        .with_use_rslora(fields.flag("use_rslora")?)
+        .with_use_dora(fields.flag("use_dora")?);
+
+    let targets = fields.get("target_modules");
+    let names = match targets {
+        Value::Array(names) => {
+            let names: Option<Vec<_>> =
+                names.iter().map(|name| name.as_str().map(String::from)).collect();
+            Some(names.ok_or_else(|| fields.wrong("target_modules", "a list of names", targets))?)
+        }
+        Value::Null | Value::String(_) => None,
+        _ => return Err(fields.wrong("target_modules", "a list of names or a pattern", targets)),
+    };
+    Ok(Header {
+        base_model: fields.get("base_model_name_or_path").as_str().map(String::from),
+        names_targets: names.is_some(),
+        config: config.with_target_modules(names.unwrap_or_default()),
+    })
+}
+
+fn is_resting(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+struct Fields<'a> {
+    path: &'a Path,
+    fields: Map<String, Value>,
+}
+
+impl Fields<'_> {
+    fn get(&self, field: &str) -> &Value {
+        self.fields.get(field).unwrap_or(&Value::Null)
+    }
+
+    fn wrong(&self, field: &'static str, expected: &str, found: &Value) -> Error {
+        let found = if found.is_null() { "nothing".to_owned() } else { found.to_string() };
+        Error::Field { path: self.path.into(), field, expected: expected.to_owned(), found }
+    }
+
+    /// A text with one allowed value; `absent` stands in for a missing field.
+    fn expect(&self, field: &'static str, expected: &str, absent: Value) -> Result<()> {
+        let value = self.fields.get(field).unwrap_or(&absent);
+        if value.as_str() == Some(expected) {
+            return Ok(());
+        }
+        Err(self.wrong(field, &format!("{expected:?}"), value))
+    }
+
+    fn number(
+        &self,
+        field: &'static str,
+        expected: &str,
+        allowed: impl Fn(f64) -> bool,
+    ) -> Result<f64> {
+        let value = self.get(field);
+        let number = value.as_f64().filter(|&number| allowed(number));
+        number.ok_or_else(|| self.wrong(field, expected, value))
+    }
+
+    fn flag(&self, field: &'static str) -> Result<bool> {
+        match self.get(field) {
+            Value::Null => Ok(false), // older than the field
+            Value::Bool(flag) => Ok(*flag),
+            other => Err(self.wrong(field, "true or false", other)),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Writing an adapter.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use burn::tensor::Tensor;
+use safetensors::tensor::{Dtype, TensorView};
+use tempfile::NamedTempFile;
+
+use super::{A, ADAPTER_CONFIG, ADAPTER_WEIGHTS, B, MAGNITUDE, PREFIX, header};
+use crate::adapter::LoraAdapter;
+use crate::config::LoraConfig;
+use crate::error::{Error, Result};
+use crate::projection::to_f32;
+
+/// Writes adapters to the folder `dir`, made if it is missing, in the form that PEFT loads.
+///
+/// Each adapter comes with the dotted path of its module in the Hugging Face model, such as
+/// `model.layers.0.self_attn.q_proj`. Tensors are written as f32. Each file is written under another
+/// name first, the configuration last: a folder that has one is whole.
+///
+/// # Errors
+/// [`Error::Write`] if a file cannot be written, [`Error::Safetensors`] if the tensors cannot be
+/// laid out as one file, [`Error::Config`] for a configuration that does not
+/// [validate](LoraConfig::validate).
+pub fn save_peft<S: AsRef<str>>(
+    dir: &Path,
+    base_model: &str,
+    config: &LoraConfig,
+    adapters: &[(S, &LoraAdapter)],
+) -> Result<()> {
+    config.validate()?;
+    fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.into(), source })?;
+
+    let mut tensors = Vec::new();
+    for (module, adapter) in adapters {
+        let name = |suffix| format!("{PREFIX}{}{suffix}", module.as_ref());
+        tensors.push((name(A), HostTensor::new(adapter.a())));
+        tensors.push((name(B), HostTensor::new(adapter.b())));
+        if let Some(magnitude) = adapter.magnitude() {
+            tensors.push((name(MAGNITUDE), HostTensor::new(magnitude)));
+        }
+    }
+    let path = dir.join(ADAPTER_WEIGHTS);
+    let views = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), &tensor.bytes)?))
+        })
+        .collect::<Result<Vec<_>, _>>();
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let bytes = views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|source| Error::Safetensors { path: path.clone(), source })?;
+    write(&path, &bytes)?;
+
+    let text = header::to_json(base_model, config);
+    write(&dir.join(ADAPTER_CONFIG), text.as_bytes())?;
+    tracing::debug!(path = %dir.display(), modules = adapters.len(), "adapter saved");
+    Ok(())
+}
+
+/// A tensor's shape and bytes, in little-endian f32.
+struct HostTensor {
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl HostTensor {
+    fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        let shape = tensor.dims().to_vec();
+        let values = to_f32(tensor.into_data());
+        Self { shape, bytes: values.into_iter().flat_map(f32::to_le_bytes).collect() }
+    }
+}
+
+/// Writes a file as a whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |source| Error::Write { path: path.into(), source };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! What can go wrong between a review file and a question file.
+
+use std::path::PathBuf;
+
+use crate::amazon::Reason;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why no questions came out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened or read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("cannot write `{path}`")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A list of input files is empty.
+    #[error("no {what} file: expected at least one, found none")]
+    NoInput {
+        /// `review` or `metadata`.
+        what: &'static str,
+    },
+    /// A folder stands where a file should.
+    #[error("`{path}`: expected a file, found a folder")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file stands where the output folder should.
+    #[error("`{path}`: expected a folder for the output, found a file")]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file holds nothing.
+    #[error("`{path}`: expected {expected}, found an empty file")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// What its lines should be.
+        expected: &'static str,
+    },
+    /// A gzip file ends before its stream does.
+    #[error(
+        "`{path}`, after line {line}: expected more gzip data, found the end of the file (truncated?)"
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Last whole line.
+        line: u64,
+    },
+    /// A gzip file does not decode.
+    #[error("`{path}`, after line {line}: expected valid gzip data, found damage")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Last whole line.
+        line: u64,
+        /// The decoder's error.
+        source: std::io::Error,
+    },
+    /// Reviews were given as metadata or the other way round.
+    #[error("`{path}`, line {line}: expected {expected}, found {found}")]
+    WrongKind {
+        /// The file.
+        path: PathBuf,
+        /// First line of the other kind.
+        line: u64,
+        /// What its lines should be.
+        expected: &'static str,
+        /// What the line is, and how that shows.
+        found: String,
+    },
+    /// Every line of a file was rejected.
+    #[error(
+        "`{path}`: none of its {lines} lines is {expected}; line {line} is rejected as {reason}: {detail}"
+    )]
+    NoUsableLine {
+        /// The file.
+        path: PathBuf,
+        /// Lines read.
+        lines: u64,
+        /// What they should be.
+        expected: &'static str,
+        /// The first rejected line.
+        line: u64,
+        /// Why that line was rejected.
+        reason: Reason,
+        /// More on it.
+        detail: String,
+    },
+    /// An option lies outside its range.
+    #[error("option `{name}`: expected {expected}, found {found}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// Its range.
+        expected: String,
+        /// The value.
+        found: String,
+    },
+    /// No user has enough purchases.
+    #[error(
+        "expected at least one user with {needed} purchases, found none among {users} users with {purchases} \
+         usable purchases ({reviews} reviews kept; dropped: {unverified} unverified, {unknown} of items \
+         without metadata, {untitled} of untitled items); the longest history has {longest}"
+    )]
+    TooFewUsers {
+        /// Purchases that a history needs.
+        needed: usize,
+        /// Users with any usable purchase.
+        users: u64,
+        /// Usable purchases, repeats included.
+        purchases: u64,
+        /// Reviews read and kept.
+        reviews: u64,
+        /// Reviews dropped since they are not verified.
+        unverified: u64,
+        /// Reviews dropped since no metadata row describes the item.
+        unknown: u64,
+        /// Reviews dropped since the item has no title.
+        untitled: u64,
+        /// Distinct items of the user who has most.
+        longest: usize,
+    },
+    /// A part of the split has no question.
+    #[error(
+        "expected at least one {part} question, found none among {users} users with {interactions} purchases, \
+         {in_part} of them in that part (targets dropped: {short} with fewer than {min_history} purchases \
+         before, {cold} not seen in training, {repeated} with a title bought before, {few} without enough \
+         distractors)"
+    )]
+    NoQuestions {
+        /// `train` or `test`.
+        part: &'static str,
+        /// Users with a history.
+        users: u64,
+        /// Their purchases.
+        interactions: u64,
+        /// Purchases in the part.
+        in_part: u64,
+        /// The option of that name.
+        min_history: usize,
+        /// Targets with too short a history.
+        short: u64,
+        /// Targets not seen in training.
+        cold: u64,
+        /// Targets whose title the user bought before.
+        repeated: u64,
+        /// Targets without enough distractors.
+        few: u64,
+    },
+    /// A Parquet file could not be read or written.
+    #[error("cannot process the Parquet file `{path}`")]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The library's error.
+        source: parquet::errors::ParquetError,
+    },
+    /// An Arrow table could not be built or decoded.
+    #[error("cannot process the table `{path}`")]
+    Arrow {
+        /// The file.
+        path: PathBuf,
+        /// The library's error.
+        source: arrow::error::ArrowError,
+    },
+    /// A required column is absent or has another type.
+    #[error("column `{column}` in `{path}`: expected {expected}, found {found}")]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column, nested ones with dots.
+        column: String,
+        /// Its type.
+        expected: &'static str,
+        /// What the file has.
+        found: String,
+    },
+    /// A cell holds what it must not.
+    #[error("column `{column}`, row {row} in `{path}`: expected {expected}, found {found}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The column, nested ones with dots.
+        column: String,
+        /// The row, from 0.
+        row: usize,
+        /// What may stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+    /// A question to be written is inconsistent.
+    #[error("question `{id}`: expected {expected}, found {found}")]
+    Question {
+        /// Its id.
+        id: String,
+        /// What should hold.
+        expected: String,
+        /// What holds.
+        found: String,
+    },
+    /// A JSON file could not be read or written.
+    #[error("cannot process the JSON file `{path}`")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The library's error.
+        source: serde_json::Error,
+    },
+}

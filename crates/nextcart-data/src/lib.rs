@@ -1,0 +1,65 @@
+//! Purchase histories from review files, as leak-free next-purchase questions.
+//!
+//! [`prepare`] reads Amazon review and metadata files ([`amazon`]), writes them as Parquet tables with a
+//! [`Manifest`], orders each user's purchases into histories, cuts these in time ([`Split`]) and asks for
+//! the next purchase among candidates of like popularity ([`Distractors`]). [`synthetic`] generates files
+//! of the same format from a process whose best possible answer is known.
+//!
+//! ```
+//! use nextcart_data::{Part, PrepareOptions, prepare, read_questions};
+//! use nextcart_data::synthetic::{Corpus, SyntheticConfig};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let corpus = Corpus::generate(&SyntheticConfig::tiny())?;
+//! let files = corpus.write(folder.path())?;
+//!
+//! let out = folder.path().join("prepared");
+//! let prepared = prepare(&[files.reviews], &[files.meta], &out, &PrepareOptions::default())?;
+//! let lines = &prepared.manifest.reviews;
+//! assert_eq!(lines.read, lines.kept + lines.rejected);
+//!
+//! let questions = read_questions(out.join("questions.parquet"))?;
+//! let question = questions.iter().find(|question| question.part == Part::Test).expect("a test question");
+//! assert_eq!(corpus.oracle(question).len(), question.candidates.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is kept out of the questions
+//! * Anything after the target: its history lies before it, and what training can know of popularity lies
+//!   before the validation cut.
+//! * Differences of form between answers and distractors: all titles pass through [`clean_text`] once.
+//! * Popularity: distractors are as popular as targets.
+//! * The order of items in the file: purchases of one day stand in an order that says nothing.
+
+pub mod amazon;
+mod builder;
+mod candidates;
+mod catalogue;
+mod clean;
+mod error;
+mod history;
+mod manifest;
+mod options;
+mod prepare;
+mod question;
+mod question_file;
+mod seed_file;
+mod seeded;
+mod split;
+pub mod synthetic;
+mod table;
+
+pub use candidates::Distractors;
+pub use catalogue::Catalogue;
+pub use clean::clean_text;
+pub use error::{Error, Result};
+pub use history::History;
+pub use manifest::{
+    Dropped, HistoryTally, InputFile, ItemTally, Manifest, QuestionTally, SplitTally, Tally,
+};
+pub use options::PrepareOptions;
+pub use prepare::{Prepared, prepare};
+pub use question::{Part, Product, Purchase, Question};
+pub use question_file::{read_any_questions, read_questions, write_questions};
+pub use seed_file::read_seed_questions;
+pub use split::Split;

@@ -1,0 +1,258 @@
+//! Questions as a Parquet file that needs nothing beside it: titles, prices and all stand inside.
+
+use std::{path::Path, sync::Arc};
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, ListArray, StringArray,
+        StructArray, UInt32Array,
+    },
+    buffer::OffsetBuffer,
+    datatypes::{DataType, Field, Fields, Schema},
+};
+
+use crate::{
+    Error, Part, Product, Purchase, Question, Result,
+    seed_file::read_seed_table,
+    table::{Column, Table, TableFile, atomically},
+};
+
+/// Questions in a batch.
+const BATCH: usize = 2048;
+
+/// Writes questions; the file appears under its name once it is whole.
+///
+/// # Errors
+/// If a question's `answer` is no index of its candidates, or the file cannot be written.
+pub fn write_questions(path: impl AsRef<Path>, questions: &[Question]) -> Result<()> {
+    let path = path.as_ref();
+    if let Some(question) =
+        questions.iter().find(|question| question.answer >= question.candidates.len())
+    {
+        return Err(Error::Question {
+            id: question.id.clone(),
+            expected: format!(
+                "an answer below {}, the number of its candidates",
+                question.candidates.len()
+            ),
+            found: question.answer.to_string(),
+        });
+    }
+    atomically(path, |file| {
+        let mut table = TableFile::from_file(file, path, Arc::new(schema()))?;
+        questions.chunks(BATCH).try_for_each(|batch| table.write(to_columns(batch)))?;
+        table.finish()
+    })
+}
+
+/// Reads what [`write_questions`] wrote.
+///
+/// # Errors
+/// If the file cannot be read, or a column or value is not as it should be; the error names it.
+pub fn read_questions(path: impl AsRef<Path>) -> Result<Vec<Question>> {
+    read_question_table(Table::open(path.as_ref())?)
+}
+
+/// Reads a file of questions or of the seed project's rows, whichever it is.
+///
+/// # Errors
+/// As [`read_questions`] and [`read_seed_questions`](crate::read_seed_questions), or if the file is
+/// neither.
+pub fn read_any_questions(path: impl AsRef<Path>) -> Result<Vec<Question>> {
+    let path = path.as_ref();
+    let table = Table::open(path)?;
+    if table.has("candidates") {
+        read_question_table(table)
+    } else if table.has("options") {
+        read_seed_table(table)
+    } else {
+        Err(Error::Column {
+            path: path.into(),
+            column: "candidates".into(),
+            expected: "questions (`candidates`) or seed questions (`options`)",
+            found: format!("the columns {}", table.names()),
+        })
+    }
+}
+
+fn texts() -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
+}
+
+fn product_fields() -> Vec<Field> {
+    vec![
+        Field::new("item", DataType::Utf8, false),
+        Field::new("title", DataType::Utf8, false),
+        Field::new("brand", DataType::Utf8, true),
+        Field::new("category", texts(), false),
+        Field::new("price", DataType::Float64, true),
+    ]
+}
+
+fn purchase_fields() -> Vec<Field> {
+    let mut fields = product_fields();
+    fields.push(Field::new("time", DataType::Int64, true));
+    fields.push(Field::new("rating", DataType::Float32, true));
+    fields
+}
+
+fn list_field(fields: Vec<Field>) -> Arc<Field> {
+    Arc::new(Field::new_list_field(DataType::Struct(Fields::from(fields)), false))
+}
+
+fn schema() -> Schema {
+    Schema::new(vec![
+        Field::new("id", DataType::Utf8, false),
+        Field::new("user", DataType::Utf8, false),
+        Field::new("part", DataType::Utf8, false),
+        Field::new("time", DataType::Int64, true),
+        Field::new("history", DataType::List(list_field(purchase_fields())), false),
+        Field::new("candidates", DataType::List(list_field(product_fields())), false),
+        Field::new("answer", DataType::UInt32, false),
+    ])
+}
+
+fn to_columns(questions: &[Question]) -> Vec<ArrayRef> {
+    let purchases: Vec<&Purchase> =
+        questions.iter().flat_map(|question| &question.history).collect();
+    let bought: Vec<&Product> = purchases.iter().map(|purchase| &purchase.product).collect();
+    let mut history = product_columns(&bought);
+    history.push(Arc::new(Int64Array::from_iter(purchases.iter().map(|purchase| purchase.time))));
+    history
+        .push(Arc::new(Float32Array::from_iter(purchases.iter().map(|purchase| purchase.rating))));
+    let offered: Vec<&Product> =
+        questions.iter().flat_map(|question| &question.candidates).collect();
+
+    let names = |of: fn(&Question) -> &str| {
+        Arc::new(StringArray::from_iter_values(questions.iter().map(of)))
+    };
+    vec![
+        names(|question| &question.id),
+        names(|question| &question.user),
+        names(|question| question.part.as_str()),
+        Arc::new(Int64Array::from_iter(questions.iter().map(|question| question.time))),
+        lists(questions.iter().map(|question| question.history.len()), purchase_fields(), history),
+        lists(
+            questions.iter().map(|question| question.candidates.len()),
+            product_fields(),
+            product_columns(&offered),
+        ),
+        Arc::new(UInt32Array::from_iter_values(
+            questions.iter().map(|question| question.answer as u32),
+        )),
+    ]
+}
+
+fn product_columns(products: &[&Product]) -> Vec<ArrayRef> {
+    let names = products.iter().flat_map(|product| &product.category);
+    let categories = ListArray::new(
+        Arc::new(Field::new_list_field(DataType::Utf8, true)),
+        OffsetBuffer::from_lengths(products.iter().map(|product| product.category.len())),
+        Arc::new(StringArray::from_iter_values(names)),
+        None,
+    );
+    vec![
+        Arc::new(StringArray::from_iter_values(products.iter().map(|product| &product.item))),
+        Arc::new(StringArray::from_iter_values(products.iter().map(|product| &product.title))),
+        Arc::new(StringArray::from_iter(products.iter().map(|product| product.brand.as_ref()))),
+        Arc::new(categories),
+        Arc::new(Float64Array::from_iter(products.iter().map(|product| product.price))),
+    ]
+}
+
+fn lists(
+    lengths: impl Iterator<Item = usize>,
+    fields: Vec<Field>,
+    columns: Vec<ArrayRef>,
+) -> ArrayRef {
+    let structs = StructArray::new(Fields::from(fields.clone()), columns, None);
+    Arc::new(ListArray::new(
+        list_field(fields),
+        OffsetBuffer::from_lengths(lengths),
+        Arc::new(structs),
+        None,
+    ))
+}
+
+fn read_question_table(table: Table<'_>) -> Result<Vec<Question>> {
+    let mut questions = Vec::new();
+    table.for_each(|batch| {
+        let ids = batch.column("id", "text")?.texts()?;
+        let users = batch.column("user", "text")?.texts()?;
+        let part_column = batch.column("part", "text")?;
+        let parts = part_column.texts()?;
+        let times = batch.column("time", "whole numbers")?.optional_integers()?;
+        let (history, bought) = batch.column("history", "lists of purchases")?.lists()?;
+        let purchases = read_purchases(&bought)?;
+        let (candidates, offered) = batch.column("candidates", "lists of products")?.lists()?;
+        let products = read_products(&offered)?;
+        let answer_column = batch.column("answer", "whole numbers")?;
+        let answers = answer_column.integers()?;
+        for row in 0..batch.rows() {
+            let candidates = products[range(&candidates, row)].to_vec();
+            let answer = usize::try_from(answers.value(row))
+                .ok()
+                .filter(|answer| *answer < candidates.len());
+            questions.push(Question {
+                id: ids.value(row).into(),
+                user: users.value(row).into(),
+                part: match parts.value(row) {
+                    "train" => Part::Train,
+                    "validation" => Part::Validation,
+                    "test" => Part::Test,
+                    other => {
+                        return Err(part_column.value_error(
+                            row,
+                            "train, validation or test",
+                            format!("`{other}`"),
+                        ));
+                    }
+                },
+                time: times.is_valid(row).then(|| times.value(row)),
+                history: purchases[range(&history, row)].to_vec(),
+                answer: answer.ok_or_else(|| {
+                    let expected = format!("the index of one of {} candidates", candidates.len());
+                    answer_column.value_error(row, expected, answers.value(row).to_string())
+                })?,
+                candidates,
+            });
+        }
+        Ok(())
+    })?;
+    Ok(questions)
+}
+
+/// Where a row's elements stand among those of the batch.
+pub(crate) fn range(lists: &ListArray, row: usize) -> std::ops::Range<usize> {
+    let offsets = lists.value_offsets();
+    offsets[row] as usize..offsets[row + 1] as usize
+}
+
+fn read_products(column: &Column<'_>) -> Result<Vec<Product>> {
+    let items = column.field("item", "text")?.texts()?;
+    let titles = column.field("title", "text")?.texts()?;
+    let brands = column.field("brand", "text")?.optional_texts()?;
+    let (category_lists, categories) = column.field("category", "lists of text")?.lists()?;
+    let categories = categories.texts()?;
+    let prices = column.field("price", "numbers")?.optional_numbers()?;
+    let products = (0..items.len()).map(|row| Product {
+        item: items.value(row).into(),
+        title: titles.value(row).into(),
+        brand: brands.is_valid(row).then(|| brands.value(row).into()),
+        category: range(&category_lists, row).map(|index| categories.value(index).into()).collect(),
+        price: prices.is_valid(row).then(|| prices.value(row)),
+    });
+    Ok(products.collect())
+}
+
+fn read_purchases(column: &Column<'_>) -> Result<Vec<Purchase>> {
+    let times = column.field("time", "whole numbers")?.optional_integers()?;
+    let ratings = column.field("rating", "numbers")?.optional_numbers()?;
+    let products = read_products(column)?.into_iter().enumerate();
+    let purchases = products.map(|(row, product)| Purchase {
+        product,
+        time: times.is_valid(row).then(|| times.value(row)),
+        rating: ratings.is_valid(row).then(|| ratings.value(row) as f32),
+    });
+    Ok(purchases.collect())
+}

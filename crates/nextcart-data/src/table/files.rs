@@ -1,0 +1,80 @@
+//! Parquet files, written in batches.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use arrow::{
+    array::{ArrayRef, RecordBatch},
+    datatypes::SchemaRef,
+};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    file::properties::WriterProperties,
+};
+use tempfile::NamedTempFile;
+
+use crate::{Error, Result};
+
+/// Rows that tables collect before they write a batch; bounds memory.
+pub(crate) const BATCH_ROWS: usize = 8192;
+
+/// A Parquet file that takes batches of one schema.
+pub(crate) struct TableFile {
+    path: PathBuf,
+    schema: SchemaRef,
+    writer: ArrowWriter<File>,
+}
+
+impl TableFile {
+    pub(crate) fn create(path: &Path, schema: SchemaRef) -> Result<Self> {
+        let file =
+            File::create(path).map_err(|source| Error::Write { path: path.into(), source })?;
+        Self::from_file(file, path, schema)
+    }
+
+    /// Writes to an open file; errors name `path`.
+    pub(crate) fn from_file(file: File, path: &Path, schema: SchemaRef) -> Result<Self> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .build();
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
+            .map_err(|source| Error::Parquet { path: path.into(), source })?;
+        Ok(Self { path: path.into(), schema, writer })
+    }
+
+    /// Writes a batch of these columns.
+    pub(crate) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|source| Error::Arrow { path: self.path.clone(), source })?;
+        self.writer
+            .write(&batch)
+            .map_err(|source| Error::Parquet { path: self.path.clone(), source })
+    }
+
+    pub(crate) fn finish(self) -> Result<()> {
+        let path = self.path;
+        self.writer.close().map(|_| ()).map_err(|source| Error::Parquet { path, source })
+    }
+}
+
+/// Writes a file under a temporary name in its folder and renames it once it is whole.
+pub(crate) fn atomically(path: &Path, write: impl FnOnce(File) -> Result<()>) -> Result<()> {
+    let failed = |source| Error::Write { path: path.into(), source };
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".nextcart-");
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; the finished one follows the user's umask.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let temporary: NamedTempFile = builder.tempfile_in(folder).map_err(failed)?;
+    write(temporary.reopen().map_err(failed)?)?;
+    temporary.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}

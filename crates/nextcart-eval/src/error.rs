@@ -1,0 +1,121 @@
+//! What can go wrong between questions and a report.
+
+use std::path::PathBuf;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why questions could not be scored, audited or reported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is nothing to evaluate.
+    #[error("no questions to {purpose}: at least one is needed")]
+    NoQuestions {
+        /// What they were needed for.
+        purpose: &'static str,
+    },
+    /// A question's answer is no index of its candidates.
+    #[error("question `{question}`: answer {answer} is no index of {candidates} candidates")]
+    Answer {
+        /// Id of the question.
+        question: String,
+        /// The index it states.
+        answer: usize,
+        /// How many candidates it has.
+        candidates: usize,
+    },
+    /// A predictor returned another number of scores than there are candidates.
+    #[error(
+        "`{predictor}` on question `{question}`: expected {expected} scores, one a candidate, \
+         found {found}"
+    )]
+    ScoreCount {
+        /// Name of the predictor.
+        predictor: String,
+        /// Id of the question.
+        question: String,
+        /// Number of candidates.
+        expected: usize,
+        /// Number of scores.
+        found: usize,
+    },
+    /// A predictor returned a score that is not a number.
+    #[error("`{predictor}` on question `{question}`: score {index} is not a number")]
+    ScoreNan {
+        /// Name of the predictor.
+        predictor: String,
+        /// Id of the question.
+        question: String,
+        /// Place of the score.
+        index: usize,
+    },
+    /// A predictor failed.
+    #[error("`{predictor}` failed on question `{question}`")]
+    Predictor {
+        /// Name of the predictor.
+        predictor: String,
+        /// Id of the question.
+        question: String,
+        /// Why; predictors outside this crate have errors of their own.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Two evaluations to compare are not over the same questions in the same order.
+    #[error("`{first}` and `{second}` were not evaluated on the same questions")]
+    Unpaired {
+        /// Name of the first.
+        first: String,
+        /// Name of the second.
+        second: String,
+    },
+    /// A metric refused its input.
+    #[error("cannot compute a metric")]
+    Metric(#[from] nextcart_metrics::Error),
+    /// A file or folder could not be written.
+    #[error("cannot write `{path}`")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The figures could not be turned into JSON.
+    #[error("cannot encode `{file}`")]
+    Json {
+        /// Name of the file.
+        file: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The predictions could not be turned into Parquet.
+    #[error("cannot encode `{file}`")]
+    Parquet {
+        /// Name of the file.
+        file: &'static str,
+        /// Why.
+        source: parquet::errors::ParquetError,
+    },
+    /// A chart could not be drawn.
+    #[error("cannot draw `{file}`: {reason}")]
+    Chart {
+        /// Name of the file.
+        file: &'static str,
+        /// What the plotting library reports.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The error of a predictor outside this crate, for a question.
+    pub fn predictor(
+        predictor: impl Into<String>,
+        question: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Predictor {
+            predictor: predictor.into(),
+            question: question.into(),
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A report as files.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Float64Type, UInt32Type};
+use nextcart_data::{Part, Product, Purchase, Question};
+use nextcart_eval::{
+    Chance, Error, Evaluation, FnPredictor, Popularity, PunctuationRule, Report, audit, evaluate,
+};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+fn product(title: &str) -> Product {
+    Product { item: title.into(), title: title.into(), brand: None, category: vec![], price: None }
+}
+
+fn questions() -> Vec<Question> {
+    (0..40)
+        .map(|id| Question {
+            id: format!("q{id}"),
+            user: format!("u{id}"),
+            part: Part::Test,
+            time: None,
+            history: (0..8)
+                .map(|i| Purchase {
+                    product: product(&format!("Bought {i}")),
+                    time: None,
+                    rating: None,
+                })
+                .collect(),
+            candidates: ["Tea | Mint", "Honey <b>", "Soap, 2 pk", "Rice"].map(product).to_vec(),
+            answer: id % 4,
+        })
+        .collect()
+}
+
+/// A model that is right in three of four questions and, without history, in one of four.
+fn evaluations(questions: &[Question]) -> Vec<Evaluation> {
+    let right = |question: &Question, place| f64::from(u8::from(question.answer == place));
+    let mut tuned = FnPredictor::new("fine_tuned", |q| {
+        (0..4).map(|place| if q.answer == 3 { -(place as f64) } else { right(q, place) }).collect()
+    });
+    let mut blind = FnPredictor::new("history_blind", |_| vec![1.0, 0.0, 0.0, f64::NEG_INFINITY]);
+    vec![
+        evaluate(&mut tuned, questions).unwrap(),
+        evaluate(&mut blind, questions).unwrap(),
+        evaluate(&mut PunctuationRule, questions).unwrap(),
+        evaluate(&mut Popularity::fit([["Rice"]]), questions).unwrap(),
+        evaluate(&mut Chance, questions).unwrap(),
+    ]
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn all_files_hold_what_was_found() {
+    let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
+    let (evaluations, audit) = (evaluations(&questions), audit(&questions).unwrap());
+    let report = Report {
+        title: "A test",
+        notes: &["model: none".to_owned()],
+        questions: &questions,
+        evaluations: &evaluations,
+        audit: Some(&audit),
+        training_loss: &[(0, 3.0), (1, 2.0)],
+        validation_loss: &[(1, 2.5)],
+        prompt: Some("Which?\nAnswer:\n"),
+    };
+    let out = folder.path().join("new").join("out");
+    let files = report.write(&out).unwrap();
+    let expected = ["loss.svg", "metrics.json", "predictions.parquet", "report.md"];
+    assert_eq!(names(&out), expected.map(str::to_owned).into());
+
+    let metrics: serde_json::Value =
+        serde_json::from_slice(&fs::read(files.metrics).unwrap()).unwrap();
+    let tuned = metrics["scores"][0].as_object().unwrap();
+    let keys: BTreeSet<&str> = tuned.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["accuracy", "high", "low", "n", "name"].into());
+    assert_eq!((&tuned["name"], &tuned["accuracy"]), (&"fine_tuned".into(), &0.75.into()));
+    assert_eq!(metrics["chance"], 0.25);
+    assert_eq!(metrics["lift_over_history_blind"]["difference"], 0.5);
+    assert_eq!(metrics["lift_over_best_baseline"]["second"], "popularity");
+    assert_eq!(metrics["audit"]["verdict"], "clean");
+
+    let page = fs::read_to_string(files.page).unwrap();
+    for text in [
+        "# A test",
+        "| fine\\_tuned | 75.0 % |",
+        "is +50.0 points",
+        "baseline, `popularity`, it stands at +50.0 points",
+        "![Training and validation loss](loss.svg)",
+        "```text\nWhich?\nAnswer:\n```",
+        "| Tea \\| Mint | 1.000 | bought, predicted |",
+        "Honey &lt;b&gt;",
+        "… 2 earlier purchases",
+        "**q0** (right)",
+        "**q3** (wrong)",
+    ] {
+        assert!(page.contains(text), "`{text}` is not in\n{page}");
+    }
+    assert!(fs::read_to_string(files.chart.unwrap()).unwrap().contains("</svg>"));
+}
+
+#[test]
+fn predictions_can_be_read_back() {
+    let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
+    let evaluations = evaluations(&questions);
+    let report = Report { questions: &questions, evaluations: &evaluations, ..Report::default() };
+    let files = report.write(folder.path()).unwrap();
+    assert_eq!(files.chart, None);
+
+    let file = fs::File::open(files.predictions).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let mut row = 0;
+    for batch in reader {
+        let batch = batch.unwrap();
+        for i in 0..batch.num_rows() {
+            let evaluation = &evaluations[row / questions.len()];
+            let expected = &evaluation.predictions[row % questions.len()];
+            assert_eq!(batch["question"].as_string::<i32>().value(i), expected.question);
+            assert_eq!(batch["predictor"].as_string::<i32>().value(i), evaluation.name);
+            let scores = batch["scores"].as_list::<i32>().value(i);
+            assert_eq!(scores.as_primitive::<Float64Type>().values(), &expected.scores[..]);
+            assert_eq!(scores.null_count(), 0);
+            let index = |name: &str| batch[name].as_primitive::<UInt32Type>().value(i) as usize;
+            assert_eq!(index("predicted"), expected.predicted);
+            assert_eq!(index("answer"), expected.answer);
+            assert_eq!(batch["hit"].as_primitive::<Float64Type>().value(i), expected.hit);
+            row += 1;
+        }
+    }
+    assert_eq!(row, evaluations.len() * questions.len());
+}
+
+#[test]
+fn a_lift_over_other_questions_is_refused_and_nothing_is_written() {
+    let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
+    let mut evaluations = evaluations(&questions);
+    evaluations[1].predictions.swap(0, 1);
+    let report = Report { questions: &questions, evaluations: &evaluations, ..Report::default() };
+    let error = report.write(folder.path()).unwrap_err();
+    assert!(matches!(error, Error::Unpaired { .. }), "{error}");
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    let error = Report::default().write(file.join("out")).unwrap_err();
+    assert!(error.to_string().contains("file/out"), "{error}");
+}
+
+#[test]
+fn a_second_run_replaces_the_first() {
+    let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
+    let evaluations = evaluations(&questions);
+    let report = Report { questions: &questions, evaluations: &evaluations, ..Report::default() };
+    report.write(folder.path()).unwrap();
+    report.write(folder.path()).unwrap();
+    assert_eq!(names(folder.path()).len(), 3);
+}

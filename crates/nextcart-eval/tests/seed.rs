@@ -1,0 +1,39 @@
+//! The audit on real questions that are known to leak.
+//!
+//! `NEXTCART_DATA` names the folder that holds `seed/final_dataset.parquet`.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail and say why")]
+
+use std::path::PathBuf;
+
+use nextcart_data::{Question, read_seed_questions};
+use nextcart_eval::{PunctuationRule, Verdict, audit, evaluate};
+
+fn seed_questions() -> Option<Vec<Question>> {
+    let Some(folder) = std::env::var_os("NEXTCART_DATA") else {
+        eprintln!("skipped: NEXTCART_DATA is not set");
+        return None;
+    };
+    let path = PathBuf::from(folder).join("seed").join("final_dataset.parquet");
+    Some(read_seed_questions(&path).unwrap())
+}
+
+#[test]
+fn the_seed_questions_leak_and_the_audit_says_so_in_plain_words() {
+    let Some(questions) = seed_questions() else { return };
+    let found = audit(&questions).unwrap();
+    assert_eq!(found.verdict, Verdict::Leaks);
+    assert_eq!(found.chance, 0.25);
+    let best = &found.rules[0];
+    assert_eq!(best.name, "punctuation_rule");
+    assert!(best.accuracy >= 0.98, "{}", best.accuracy);
+    let text = found.explain();
+    assert!(text.starts_with("These questions leak: a rule that never looks at the history"));
+    assert!(text.contains("98.0 %") && text.contains("chance is 25.0 %"), "{text}");
+}
+
+#[test]
+fn the_punctuation_rule_as_a_predictor_agrees_with_the_audit() {
+    let Some(questions) = seed_questions() else { return };
+    let found = evaluate(&mut PunctuationRule, &questions).unwrap();
+    assert!((found.accuracy - 0.9803).abs() < 5e-5, "{}", found.accuracy);
+}

@@ -1,0 +1,44 @@
+//! Accuracy, ranking and calibration metrics with intervals, on plain slices.
+//!
+//! Every function says its range and its edge cases. A figure that is not defined, such as the mean
+//! of nothing, is `None` and never a silent 0; input that cannot be meant, such as slices of unequal
+//! length or a score that is not a number, is an [`Error`]. Ties between scores are resolved by the
+//! [`TieRule`] that the caller names, because on ties the rule *is* the result.
+//!
+//! ```
+//! use nextcart_metrics::{Rank, TieRule, hit_rate_at_k, wilson};
+//!
+//! // Two questions with three candidates; in the second the target shares the top with another.
+//! let ranks = [Rank::of(&[0.1, 0.7, 0.2], 1)?, Rank::of(&[0.4, 0.4, 0.2], 0)?];
+//! assert_eq!(hit_rate_at_k(&ranks, 1, TieRule::Expected), Some(0.75));
+//! assert_eq!(hit_rate_at_k(&ranks, 1, TieRule::Pessimistic), Some(0.5));
+//!
+//! let interval = wilson(1.5, 2, 0.95)?.expect("two questions are more than none");
+//! assert!(interval.low < 0.75 && 0.75 < interval.high);
+//! # Ok::<(), nextcart_metrics::Error>(())
+//! ```
+
+mod bootstrap;
+mod calibration;
+mod classification;
+mod error;
+mod graded;
+mod interval;
+mod normal;
+mod paired;
+mod random;
+mod ranking;
+
+pub use bootstrap::{Bootstrap, bootstrap_mean, bootstrap_means, percentile};
+pub use calibration::{
+    Binning, ReliabilityBin, brier, expected_calibration_error, maximum_calibration_error,
+    negative_log_likelihood, reliability,
+};
+pub use classification::{Average, PrecisionRecallF1, accuracy, exact_match, precision_recall_f1};
+pub use error::{Error, Result};
+pub use graded::{Gain, ndcg_at_k};
+pub use interval::{Interval, wilson};
+pub use normal::normal_quantile;
+pub use paired::{McNemar, PairedPermutation, mcnemar_exact, paired_permutation};
+pub use random::SplitMix64;
+pub use ranking::{Rank, TieRule, hit_rate_at_k, mean_ndcg_at_k, mean_reciprocal_rank};

@@ -1,0 +1,361 @@
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// The `transformers` class that a checkpoint names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// `LlamaForCausalLM`.
+    Llama,
+    /// `MistralForCausalLM`: Llama with a sliding attention window.
+    Mistral,
+}
+
+/// Shape and constants of a Llama-family decoder, as `config.json` states them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LlamaConfig {
+    /// Which `transformers` class reads the checkpoint.
+    pub architecture: Architecture,
+    /// Width of the residual stream (`hidden_size`).
+    pub d_model: usize,
+    /// Width inside the feed-forward network (`intermediate_size`).
+    pub d_hidden: usize,
+    /// Decoder blocks (`num_hidden_layers`).
+    pub layers: usize,
+    /// Query heads (`num_attention_heads`).
+    pub heads: usize,
+    /// Key and value heads (`num_key_value_heads`), a divisor of `heads`.
+    pub kv_heads: usize,
+    /// Width of a head, even.
+    pub head_dim: usize,
+    /// Rows of the embedding (`vocab_size`).
+    pub vocab: usize,
+    /// Added to the mean square before the root (`rms_norm_eps`).
+    pub rms_norm_eps: f64,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// Keys that a query sees, itself included; `None` for all earlier ones.
+    pub sliding_window: Option<usize>,
+    /// Whether the head shares the embedding's weight.
+    pub tie_word_embeddings: bool,
+    /// Longest text that the model was made for, in tokens.
+    pub max_position_embeddings: usize,
+    /// First token of a text, where the model has one.
+    pub bos_token_id: Option<u32>,
+    /// Tokens that end a text.
+    pub eos_token_ids: Vec<u32>,
+}
+
+impl LlamaConfig {
+    /// A model of about 2.6 million parameters at a vocabulary of 1,500, for tests and for training
+    /// on the spot.
+    #[must_use]
+    pub fn tiny(vocab: usize) -> Self {
+        Self {
+            architecture: Architecture::Llama,
+            d_model: 192,
+            d_hidden: 512,
+            layers: 5,
+            heads: 6,
+            kv_heads: 3,
+            head_dim: 32,
+            vocab,
+            rms_norm_eps: 1e-5,
+            rope_theta: 10_000.0,
+            sliding_window: None,
+            tie_word_embeddings: true,
+            max_position_embeddings: 1024,
+            bos_token_id: Some(1),
+            eos_token_ids: vec![2],
+        }
+    }
+
+    /// TinyLlama-1.1B (Zhang et al., <https://arxiv.org/abs/2401.02385>).
+    #[must_use]
+    pub fn tinyllama_1_1b() -> Self {
+        Self {
+            d_model: 2048,
+            d_hidden: 5632,
+            layers: 22,
+            heads: 32,
+            kv_heads: 4,
+            head_dim: 64,
+            tie_word_embeddings: false,
+            max_position_embeddings: 2048,
+            ..Self::tiny(32_000)
+        }
+    }
+
+    /// Mistral-7B v0.1 (Jiang et al., <https://arxiv.org/abs/2310.06825>).
+    #[must_use]
+    pub fn mistral_7b_v0_1() -> Self {
+        Self {
+            architecture: Architecture::Mistral,
+            d_model: 4096,
+            d_hidden: 14_336,
+            layers: 32,
+            heads: 32,
+            kv_heads: 8,
+            head_dim: 128,
+            sliding_window: Some(4096),
+            tie_word_embeddings: false,
+            max_position_embeddings: 32_768,
+            ..Self::tiny(32_000)
+        }
+    }
+
+    /// Reads `config.json` as `transformers` writes it, before and since its version 5.
+    ///
+    /// # Errors
+    /// If the file cannot be read or parsed, lacks a field, or asks for something that this crate
+    /// does not compute exactly (another architecture, scaled rotary embeddings, biases, another
+    /// activation).
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let json: Value = serde_json::from_str(&text)
+            .map_err(|source| Error::Json { path: path.to_owned(), source })?;
+        Reader { path, json: &json }.config()
+    }
+
+    /// The same config in the layout of `config.json`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let (class, kind) = match self.architecture {
+            Architecture::Llama => ("LlamaForCausalLM", "llama"),
+            Architecture::Mistral => ("MistralForCausalLM", "mistral"),
+        };
+        let mut json = serde_json::json!({
+            "architectures": [class],
+            "model_type": kind,
+            "hidden_size": self.d_model,
+            "intermediate_size": self.d_hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head_dim,
+            "vocab_size": self.vocab,
+            "rms_norm_eps": self.rms_norm_eps,
+            "rope_theta": self.rope_theta,
+            "tie_word_embeddings": self.tie_word_embeddings,
+            "max_position_embeddings": self.max_position_embeddings,
+            "hidden_act": "silu",
+            "attention_dropout": 0.0,
+            "initializer_range": 0.02,
+            "bos_token_id": self.bos_token_id,
+            "eos_token_id": self.eos_token_ids.first(),
+            "torch_dtype": "float32",
+            "use_cache": true,
+        });
+        match self.architecture {
+            Architecture::Llama => json["attention_bias"] = false.into(),
+            Architecture::Mistral => json["sliding_window"] = self.sliding_window.into(),
+        }
+        json
+    }
+}
+
+/// Reads the fields of one `config.json`.
+struct Reader<'a> {
+    path: &'a Path,
+    json: &'a Value,
+}
+
+impl Reader<'_> {
+    fn config(&self) -> Result<LlamaConfig> {
+        let architecture = self.architecture()?;
+        self.reject_inexact()?;
+        let d_model = self.size("hidden_size")?;
+        let heads = self.size("num_attention_heads")?;
+        let kv_heads = self.optional_size("num_key_value_heads")?.unwrap_or(heads);
+        let head_dim = match self.optional_size("head_dim")? {
+            Some(width) => width,
+            None if d_model.is_multiple_of(heads) => d_model / heads,
+            None => {
+                return Err(self.error(
+                    "num_attention_heads",
+                    format!("a divisor of hidden_size ({d_model})"),
+                    &heads.into(),
+                ));
+            }
+        };
+        if !heads.is_multiple_of(kv_heads) {
+            return Err(self.error(
+                "num_key_value_heads",
+                format!("a divisor of num_attention_heads ({heads})"),
+                &kv_heads.into(),
+            ));
+        }
+        if !head_dim.is_multiple_of(2) {
+            return Err(self.error("head_dim", "an even width".into(), &head_dim.into()));
+        }
+        let sliding_window = match architecture {
+            Architecture::Mistral => self.optional_size("sliding_window")?,
+            Architecture::Llama => None,
+        };
+        Ok(LlamaConfig {
+            architecture,
+            d_model,
+            d_hidden: self.size("intermediate_size")?,
+            layers: self.size("num_hidden_layers")?,
+            heads,
+            kv_heads,
+            head_dim,
+            vocab: self.size("vocab_size")?,
+            rms_norm_eps: self.positive("rms_norm_eps", &self.json["rms_norm_eps"])?,
+            rope_theta: self.rope_theta()?,
+            sliding_window,
+            tie_word_embeddings: self.json["tie_word_embeddings"].as_bool().unwrap_or(false),
+            max_position_embeddings: self.optional_size("max_position_embeddings")?.unwrap_or(2048),
+            bos_token_id: self.token_ids("bos_token_id")?.first().copied(),
+            eos_token_ids: self.token_ids("eos_token_id")?,
+        })
+    }
+
+    fn architecture(&self) -> Result<Architecture> {
+        let named = &self.json["architectures"][0];
+        let value = if named.is_null() { &self.json["model_type"] } else { named };
+        match value.as_str() {
+            Some("LlamaForCausalLM" | "llama") => Ok(Architecture::Llama),
+            Some("MistralForCausalLM" | "mistral") => Ok(Architecture::Mistral),
+            _ => Err(self.error(
+                "architectures",
+                "LlamaForCausalLM or MistralForCausalLM".into(),
+                value,
+            )),
+        }
+    }
+
+    fn reject_inexact(&self) -> Result<()> {
+        let act = &self.json["hidden_act"];
+        if !act.is_null() && act != "silu" {
+            return Err(self.error("hidden_act", "silu".into(), act));
+        }
+        for field in ["attention_bias", "mlp_bias"] {
+            if self.json[field] == true {
+                return Err(self.error(field, "false".into(), &self.json[field]));
+            }
+        }
+        let scaling = &self.json["rope_scaling"];
+        if !scaling.is_null() && rope_type(scaling) != "default" {
+            return Err(self.error("rope_scaling", "null or type `default`".into(), scaling));
+        }
+        let parameters = &self.json["rope_parameters"];
+        if !parameters.is_null() && rope_type(parameters) != "default" {
+            return Err(self.error("rope_parameters", "rope_type `default`".into(), parameters));
+        }
+        let fraction = &self.json["partial_rotary_factor"];
+        if fraction.as_f64().is_some_and(|f| f != 1.0) {
+            return Err(self.error("partial_rotary_factor", "1.0".into(), fraction));
+        }
+        Ok(())
+    }
+
+    fn rope_theta(&self) -> Result<f64> {
+        let new = &self.json["rope_parameters"]["rope_theta"];
+        let value = if new.is_null() { &self.json["rope_theta"] } else { new };
+        if value.is_null() {
+            return Ok(10_000.0);
+        }
+        self.positive("rope_theta", value)
+    }
+
+    fn positive(&self, field: &'static str, value: &Value) -> Result<f64> {
+        value
+            .as_f64()
+            .filter(|v| *v > 0.0)
+            .ok_or_else(|| self.error(field, "a positive number".into(), value))
+    }
+
+    fn size(&self, field: &'static str) -> Result<usize> {
+        self.optional_size(field)?
+            .ok_or_else(|| self.error(field, "a positive whole number".into(), &Value::Null))
+    }
+
+    fn optional_size(&self, field: &'static str) -> Result<Option<usize>> {
+        let value = &self.json[field];
+        if value.is_null() {
+            return Ok(None);
+        }
+        let size = value.as_u64().filter(|v| *v > 0).and_then(|v| usize::try_from(v).ok());
+        size.map(Some)
+            .ok_or_else(|| self.error(field, "a positive whole number".into(), value))
+    }
+
+    /// A token id, a list of them, or nothing.
+    fn token_ids(&self, field: &'static str) -> Result<Vec<u32>> {
+        let value = &self.json[field];
+        let values = match value {
+            Value::Null => return Ok(Vec::new()),
+            Value::Array(list) => list.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        values
+            .iter()
+            .map(|v| v.as_u64().and_then(|id| u32::try_from(id).ok()))
+            .collect::<Option<Vec<u32>>>()
+            .ok_or_else(|| self.error(field, "a token id or a list of them".into(), value))
+    }
+
+    fn error(&self, field: &'static str, expected: String, found: &Value) -> Error {
+        Error::Config { path: self.path.to_owned(), field, expected, found: found.to_string() }
+    }
+}
+
+fn rope_type(value: &Value) -> &str {
+    value["rope_type"].as_str().or_else(|| value["type"].as_str()).unwrap_or("default")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &Value) -> Result<LlamaConfig> {
+        Reader { path: Path::new("config.json"), json }.config()
+    }
+
+    #[track_caller]
+    fn check_rejected(field: &'static str, value: Value) {
+        let mut json = LlamaConfig::tiny(64).to_json();
+        json[field] = value;
+        match read(&json) {
+            Err(Error::Config { field: named, .. }) => assert_eq!(named, field),
+            other => panic!("expected an error for `{field}`, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn written_configs_read_back_the_same() {
+        for config in
+            [LlamaConfig::tiny(64), LlamaConfig::tinyllama_1_1b(), LlamaConfig::mistral_7b_v0_1()]
+        {
+            assert_eq!(read(&config.to_json()).expect("readable"), config);
+        }
+    }
+
+    #[test]
+    fn reads_rope_theta_in_the_old_and_the_new_place() {
+        let mut json = LlamaConfig::tiny(64).to_json();
+        json["rope_theta"] = 500.0.into();
+        assert_eq!(read(&json).expect("readable").rope_theta, 500.0);
+        json["rope_parameters"] = serde_json::json!({"rope_type": "default", "rope_theta": 7.0});
+        assert_eq!(read(&json).expect("readable").rope_theta, 7.0);
+    }
+
+    #[test]
+    fn names_the_field_that_it_cannot_run() {
+        check_rejected("architectures", serde_json::json!(["GPT2LMHeadModel"]));
+        check_rejected("hidden_act", "gelu".into());
+        check_rejected("attention_bias", true.into());
+        check_rejected("rope_scaling", serde_json::json!({"rope_type": "llama3"}));
+        check_rejected("num_key_value_heads", 4.into());
+        check_rejected("head_dim", 7.into());
+        check_rejected("vocab_size", 0.into());
+        check_rejected("eos_token_id", "2".into());
+        check_rejected("rms_norm_eps", (-1).into());
+    }
+}

@@ -1,0 +1,146 @@
+use std::path::PathBuf;
+
+/// What can go wrong between a checkpoint on disk and a model in memory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("cannot access `{path}`")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file that a checkpoint needs is absent.
+    #[error("`{folder}` is no checkpoint: expected {expected}, found no such file")]
+    MissingFile {
+        /// The checkpoint's folder.
+        folder: PathBuf,
+        /// The file or files looked for.
+        expected: &'static str,
+    },
+    /// A JSON file does not parse.
+    #[error("`{path}` is not the JSON that was expected")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected there.
+        source: serde_json::Error,
+    },
+    /// A field of `config.json` asks for something that this crate cannot compute exactly.
+    #[error("`{path}`, field `{field}`: expected {expected}, found {found}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// What this crate can run.
+        expected: String,
+        /// What the file says.
+        found: String,
+    },
+    /// A safetensors file is damaged.
+    #[error("`{path}` is not a valid safetensors file: {reason}")]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tensors in a checkpoint are not those that its config describes.
+    #[error("`{path}` does not match its config.json: {}", list(problems))]
+    Tensors {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Every disagreement found.
+        problems: Vec<TensorMismatch>,
+    },
+    /// The tokenizer could not be read, trained or applied.
+    #[error("tokenizer `{path}`: {reason}")]
+    Tokenizer {
+        /// The file, or a word for a tokenizer in memory.
+        path: PathBuf,
+        /// What the tokenizers library said.
+        reason: String,
+    },
+    /// The tokenizer knows more tokens than the model has embeddings.
+    #[error(
+        "`{path}`: expected at most {expected} tokens (vocab_size of config.json), found {found}"
+    )]
+    VocabularyTooLarge {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// Rows of the embedding.
+        expected: usize,
+        /// Highest token id plus one.
+        found: usize,
+    },
+    /// A text gave no token where at least one is needed.
+    #[error("{what} has no tokens: `{text}`")]
+    NoTokens {
+        /// What was encoded.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// Neither a folder here nor a model that the hub could give.
+    #[error("`{id}` is neither a folder nor a model that could be fetched from the hub")]
+    Hub {
+        /// The folder or hub id asked for.
+        id: String,
+        /// What the hub client said.
+        source: Box<hf_hub::HFError>,
+    },
+    /// The adapter crate refused.
+    #[error(transparent)]
+    Adapter(#[from] nextcart_adapters::Error),
+}
+
+/// This crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One tensor that is not as the config says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorMismatch {
+    /// Described by the config, absent in the files.
+    #[error("`{name}` is missing")]
+    Missing {
+        /// Name in the checkpoint.
+        name: String,
+    },
+    /// In the files, unknown to the config.
+    #[error("`{name}` is not part of the model")]
+    Extra {
+        /// Name in the checkpoint.
+        name: String,
+    },
+    /// Of another shape.
+    #[error("`{name}`: expected shape {expected:?}, found {found:?}")]
+    Shape {
+        /// Name in the checkpoint.
+        name: String,
+        /// Shape by the config.
+        expected: Vec<usize>,
+        /// Shape in the file.
+        found: Vec<usize>,
+    },
+    /// Of a number format that is no floating point weight.
+    #[error("`{name}`: expected F32, F16 or BF16, found {found}")]
+    DType {
+        /// Name in the checkpoint.
+        name: String,
+        /// Format in the file.
+        found: String,
+    },
+}
+
+fn list(problems: &[TensorMismatch]) -> String {
+    const SHOWN: usize = 8;
+    let mut text: Vec<String> = problems.iter().take(SHOWN).map(ToString::to_string).collect();
+    if problems.len() > SHOWN {
+        text.push(format!("and {} more", problems.len() - SHOWN));
+    }
+    text.join("; ")
+}

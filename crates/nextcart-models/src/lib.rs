@@ -1,0 +1,38 @@
+//! Llama-family language models for [`burn`]: real checkpoints, one readable decoder, generation
+//! and option scoring.
+//!
+//! Weights keep the orientation in which Hugging Face stores them, `[d_output, d_input]`, so that a
+//! checkpoint's tensors are used as they are. The backend is the caller's choice of
+//! [`Device`](burn::tensor::Device).
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use nextcart_models::{Llama, LlamaConfig, ModelInput};
+//!
+//! let device = Device::default();
+//! let config = LlamaConfig::tiny(64);
+//! let model: Llama = config.init(7, &device);
+//! let input = ModelInput::new(&[&[1, 5, 9]], &config, &device);
+//! let logits = model.forward(&input);
+//! assert_eq!(logits.dims(), [1, 3, 64]);
+//! ```
+mod attention;
+mod block;
+mod cache;
+mod config;
+mod error;
+mod feed_forward;
+mod input;
+mod llama;
+mod names;
+mod rope;
+
+pub use attention::Attention;
+pub use block::Block;
+pub use cache::KvCache;
+pub use config::{Architecture, LlamaConfig};
+pub use error::{Error, Result, TensorMismatch};
+pub use feed_forward::FeedForward;
+pub use input::{ModelInput, Padding};
+pub use llama::Llama;
+pub use rope::RotaryEmbedding;

@@ -1,0 +1,213 @@
+use burn::module::{Module, Param};
+use burn::nn::RmsNorm;
+use burn::tensor::{Device, Int, Tensor};
+use nextcart_adapters::{LoraConfig, Projection};
+
+use crate::block::Block;
+use crate::cache::KvCache;
+use crate::error::Result;
+use crate::input::ModelInput;
+use crate::names;
+
+/// A Llama-family decoder (Touvron et al., <https://arxiv.org/abs/2302.13971>; Jiang et al.,
+/// <https://arxiv.org/abs/2310.06825>).
+///
+/// Fields bear the names of the checkpoint's tensors.
+#[derive(Module, Debug)]
+pub struct Llama {
+    pub(crate) embed_tokens: Param<Tensor<2>>, // [vocab, d_model]
+    pub(crate) layers: Vec<Block>,
+    pub(crate) norm: RmsNorm,
+    pub(crate) lm_head: Option<Projection>, // None: the embedding's weight serves as head
+}
+
+impl Llama {
+    /// Logits of the next token at every position.
+    ///
+    /// # Shapes
+    /// - output: `[batch, seq, vocab]`
+    #[must_use]
+    pub fn forward(&self, input: &ModelInput) -> Tensor<3> {
+        self.logits(self.hidden(input, None))
+    }
+
+    /// Hidden states after the final norm; with a cache, `input` continues what it holds.
+    ///
+    /// # Shapes
+    /// - output: `[batch, seq, d_model]`
+    #[must_use]
+    pub fn hidden(&self, input: &ModelInput, mut cache: Option<&mut KvCache>) -> Tensor<3> {
+        let mut x = self.embed(input);
+        for (layer, block) in self.layers.iter().enumerate() {
+            x = block.forward(x, input, cache.as_deref_mut().map(|cache| (cache, layer)));
+        }
+        if let Some(cache) = cache {
+            cache.advance(&input.positions);
+        }
+        self.norm.forward(x)
+    }
+
+    /// Token embeddings, the input of the first block.
+    ///
+    /// # Shapes
+    /// - output: `[batch, seq, d_model]`
+    #[must_use]
+    pub fn embed(&self, input: &ModelInput) -> Tensor<3> {
+        let [batch, seq] = input.ids.dims();
+        let ids: Tensor<1, Int> = input.ids.clone().reshape([batch * seq]);
+        let weight = self.embed_tokens.val();
+        let d_model = weight.dims()[1];
+        weight.select(0, ids).reshape([batch, seq, d_model])
+    }
+
+    /// The decoder blocks, first to last.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.layers
+    }
+
+    /// The final norm, between the last block and the head.
+    #[must_use]
+    pub fn final_norm(&self) -> &RmsNorm {
+        &self.norm
+    }
+
+    /// Logits of hidden states that passed the final norm.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[..., d_model]`
+    /// - output: `[..., vocab]`
+    #[must_use]
+    pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
+        match &self.lm_head {
+            Some(head) => head.forward(hidden),
+            None => {
+                let mut dims = hidden.dims();
+                let weight = self.embed_tokens.val();
+                let [vocab, d_model] = weight.dims();
+                let rows: usize = dims[..D - 1].iter().product();
+                dims[D - 1] = vocab;
+                hidden.reshape([rows, d_model]).matmul(weight.transpose()).reshape(dims)
+            }
+        }
+    }
+
+    /// The device of the weights.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.embed_tokens.val().device()
+    }
+
+    /// Every projection inside the blocks, by its module path (`model.layers.0.self_attn.q_proj`).
+    #[must_use]
+    pub fn projections(&self) -> Vec<(String, &Projection)> {
+        let each = |(layer, block): (usize, &'_ Block)| {
+            names::BLOCK_PROJECTIONS.map(|name| names::projection_path(layer, name)).to_vec()
+                .into_iter()
+                .zip(block_projections(block))
+                .collect::<Vec<_>>()
+        };
+        // Written as a loop over borrowed blocks so that the references outlive the closure.
+        let mut all = Vec::new();
+        for pair in self.layers.iter().enumerate() {
+            all.extend(each(pair));
+        }
+        all
+    }
+
+    /// Replaces every projection inside the blocks by `f` of its module path and itself.
+    ///
+    /// # Errors
+    /// Those of `f`; the first one ends the walk.
+    pub fn map_projections(
+        mut self,
+        mut f: impl FnMut(&str, Projection) -> Result<Projection>,
+    ) -> Result<Self> {
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for (layer, block) in self.layers.into_iter().enumerate() {
+            let mut at = |name: &str, p| f(&names::projection_path(layer, name), p);
+            let Block { input_layernorm, self_attn: a, post_attention_layernorm, mlp: m } = block;
+            layers.push(Block {
+                input_layernorm,
+                post_attention_layernorm,
+                self_attn: crate::Attention {
+                    q_proj: at("self_attn.q_proj", a.q_proj)?,
+                    k_proj: at("self_attn.k_proj", a.k_proj)?,
+                    v_proj: at("self_attn.v_proj", a.v_proj)?,
+                    o_proj: at("self_attn.o_proj", a.o_proj)?,
+                    ..a
+                },
+                mlp: crate::FeedForward {
+                    gate_proj: at("mlp.gate_proj", m.gate_proj)?,
+                    up_proj: at("mlp.up_proj", m.up_proj)?,
+                    down_proj: at("mlp.down_proj", m.down_proj)?,
+                },
+            });
+        }
+        self.layers = layers;
+        Ok(self)
+    }
+
+    /// The same model, frozen, with fresh adapters on the projections that `config` targets.
+    ///
+    /// # Errors
+    /// If the config is invalid.
+    pub fn with_adapters(self, config: &LoraConfig, seed: u64) -> Result<Self> {
+        let mut count = 0;
+        self.frozen().map_projections(|path, projection| {
+            if !config.targets(path) {
+                return Ok(projection);
+            }
+            count += 1;
+            Ok(projection.with_adapter(config, seed.wrapping_add(count))?)
+        })
+    }
+
+    /// The same model with its blocks' weights in NF4.
+    #[must_use]
+    pub fn quantized(self) -> Self {
+        self.map_projections(|_, projection| Ok(projection.quantize()))
+            .expect("quantising a projection cannot fail")
+    }
+
+    /// The same model with every adapter folded into its weight.
+    #[must_use]
+    pub fn merged(self) -> Self {
+        self.map_projections(|_, projection| Ok(projection.merge()))
+            .expect("merging a projection cannot fail")
+    }
+
+    /// The same model with every weight trainable.
+    #[must_use]
+    pub fn trainable(self) -> Self {
+        self.with_gradients(true)
+    }
+
+    /// The same model with no weight trainable.
+    #[must_use]
+    pub fn frozen(self) -> Self {
+        self.with_gradients(false)
+    }
+
+    fn with_gradients(self, on: bool) -> Self {
+        let projection = |p: Projection| if on { p.trainable() } else { p.frozen() };
+        let norm = |n: RmsNorm| RmsNorm { gamma: n.gamma.set_require_grad(on), ..n };
+        let mut model = self
+            .map_projections(|_, p| Ok(projection(p)))
+            .expect("changing what is trainable cannot fail");
+        model.embed_tokens = model.embed_tokens.set_require_grad(on);
+        model.norm = norm(model.norm);
+        model.lm_head = model.lm_head.map(projection);
+        for block in &mut model.layers {
+            block.input_layernorm = norm(block.input_layernorm.clone());
+            block.post_attention_layernorm = norm(block.post_attention_layernorm.clone());
+        }
+        model
+    }
+}
+
+/// In the order of [`names::BLOCK_PROJECTIONS`].
+pub(crate) fn block_projections(block: &Block) -> [&Projection; 7] {
+    let (a, m) = (&block.self_attn, &block.mlp);
+    [&a.q_proj, &a.k_proj, &a.v_proj, &a.o_proj, &m.gate_proj, &m.up_proj, &m.down_proj]
+}

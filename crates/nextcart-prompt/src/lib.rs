@@ -1,0 +1,38 @@
+//! Next-purchase questions as instruction, input and output text.
+//!
+//! A [`Template`] holds three Jinja templates, one a part, and turns any serialisable question into
+//! a [`Prompt`]. The built-in ones expect the fields of a nextcart question: `history[]` and
+//! `candidates[]` with `title`, `brand`, `category` and `price`, and the index `answer`.
+//!
+//! Three guarantees:
+//! - an undefined variable is an error that names template, part, line and variable, never blank
+//!   text;
+//! - the instruction and the input cannot see `answer`, so no template can leak it;
+//! - values are text and nothing else: template syntax inside a title stays as it is.
+//!
+//! ```
+//! use nextcart_prompt::{Template, Wrapper};
+//! use serde_json::json;
+//!
+//! let question = json!({
+//!     "history": [{ "title": "Green Tea" }, { "title": "Tea Strainer" }],
+//!     "candidates": [{ "title": "Dog Leash" }, { "title": "Acacia Honey" }],
+//!     "answer": 1,
+//! });
+//! let prompt = Template::builtin("next_purchase")?.render(&question)?;
+//! assert!(prompt.prefix(Wrapper::Plain).ends_with("Dog Leash\nAcacia Honey\nAnswer:\n"));
+//! assert_eq!(prompt.output, "Acacia Honey");
+//! # Ok::<(), nextcart_prompt::Error>(())
+//! ```
+
+mod catalogue;
+mod error;
+mod parts;
+mod prompt;
+mod template;
+
+pub use catalogue::{Builtin, catalogue};
+pub use error::{Error, Result};
+pub use parts::PromptPart;
+pub use prompt::{Prompt, Wrapper};
+pub use template::Template;

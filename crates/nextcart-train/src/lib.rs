@@ -1,0 +1,1 @@
+//! Supervised fine-tuning with a loss mask, checkpoints and exact resume.
