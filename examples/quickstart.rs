@@ -1,1 +1,380 @@
-fn main() {}
+//! From raw reviews to a fine-tuned model and an honest score.
+//!
+//! Run: `cargo run --release --example quickstart`
+//!
+//! Generates reviews in the Amazon format unless `--reviews` and `--meta` name real ones, pre-trains a
+//! small Llama on the spot unless `--model` names a checkpoint, fine-tunes it with LoRA and sets its
+//! score beside those of simpler predictors and of its twin that cannot see the history. Ctrl-C stops
+//! at the next step and leaves a checkpoint from which `--resume` goes on.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+use burn::module::Module;
+use burn::tensor::Device;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use nextcart_adapters::LoraConfig;
+use nextcart_data::synthetic::{Corpus, SyntheticConfig};
+use nextcart_data::{Part, PrepareOptions, Prepared, Question, prepare};
+use nextcart_eval::{
+    Chance, CoOccurrence, Evaluation, FnPredictor, LanguageModel, Popularity, Predictor,
+    PunctuationRule, Report, TextSimilarity, audit, evaluate_each,
+};
+use nextcart_models::{
+    Checkpoint, Llama, LlamaConfig, Tokenizer, save_adapter, save_checkpoint,
+};
+use nextcart_prompt::{Prompt, Template, Wrapper};
+use nextcart_train::{Sample, Schedule, SftConfig, Trainer, evaluate_loss};
+
+/// From raw reviews to a fine-tuned model and an honest score.
+#[derive(Parser)]
+struct Arguments {
+    /// Review files in the Amazon 2018 format (.json, .json.gz); generated ones if left out.
+    #[arg(long, num_args = 1.., requires = "meta")]
+    reviews: Vec<PathBuf>,
+    /// Metadata files that belong to the reviews.
+    #[arg(long, num_args = 1.., requires = "reviews")]
+    meta: Vec<PathBuf>,
+    /// Folder or hub id of a Llama-family checkpoint; a small one is pre-trained if left out.
+    #[arg(long)]
+    model: Option<String>,
+    /// Fine-tune with the base model in 4 bits.
+    #[arg(long)]
+    qlora: bool,
+    /// Folder for everything that is written.
+    #[arg(long, default_value = "out/quickstart")]
+    out: PathBuf,
+    /// Go on from the checkpoint that an interrupted run left in the folder.
+    #[arg(long)]
+    resume: bool,
+    /// Optimiser steps of fine-tuning (default: 150, or 60 with --model).
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Optimiser steps of pre-training the small model.
+    #[arg(long, default_value_t = 220)]
+    pretraining_steps: u64,
+    /// Test questions at most.
+    #[arg(long, default_value_t = 600)]
+    questions: usize,
+}
+
+/// Set by Ctrl-C.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether an interrupt can wait for the step to end and a checkpoint to be written.
+static TRAINING: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).init();
+    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("error: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    ctrlc::set_handler(|| {
+        if !TRAINING.load(Ordering::Relaxed) || INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })?;
+    let device = Device::default();
+    let out = arguments.out.as_path();
+
+    heading("Reviews to questions");
+    let (corpus, prepared) = reviews_to_questions(arguments)?;
+    let part = |part| prepared.questions.iter().filter(move |question| question.part == part);
+    let test: Vec<Question> = part(Part::Test).take(arguments.questions).cloned().collect();
+
+    heading("Questions to prompts");
+    let template = Template::builtin("next_purchase")?;
+    let history_free = Template::builtin("history_free")?;
+    let render = |question: &Question| template.render(question);
+    let train: Vec<Prompt> = part(Part::Train).map(render).collect::<Result<_, _>>()?;
+    let validation: Vec<Prompt> =
+        part(Part::Validation).take(100).map(render).collect::<Result<_, _>>()?;
+    let shown = train[0].prefix(Wrapper::Plain);
+    println!("{shown}{}\n", train[0].output);
+
+    heading("Base model");
+    let base = match &arguments.model {
+        Some(model) => Base::load(model, &device)?,
+        None => Base::pretrain(&prepared, &train, arguments, &device)?,
+    };
+
+    heading("Fine-tuning");
+    let samples = base.samples(&train)?;
+    let held_out = base.samples(&validation)?;
+    let (tokens, trained) = (samples[0].len(), samples[0].trained_tokens());
+    println!("{} prompts; the one above has {tokens} tokens, {trained} of them trained", samples.len());
+    let lora = LoraConfig::new().with_rank(16).with_alpha(32.0);
+    let model = if arguments.qlora { base.model.clone().quantized() } else { base.model.clone() };
+    let stage = Stage { name: "fine-tuning", llama: &base.llama, samples: &samples, held_out: &held_out };
+    let tuned = stage.train(model.with_adapters(&lora, 7)?, base.tuning.clone(), arguments)?;
+    save_adapter(out.join("adapter"), &tuned.model, &lora, &base.name)?;
+    println!("adapter: {}", out.join("adapter").display());
+
+    heading("Scores");
+    let see = |question: &Question| Ok(template.render(question)?.prefix(Wrapper::Plain));
+    let guess = |question: &Question| Ok(history_free.render(question)?.prefix(Wrapper::Plain));
+    let histories = || prepared.histories.iter().map(|history| &history.items);
+    let titles = prepared.catalogue.products().map(|product| &product.title);
+    let mut predictors: Vec<Box<dyn Predictor + '_>> = vec![
+        Box::new(base.predictor("fine_tuned", &tuned.model, see)),
+        Box::new(base.predictor("base", &base.model, see)),
+        Box::new(base.predictor("history_blind", &tuned.model, guess)),
+        Box::new(Popularity::fit(histories())),
+        Box::new(CoOccurrence::fit(histories())),
+        Box::new(TextSimilarity::fit(titles)),
+        Box::new(PunctuationRule),
+        Box::new(Chance),
+    ];
+    if let Some(corpus) = &corpus {
+        predictors.push(Box::new(FnPredictor::new("oracle", |question| corpus.oracle(question))));
+    }
+    let evaluations = score(&mut predictors, &test)?;
+
+    let audit = audit(&test)?;
+    let report = Report {
+        title: "nextcart quickstart",
+        notes: &notes(arguments, &prepared, &base),
+        questions: &test,
+        evaluations: &evaluations,
+        audit: Some(&audit),
+        training_loss: &tuned.losses,
+        validation_loss: &tuned.validation,
+        prompt: Some(&shown),
+    };
+    println!("{}\n\n{}", report.table(), audit.explain());
+    let files = report.write(out)?;
+    println!("\nreport: {}", files.page.display());
+    Ok(())
+}
+
+/// Generates a corpus unless there are real files, and prepares the questions.
+fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corpus>, Prepared)> {
+    let out = &arguments.out;
+    let (corpus, reviews, meta) = if arguments.reviews.is_empty() {
+        let corpus = Corpus::generate(&SyntheticConfig::default())?;
+        let files = corpus.write(out.join("corpus"))?;
+        (Some(corpus), vec![files.reviews], vec![files.meta])
+    } else {
+        (None, arguments.reviews.clone(), arguments.meta.clone())
+    };
+    let prepared = prepare(&reviews, &meta, out.join("data"), &PrepareOptions::default())?;
+    let manifest = &prepared.manifest;
+    for (what, lines) in [("reviews", &manifest.reviews), ("items", &manifest.items.lines)] {
+        println!("{what}: {} read, {} kept, {} rejected", lines.read, lines.kept, lines.rejected);
+    }
+    let (histories, questions) = (&manifest.histories, &manifest.questions);
+    println!("histories: {} users, {} purchases", histories.users, histories.interactions);
+    println!(
+        "questions: {} to train, {} to validate, {} to test",
+        questions.train, questions.validation, questions.test
+    );
+    Ok((corpus, prepared))
+}
+
+/// A base model and what belongs to it.
+struct Base {
+    name: String,
+    llama: LlamaConfig,
+    tokenizer: Tokenizer,
+    model: Llama,
+    tuning: SftConfig,
+}
+
+impl Base {
+    /// A checkpoint from a folder or the hub.
+    fn load(name: &str, device: &Device) -> Result<Self> {
+        let checkpoint = Checkpoint::find(name)?;
+        let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
+        let model = checkpoint.load(device)?;
+        println!("{name}: {:.1} M parameters", model.num_params() as f64 / 1e6);
+        let tuning = SftConfig {
+            max_steps: Some(60),
+            batch_size: 4,
+            learning_rate: 3e-4,
+            warmup_steps: 5,
+            schedule: Schedule::Cosine,
+            ..SftConfig::default()
+        };
+        Ok(Self { name: name.to_owned(), llama, tokenizer, model, tuning })
+    }
+
+    /// A small Llama that learns the language of the shop from the training part of the histories.
+    fn pretrain(
+        prepared: &Prepared,
+        prompts: &[Prompt],
+        arguments: &Arguments,
+        device: &Device,
+    ) -> Result<Self> {
+        let titles = prepared.catalogue.products().map(|product| product.title.clone());
+        let prompts = prompts.iter().take(200).map(|prompt| prompt.prefix(Wrapper::Plain));
+        let tokenizer = Tokenizer::train(titles.chain(prompts).collect::<Vec<_>>().into_iter(), 1200)?;
+        let llama = LlamaConfig::tiny(tokenizer.vocab());
+        let model = llama.init(1, device).trainable();
+        let parameters = model.num_params() as f64 / 1e6;
+        println!("a Llama of {parameters:.1} M parameters and {} tokens", tokenizer.vocab());
+
+        let mut samples = Vec::new();
+        for history in &prepared.histories {
+            let titles = history.items.iter().filter_map(|item| prepared.catalogue.get(item));
+            let titles: Vec<&str> = titles.map(|product| product.title.as_str()).collect();
+            let text = format!("Bought, oldest first:\n{}", titles.join("\n"));
+            samples.push(Sample::text(&tokenizer.encode_whole(&text)?)?);
+        }
+        let config = SftConfig {
+            max_steps: Some(arguments.pretraining_steps),
+            batch_size: 32,
+            learning_rate: 3e-3,
+            warmup_steps: 10,
+            schedule: Schedule::Cosine,
+            weight_decay: 0.01,
+            ..SftConfig::default()
+        };
+        let stage = Stage { name: "pre-training", llama: &llama, samples: &samples, held_out: &[] };
+        let model = stage.train(model, config, arguments)?.model.frozen();
+        let folder = arguments.out.join("base");
+        save_checkpoint(&folder, &model, &llama, Some(&tokenizer))?;
+        println!("base model: {}", folder.display());
+        let tuning = SftConfig {
+            max_steps: Some(150),
+            batch_size: 16,
+            learning_rate: 2e-3,
+            warmup_steps: 5,
+            schedule: Schedule::Cosine,
+            ..SftConfig::default()
+        };
+        Ok(Self { name: folder.display().to_string(), llama, tokenizer, model, tuning })
+    }
+
+    /// Tokens with a loss mask on the answer alone.
+    fn samples(&self, prompts: &[Prompt]) -> Result<Vec<Sample>> {
+        prompts
+            .iter()
+            .map(|prompt| {
+                let pair =
+                    self.tokenizer.encode_pair(&prompt.prefix(Wrapper::Plain), &prompt.output)?;
+                let (before, answer) = pair.ids.split_at(pair.answer_start);
+                Ok(Sample::completion(before, answer)?)
+            })
+            .collect()
+    }
+
+    fn predictor<'a>(
+        &'a self,
+        name: &str,
+        model: &'a Llama,
+        prompt: impl FnMut(&Question) -> Result<String, nextcart_prompt::Error> + 'a,
+    ) -> impl Predictor + 'a {
+        LanguageModel::new(name, model, &self.llama, &self.tokenizer, prompt)
+    }
+}
+
+/// A training run and what it is watched by.
+struct Stage<'a> {
+    name: &'a str,
+    llama: &'a LlamaConfig,
+    samples: &'a [Sample],
+    held_out: &'a [Sample],
+}
+
+/// What a training run leaves.
+struct Trained {
+    model: Llama,
+    losses: Vec<(u64, f64)>,
+    validation: Vec<(u64, f64)>,
+}
+
+impl Stage<'_> {
+    /// Steps between checkpoints, and between looks at the held-out loss.
+    const INTERVAL: u64 = 50;
+
+    fn train(&self, model: Llama, mut config: SftConfig, arguments: &Arguments) -> Result<Trained> {
+        if let (Some(steps), "fine-tuning") = (arguments.steps, self.name) {
+            config.max_steps = Some(steps);
+        }
+        let folder = arguments.out.join("checkpoints").join(self.name);
+        let mut trainer = if arguments.resume && folder.exists() {
+            Trainer::resume(model, self.llama, config, self.samples, &folder)?
+        } else {
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder)?;
+            }
+            Trainer::new(model, self.llama, config, self.samples)?
+        };
+
+        let bar = progress(self.name, trainer.total_steps());
+        bar.set_position(trainer.steps());
+        let mut validation = Vec::new();
+        let mut tokens = 0;
+        TRAINING.store(true, Ordering::Relaxed);
+        while let Some(step) = trainer.step()? {
+            tokens += step.tokens;
+            bar.set_position(step.step);
+            let speed = tokens as f64 / bar.elapsed().as_secs_f64();
+            bar.set_message(format!("loss {:.3}, {speed:.0} tokens/s", step.loss));
+            let interrupted = INTERRUPTED.load(Ordering::Relaxed);
+            let last = step.step == step.total_steps;
+            if interrupted || last || step.step.is_multiple_of(Self::INTERVAL) {
+                trainer.save(&folder)?;
+            }
+            if interrupted {
+                bar.abandon();
+                eprintln!("stopped after step {}; --resume goes on from there", step.step);
+                std::process::exit(130);
+            }
+            if !self.held_out.is_empty() && (last || step.step.is_multiple_of(Self::INTERVAL)) {
+                let loss = evaluate_loss(&trainer.model(), self.llama, self.held_out, 16)?;
+                validation.push((step.step, loss));
+            }
+        }
+        TRAINING.store(false, Ordering::Relaxed);
+        bar.finish();
+        let losses = trainer.losses().to_vec();
+        if let (Some(first), Some(last)) = (losses.first(), losses.last()) {
+            println!("loss {:.3} at the first step, {:.3} at the last", first.1, last.1);
+        }
+        Ok(Trained { model: trainer.into_model(), losses, validation })
+    }
+}
+
+fn score(predictors: &mut [Box<dyn Predictor + '_>], test: &[Question]) -> Result<Vec<Evaluation>> {
+    predictors
+        .iter_mut()
+        .map(|predictor| {
+            let bar = progress(predictor.name(), test.len() as u64);
+            let evaluation = evaluate_each(predictor, test, |_| bar.inc(1))?;
+            bar.finish_and_clear();
+            Ok(evaluation)
+        })
+        .collect()
+}
+
+fn notes(arguments: &Arguments, prepared: &Prepared, base: &Base) -> Vec<String> {
+    let data = match arguments.reviews.as_slice() {
+        [] => "generated, with the best possible answer known".to_owned(),
+        files => files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "),
+    };
+    let histories = &prepared.manifest.histories;
+    let method = if arguments.qlora { "QLoRA" } else { "LoRA" };
+    vec![
+        format!("data: {data}; {} users, {} purchases", histories.users, histories.interactions),
+        format!("base model: {}", base.name),
+        format!("fine-tuning: {method}, rank 16, {} steps", base.tuning.max_steps.unwrap_or(0)),
+    ]
+}
+
+fn heading(text: &str) {
+    println!("\n== {text}");
+}
+
+fn progress(name: &str, length: u64) -> ProgressBar {
+    let style = "{prefix:>13} [{bar:30}] {pos}/{len} {msg} {eta} left";
+    let style = ProgressStyle::with_template(style).expect("a valid template");
+    ProgressBar::new(length).with_style(style.progress_chars("=> ")).with_prefix(name.to_owned())
+}

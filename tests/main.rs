@@ -1,1 +1,8 @@
+//! Tests of paths through several crates, one module each.
+//!
+//! Tests named `golden_…` compare with the numbers in the folder that `NEXTCART_REFERENCE` names, and
+//! say that they are skipped where it is not set.
 
+mod golden_forward;
+mod golden_lora;
+mod reference;

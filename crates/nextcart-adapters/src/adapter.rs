@@ -34,22 +34,7 @@ impl LoraAdapter {
         config: &LoraConfig,
     ) -> Result<Self> {
         config.validate()?;
-        let ([a_rank, _], [d_output, b_rank]) = (a.dims(), b.dims());
-        if a_rank != config.rank {
-            return Err(shape("adapter's A", [config.rank, a.dims()[1]], a.dims()));
-        }
-        if b_rank != config.rank {
-            return Err(shape("adapter's B", [d_output, config.rank], b.dims()));
-        }
-        match (&magnitude, config.use_dora) {
-            (Some(_), false) => return Err(Error::Magnitude { expected: "none", found: "one" }),
-            (None, true) => return Err(Error::Magnitude { expected: "one", found: "none" }),
-            (Some(m), true) if m.dims() != [d_output] => {
-                return Err(shape("adapter's magnitude vector", [d_output], m.dims()));
-            }
-            _ => {}
-        }
-
+        check_dims(a.dims(), b.dims(), magnitude.as_ref().map(Tensor::dims), config)?;
         Ok(Self {
             a: Param::from_tensor(a.detach()),
             b: Param::from_tensor(b.detach()),
@@ -61,13 +46,19 @@ impl LoraAdapter {
     }
 
     /// A fresh adapter that changes nothing yet: `A` uniform, `B` zero, `m` the base's row norms.
-    pub(crate) fn fresh(weight: &Tensor<2>, config: &LoraConfig, seed: u64) -> Result<Self> {
+    ///
+    /// `weight` is only asked for with DoRA: a packed base has to unpack it.
+    pub(crate) fn fresh(
+        [d_output, d_input]: [usize; 2],
+        device: &Device,
+        weight: impl FnOnce() -> Tensor<2>,
+        config: &LoraConfig,
+        seed: u64,
+    ) -> Result<Self> {
         config.validate()?;
-        let [d_output, d_input] = weight.dims();
-        let device = weight.device();
-        let a = kaiming_uniform(config.rank, d_input, seed, &device);
-        let b = Tensor::zeros([d_output, config.rank], &device);
-        let magnitude = config.use_dora.then(|| row_norms(weight.clone().detach()));
+        let a = kaiming_uniform(config.rank, d_input, seed, device);
+        let b = Tensor::zeros([d_output, config.rank], device);
+        let magnitude = config.use_dora.then(|| row_norms(weight().detach()));
         Self::new(a, b, magnitude, config)
     }
 
@@ -101,6 +92,19 @@ impl LoraAdapter {
         self.enabled
     }
 
+    /// Checks that the adapter was made with such a configuration.
+    pub(crate) fn check(&self, config: &LoraConfig) -> Result<()> {
+        let magnitude = self.magnitude.as_ref().map(|m| m.lazy_shape().dims());
+        let (a, b) = (self.a.lazy_shape().dims(), self.b.lazy_shape().dims());
+        check_dims(a, b, magnitude, config)?;
+        if self.scale != config.scale() {
+            let expected = "the scale that the adapter was made with";
+            let found = config.scale().to_string();
+            return Err(Error::Config { field: "alpha", expected, found });
+        }
+        Ok(())
+    }
+
     pub(crate) fn set_enabled(&mut self, enabled: bool) {
         self.enabled = enabled;
     }
@@ -117,29 +121,59 @@ impl LoraAdapter {
     /// `weight` is only asked for where it is needed: a packed base has to unpack it.
     pub(crate) fn row_factors(&self, weight: impl FnOnce() -> Tensor<2>) -> Option<Tensor<2>> {
         let magnitude = self.magnitude()?;
-        let norms = row_norms(weight().detach() + self.delta().detach());
-        Some((magnitude / norms).unsqueeze_dim(0))
+        let norms = row_norms(weight().detach() + self.delta());
+        Some(divide(magnitude, norms).unsqueeze_dim(0))
     }
 
     /// The base weight with this update in it, without a history of gradients.
     pub(crate) fn merged(&self, weight: Tensor<2>) -> Tensor<2> {
-        let weight = weight.detach();
-        let merged = weight.clone() + self.delta();
-        let merged = match self.row_factors(|| weight) {
-            Some(factors) => merged * factors.transpose(),
+        let merged = weight.detach() + self.delta();
+        match self.magnitude() {
+            Some(magnitude) => {
+                let norms = row_norms(merged.clone());
+                merged * divide(magnitude.detach(), norms).unsqueeze_dim(1)
+            }
             None => merged,
-        };
-        merged.detach()
+        }
     }
 
-    /// `ΔW = scale · B A`, dense.
+    /// `ΔW = scale · B A`, dense, without a history of gradients.
     fn delta(&self) -> Tensor<2> {
-        self.b().matmul(self.a() * self.scale)
+        self.b().detach().matmul(self.a().detach() * self.scale)
+    }
+}
+
+/// Magnitudes over norms; a row that is all zeros has no direction, and any finite factor keeps it so.
+fn divide(magnitude: Tensor<1>, norms: Tensor<1>) -> Tensor<1> {
+    magnitude / norms.clamp_min(f32::MIN_POSITIVE)
+}
+
+/// Checks that tensors of these shapes are what the configuration asks for.
+fn check_dims(
+    a: [usize; 2],
+    b: [usize; 2],
+    magnitude: Option<[usize; 1]>,
+    config: &LoraConfig,
+) -> Result<()> {
+    let ([_, d_input], [d_output, _], rank) = (a, b, config.rank);
+    if a != [rank, d_input] {
+        return Err(shape("adapter's A", [rank, d_input], a));
+    }
+    if b != [d_output, rank] {
+        return Err(shape("adapter's B", [d_output, rank], b));
+    }
+    match (magnitude, config.use_dora) {
+        (Some(_), false) => Err(Error::Magnitude { expected: "none", found: "one" }),
+        (None, true) => Err(Error::Magnitude { expected: "one", found: "none" }),
+        (Some(m), true) if m != [d_output] => {
+            Err(shape("adapter's magnitude vector", [d_output], m))
+        }
+        _ => Ok(()),
     }
 }
 
 fn shape<const D: usize>(what: &'static str, expected: [usize; D], found: [usize; D]) -> Error {
-    Error::Shape { what, expected: expected.to_vec(), found: found.to_vec() }
+    Error::Shape { what: what.to_owned(), expected: expected.to_vec(), found: found.to_vec() }
 }
 
 /// Euclidean norm of each row.

@@ -1,7 +1,7 @@
 //! What a projection's own weight can be.
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::linear::linear;
 use crate::nf4::Nf4Base;
@@ -9,6 +9,7 @@ use crate::nf4::Nf4Base;
 /// The weight of a projection, without its adapter.
 #[derive(Module, Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "a model holds few of these, by value")]
 pub enum Base {
     /// A weight of one float an entry.
     Dense(DenseBase),
@@ -37,6 +38,13 @@ impl Base {
         match self {
             Self::Dense(base) => base.bias.as_ref().map(Param::val),
             Self::Nf4(base) => base.bias(),
+        }
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        match self {
+            Self::Dense(base) => base.weight.lazy_device(),
+            Self::Nf4(base) => base.device(),
         }
     }
 

@@ -73,7 +73,11 @@ impl LoraConfig {
             return wrong("alpha", "a positive number", self.alpha.to_string());
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return wrong("dropout", "a number from 0 up to, not including, 1", self.dropout.to_string());
+            return wrong(
+                "dropout",
+                "a number from 0 up to, not including, 1",
+                self.dropout.to_string(),
+            );
         }
         Ok(())
     }

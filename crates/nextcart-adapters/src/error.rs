@@ -22,8 +22,8 @@ pub enum Error {
     /// Tensors that should fit together do not.
     #[error("{what}: expected shape {expected:?}, found {found:?}")]
     Shape {
-        /// Which tensor.
-        what: &'static str,
+        /// Which tensor, after its module where that is known.
+        what: String,
         /// The shape that fits.
         expected: Vec<usize>,
         /// The shape that was given.
@@ -105,4 +105,16 @@ pub enum Error {
         /// What stands there.
         found: String,
     },
+}
+
+impl Error {
+    /// Names the module that a tensor's wrong shape was found in.
+    pub(crate) fn within(self, module: &str) -> Self {
+        match self {
+            Self::Shape { what, expected, found } => {
+                Self::Shape { what: format!("`{module}`, {what}"), expected, found }
+            }
+            other => other,
+        }
+    }
 }

@@ -44,5 +44,7 @@ pub use base::{Base, DenseBase};
 pub use config::LoraConfig;
 pub use error::{Error, Result};
 pub use nf4::Nf4Base;
-pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterWeights, PeftAdapter, load_peft, save_peft};
+pub use peft::{
+    ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterWeights, PeftAdapter, load_peft, save_peft,
+};
 pub use projection::Projection;

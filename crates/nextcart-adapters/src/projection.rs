@@ -1,7 +1,7 @@
 //! A linear layer that an adapter may sit in.
 
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::adapter::LoraAdapter;
 use crate::base::{Base, DenseBase};
@@ -36,15 +36,11 @@ impl Projection {
         Self { base: Base::Dense(DenseBase::new(weight, bias)), adapter: None }
     }
 
-    /// A frozen layer of an already packed weight, placed on the bias's or the given device.
+    /// A frozen layer of an already packed weight, placed on the device, where the bias lies too.
     ///
     /// # Panics
     /// If the bias is not as long as the weight has rows.
-    pub fn nf4(
-        weight: &Nf4Weight,
-        bias: Option<Tensor<1>>,
-        device: &burn::tensor::Device,
-    ) -> Self {
+    pub fn nf4(weight: &Nf4Weight, bias: Option<Tensor<1>>, device: &Device) -> Self {
         check_bias(weight.shape(), bias.as_ref());
         Self { base: Base::Nf4(Nf4Base::new(weight, bias, device)), adapter: None }
     }
@@ -126,7 +122,9 @@ impl Projection {
     /// # Errors
     /// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate).
     pub fn with_adapter(mut self, config: &LoraConfig, seed: u64) -> Result<Self> {
-        self.adapter = Some(LoraAdapter::fresh(&self.base.weight(), config, seed)?);
+        let (shape, device) = (self.base.shape(), self.base.device());
+        let adapter = LoraAdapter::fresh(shape, &device, || self.base.weight(), config, seed)?;
+        self.adapter = Some(adapter);
         Ok(self)
     }
 
@@ -153,6 +151,7 @@ impl Projection {
             ("adapter's B", [d_output, config.rank], b.dims()),
         ] {
             if expected != found {
+                let what = what.to_owned();
                 return Err(Error::Shape { what, expected: expected.into(), found: found.into() });
             }
         }
@@ -163,11 +162,12 @@ impl Projection {
     /// Adds an adapter read from a file; see [`Projection::set_adapter`].
     ///
     /// # Errors
-    /// As [`Projection::set_adapter`].
+    /// As [`Projection::set_adapter`], with the module's name.
     pub fn load_adapter(&mut self, weights: &AdapterWeights, config: &LoraConfig) -> Result<()> {
         let device = self.base.device();
         let magnitude = weights.magnitude(&device);
         self.set_adapter(weights.a(&device), weights.b(&device), magnitude, config)
+            .map_err(|error| error.within(weights.module()))
     }
 
     /// The adapter.
@@ -204,13 +204,16 @@ impl Projection {
         self
     }
 
-    /// Folds the adapter, on or off, into a dense frozen weight.
+    /// The layer without its adapter, computing what it computes with it.
+    ///
+    /// An adapter that is on is folded into the weight, which is then dense and frozen; one that is
+    /// off takes no part in the layer's output and is dropped.
     #[must_use]
     pub fn merge(self) -> Self {
-        let Some(adapter) = &self.adapter else {
-            return self;
-        };
-        Self::dense(adapter.merged(self.base.weight()), self.base.bias())
+        match self.adapter.as_ref().filter(|adapter| adapter.is_enabled()) {
+            Some(adapter) => Self::dense(adapter.merged(self.base.weight()), self.base.bias()),
+            None => self.without_adapter(),
+        }
     }
 }
 
@@ -222,5 +225,5 @@ fn check_bias([d_output, _]: [usize; 2], bias: Option<&Tensor<1>>) {
 
 /// The values of a float tensor, widened or narrowed to f32.
 pub(crate) fn to_f32(data: TensorData) -> Vec<f32> {
-    data.convert::<f32>().into_vec().expect("just converted to f32")
+    data.try_into_vec_as().expect("a float tensor is on the host")
 }

@@ -1,6 +1,6 @@
 //! Histories to questions.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::atomic::AtomicBool};
 
 use rand::seq::SliceRandom;
 
@@ -9,6 +9,7 @@ use crate::{
     SplitTally,
     candidates::{Owned, Pool},
     history::{Histories, UserHistory},
+    prepare::go_on,
     seeded::seeded_rng,
 };
 
@@ -26,6 +27,7 @@ pub(crate) fn build_questions(
     histories: &Histories,
     catalogue: &Catalogue,
     options: &PrepareOptions,
+    stop: &AtomicBool,
 ) -> Result<Built> {
     let events = || histories.users.iter().flat_map(|history| &history.events);
     let times = events().map(|event| event.time).collect();
@@ -52,7 +54,10 @@ pub(crate) fn build_questions(
         questions: Vec::new(),
         tally: QuestionTally::default(),
     };
-    histories.users.iter().for_each(|history| builder.ask(history));
+    for history in &histories.users {
+        go_on(stop)?;
+        builder.ask(history);
+    }
     let Builder { questions, tally, .. } = builder;
     for (part, count, in_part) in
         [("train", tally.train, split.train), ("test", tally.test, split.test)]
@@ -86,7 +91,8 @@ struct Builder<'a> {
 impl Builder<'_> {
     /// Adds the questions of one user, in the order of time.
     fn ask(&mut self, history: &UserHistory) {
-        let owned = self.pool.owned(history.events.iter().map(|event| event.item));
+        let bought = history.events.iter().map(|event| event.item);
+        let owned = self.pool.owned(bought.chain(history.unverified.iter().copied()));
         let cuts = self.cuts;
         let part_of = |position: usize| cuts.part(history.events[position].time);
         let train = (0..history.events.len())
@@ -96,14 +102,15 @@ impl Builder<'_> {
             |part| (train..history.events.len()).rev().find(|position| part_of(*position) == part);
         let later = [last_of(Part::Validation), last_of(Part::Test)];
 
-        let mut questions: Vec<Question> = (self.options.min_history..train)
+        let PrepareOptions { min_history, train_targets_per_user, .. } = *self.options;
+        let mut questions: Vec<Question> = (min_history..train)
             .rev()
             .filter_map(|position| self.question(history, position, &owned))
-            .take(self.options.train_targets_per_user)
+            .take(train_targets_per_user)
             .collect();
         questions.reverse();
         for position in later.into_iter().flatten() {
-            if position < self.options.min_history {
+            if position < min_history {
                 self.tally.short_history += 1;
             } else {
                 questions.extend(self.question(history, position, &owned));

@@ -113,6 +113,9 @@ pub enum Error {
         /// The value.
         found: String,
     },
+    /// The caller asked to stop.
+    #[error("interrupted, nothing was written")]
+    Interrupted,
     /// No user has enough purchases.
     #[error(
         "expected at least one user with {needed} purchases, found none among {users} users with {purchases} \

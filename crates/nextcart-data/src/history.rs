@@ -32,6 +32,9 @@ pub(crate) struct Event {
 pub(crate) struct UserHistory {
     pub(crate) user: String,
     pub(crate) events: Vec<Event>,
+    /// Items of the user's reviews that are not verified: no purchases that we know of, but things that
+    /// the user may well have.
+    pub(crate) unverified: Vec<u32>,
 }
 
 /// Collects usable purchases from reviews as they stream by.
@@ -39,6 +42,7 @@ pub(crate) struct UserHistory {
 pub(crate) struct Ledger {
     users: HashMap<String, u32>,
     purchases: Vec<(u32, Event)>,
+    unverified: HashMap<String, Vec<u32>>,
     dropped: Dropped,
 }
 
@@ -60,11 +64,15 @@ impl Ledger {
         catalogue: &Catalogue,
         options: &PrepareOptions,
     ) {
+        let item = catalogue.position(&review.item);
         if options.verified_only && !review.verified {
             self.dropped.unverified += 1;
+            if let Some(item) = item {
+                self.unverified.entry(review.user.clone()).or_default().push(item);
+            }
             return;
         }
-        let Some(item) = catalogue.position(&review.item) else {
+        let Some(item) = item else {
             self.dropped.unknown_item += 1;
             return;
         };
@@ -97,6 +105,7 @@ impl Ledger {
         for (name, user) in self.users {
             names[user as usize] = name;
         }
+        let mut unverified = self.unverified;
         let mut purchases = self.purchases;
         // Stable, so that the file decides between two reviews of one item at one time.
         purchases.sort_by_key(|(user, event)| (*user, event.time));
@@ -113,7 +122,8 @@ impl Ledger {
                 tally.dropped.short_history += events.len() as u64;
                 continue;
             }
-            histories.users.push(UserHistory { user: name.clone(), events });
+            let unverified = unverified.remove(name).unwrap_or_default();
+            histories.users.push(UserHistory { user: name.clone(), events, unverified });
         }
         histories.users.sort_by(|a, b| a.user.cmp(&b.user));
         histories.count();
@@ -132,17 +142,15 @@ fn first_of_each(sorted: &[(u32, Event)], hash: impl Fn(u32) -> u64) -> Vec<Even
 
 impl Histories {
     fn count(&mut self) {
-        let mut ties = 0_u64;
         for history in &self.users {
             let events = &history.events;
             let tied = events.windows(2).filter(|pair| pair[0].time == pair[1].time).count();
-            ties += tied as u64;
+            self.tally.ties += tied as u64;
             self.tally.interactions += events.len() as u64;
             self.tally.users_with_ties += u64::from(tied > 0);
             self.tally.users_with_one_time += u64::from(tied > 0 && tied + 1 == events.len());
         }
         self.tally.users = self.users.len() as u64;
-        self.tally.ties = ties as f64 / self.tally.interactions.max(1) as f64;
     }
 }
 
@@ -228,9 +236,6 @@ mod tests {
             .collect();
         assert!(orders.len() > 10, "{orders:?}");
         let tally = build(&reviews, &PrepareOptions::default()).tally;
-        assert_eq!(
-            (tally.users_with_ties, tally.users_with_one_time, tally.ties),
-            (1, 1, 5.0 / 6.0)
-        );
+        assert_eq!((tally.users_with_ties, tally.users_with_one_time, tally.ties), (1, 1, 5));
     }
 }

@@ -27,6 +27,8 @@
 //! # What is kept out of the questions
 //! * Anything after the target: its history lies before it, and what training can know of popularity lies
 //!   before the validation cut.
+//! * What the user has: no distractor is an item, or has the title of one, that the user bought at any
+//!   time or reviewed without a verified purchase.
 //! * Differences of form between answers and distractors: all titles pass through [`clean_text`] once.
 //! * Popularity: distractors are as popular as targets.
 //! * The order of items in the file: purchases of one day stand in an order that says nothing.
@@ -58,7 +60,7 @@ pub use manifest::{
     Dropped, HistoryTally, InputFile, ItemTally, Manifest, QuestionTally, SplitTally, Tally,
 };
 pub use options::PrepareOptions;
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, prepare, prepare_until};
 pub use question::{Part, Product, Purchase, Question};
 pub use question_file::{read_any_questions, read_questions, write_questions};
 pub use seed_file::read_seed_questions;

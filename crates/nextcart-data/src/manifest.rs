@@ -41,7 +41,7 @@ pub struct ItemTally {
 }
 
 /// Purchase histories; `reviews.kept = interactions + dropped`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryTally {
     /// Users with a history.
     pub users: u64,
@@ -51,8 +51,8 @@ pub struct HistoryTally {
     pub dropped: Dropped,
     /// Users who would have a history if repeats of an item counted.
     pub users_with_repeats: u64,
-    /// Share of the purchases whose time equals that of the user's purchase before.
-    pub ties: f64,
+    /// Purchases whose time equals that of the user's purchase before.
+    pub ties: u64,
     /// Users with two purchases at the same time.
     pub users_with_ties: u64,
     /// Users all of whose purchases have the same time: nothing is known of their order.

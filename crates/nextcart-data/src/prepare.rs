@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use sha2::{Digest, Sha256};
@@ -60,21 +61,38 @@ pub fn prepare(
     out: impl AsRef<Path>,
     options: &PrepareOptions,
 ) -> Result<Prepared> {
+    prepare_until(reviews, meta, out, options, &AtomicBool::new(false))
+}
+
+/// As [`prepare`], and gives up soon after `stop` turns true, such as at Ctrl-C.
+///
+/// # Errors
+/// As [`prepare`], and [`Error::Interrupted`] if it was stopped; nothing is left behind then either.
+pub fn prepare_until(
+    reviews: &[PathBuf],
+    meta: &[PathBuf],
+    out: impl AsRef<Path>,
+    options: &PrepareOptions,
+    stop: &AtomicBool,
+) -> Result<Prepared> {
     let out = out.as_ref();
     options.validate()?;
     check_inputs::<Review>(reviews, "review")?;
     check_inputs::<Metadata>(meta, "metadata")?;
-    if out.exists() && !out.is_dir() {
-        return Err(Error::NotAFolder { path: out.into() });
-    }
     let stage = stage_near(out)?;
     // A folder in the private one gets the user's usual permissions.
     let folder = stage.path().join("out");
     fs::create_dir(&folder).map_err(|source| Error::Write { path: folder.clone(), source })?;
-    let prepared = build(reviews, meta, &folder, options)?;
+    let prepared = build(reviews, meta, &folder, options, stop)?;
+    go_on(stop)?;
     publish(&folder, out).map_err(|source| Error::Write { path: out.into(), source })?;
     info!(out = %out.display(), questions = prepared.questions.len(), "prepared");
     Ok(prepared)
+}
+
+/// An error once `stop` is true.
+pub(crate) fn go_on(stop: &AtomicBool) -> Result<()> {
+    if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 fn build(
@@ -82,12 +100,13 @@ fn build(
     meta: &[PathBuf],
     folder: &Path,
     options: &PrepareOptions,
+    stop: &AtomicBool,
 ) -> Result<Prepared> {
     let mut rejects = RejectLog::create(&folder.join("rejects.jsonl"))?;
 
     let mut catalogue = Catalogue::default();
     let mut item_table = ItemTable::create(&folder.join("items.parquet"))?;
-    let (item_lines, meta_inputs) = scan(meta, &mut rejects, |row: Metadata, _| {
+    let (item_lines, meta_inputs) = scan(meta, &mut rejects, stop, |row: Metadata, _| {
         if catalogue.contains(&row.item) {
             let detail =
                 format!("`asin`: expected an item not described before, found `{}`", row.item);
@@ -102,7 +121,7 @@ fn build(
     let mut ledger = Ledger::default();
     let mut lines_seen = HashSet::new();
     let mut review_table = ReviewTable::create(&folder.join("reviews.parquet"))?;
-    let (review_lines, mut inputs) = scan(reviews, &mut rejects, |review: Review, line| {
+    let (review_lines, mut inputs) = scan(reviews, &mut rejects, stop, |review: Review, line| {
         if !lines_seen.insert(line_key(line)) {
             return Ok(Err(Fault::new(
                 Reason::Duplicate,
@@ -121,7 +140,7 @@ fn build(
     if histories.users.is_empty() {
         return Err(too_few_users(&histories, review_lines.kept, options));
     }
-    let built = build_questions(&histories, &catalogue, options)?;
+    let built = build_questions(&histories, &catalogue, options, stop)?;
     write_histories(
         &folder.join("histories.parquet"),
         &histories.users,
@@ -182,8 +201,14 @@ fn training_part(history: &UserHistory, catalogue: &Catalogue, cuts: &Split) -> 
 /// A temporary folder in `out` or else in the nearest folder above it that exists: on the same disk, so
 /// that the finished files can be renamed.
 fn stage_near(out: &Path) -> Result<tempfile::TempDir> {
-    let existing = out.ancestors().find(|folder| folder.is_dir());
-    let folder = existing.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let existing = out.ancestors().find(|folder| folder.exists());
+    let folder = existing.unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(Error::NotAFolder { path: folder.into() });
+    }
+    if let Some(path) = FILES.iter().map(|file| out.join(file)).find(|path| path.is_dir()) {
+        return Err(Error::Folder { path });
+    }
     tempfile::Builder::new()
         .prefix(".nextcart-")
         .tempdir_in(folder)

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, ListArray, StringArray,
+        Array, ArrayRef, Float32Array, Float64Array, Int64Array, ListArray, StringArray,
         StructArray, UInt32Array,
     },
     buffer::OffsetBuffer,
@@ -144,7 +144,7 @@ fn to_columns(questions: &[Question]) -> Vec<ArrayRef> {
 }
 
 fn product_columns(products: &[&Product]) -> Vec<ArrayRef> {
-    let names = products.iter().flat_map(|product| &product.category);
+    let names: Vec<&String> = products.iter().flat_map(|product| &product.category).collect();
     let categories = ListArray::new(
         Arc::new(Field::new_list_field(DataType::Utf8, true)),
         OffsetBuffer::from_lengths(products.iter().map(|product| product.category.len())),

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use arrow::array::Array;
-
 use crate::{Part, Product, Purchase, Question, Result, question_file::range, table::Table};
 
 /// Imports the seed project's `final_dataset.parquet` (columns `history`, `options`, `answer_index`,

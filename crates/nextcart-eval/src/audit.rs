@@ -10,16 +10,20 @@ use crate::error::{Error, Result};
 use crate::evaluation::{CONFIDENCE, Score, chance, check_answer};
 use crate::titles;
 
-/// How far above chance a rule must surely be for the questions to count as leaking.
+/// How far above chance a rule may be before the questions count as leaking.
 pub const MARGIN: f64 = 0.03;
+
+/// Right answers by chance below which nothing is concluded: intervals are too narrow for so few.
+const MIN_EXPECTED_HITS: f64 = 5.0;
 
 /// The finding of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Some rule that never looks at the history is surely more than [`MARGIN`] above chance.
+    /// Some rule that never looks at the history is surely above chance, and by more than [`MARGIN`].
     Leaks,
-    /// No rule is; [`Audit::not_excluded`] says how large a leak may still be there.
+    /// No rule is. [`Audit::conclusive`] says whether the questions are enough to show that none is
+    /// above chance by more than the margin, and [`Audit::not_excluded`] how large a leak may be there.
     Clean,
 }
 
@@ -50,9 +54,12 @@ pub struct RuleScore {
 pub struct Audit {
     /// Whether the options give the answer away.
     pub verdict: Verdict,
+    /// Whether there are enough questions to tell: false where no leak is shown but one beyond the
+    /// margin is not excluded either.
+    pub conclusive: bool,
     /// Accuracy of guessing.
     pub chance: f64,
-    /// How far above chance a rule must surely be.
+    /// How far above chance a rule may be.
     pub margin: f64,
     /// Number of questions.
     pub n: usize,
@@ -65,9 +72,14 @@ pub struct Audit {
 
 /// Scores every rule on the questions' options.
 ///
-/// A rule sees titles and places, never the history. Equal options share the credit. The verdict
-/// compares each rule's lower bound, corrected for the number of rules, with chance plus
-/// [`MARGIN`]; chance is the mean of `1 / candidates`, so the numbers of candidates may differ.
+/// A rule sees titles and places, never the history. Equal options share the credit. Chance is the
+/// mean of `1 / candidates`, so the numbers of candidates may differ.
+///
+/// The questions leak if a rule's accuracy is more than [`MARGIN`] above chance and its lower bound is
+/// above chance too. They are surely clean if no rule's upper bound is more than the margin above
+/// chance. Both bounds are corrected for the number of rules: without a leak, one of them seems to be
+/// surely above chance in at most one audit of twenty. In between, the verdict is clean for lack of
+/// evidence, and [`Audit::conclusive`] is false.
 ///
 /// # Errors
 /// If there are no questions or an answer is no candidate.
@@ -94,18 +106,33 @@ pub fn audit(questions: &[Question]) -> Result<Audit> {
         });
     }
     rules.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
-    let leaks = rules.iter().any(|rule| rule.corrected_low > chance + MARGIN);
-    let verdict = if leaks { Verdict::Leaks } else { Verdict::Clean };
     let not_excluded = rules.iter().map(|rule| rule.corrected_high).fold(0.0, f64::max);
     let n = questions.len();
-    tracing::info!(?verdict, n, chance, best = rules[0].name, "audited");
-    Ok(Audit { verdict, chance, margin: MARGIN, n, not_excluded, rules })
+    let conclusive = not_excluded <= chance + MARGIN;
+    let verdict = Verdict::Clean;
+    let mut audit = Audit { verdict, conclusive, chance, margin: MARGIN, n, not_excluded, rules };
+    if audit.leaking().next().is_some() {
+        (audit.verdict, audit.conclusive) = (Verdict::Leaks, true);
+    }
+    let best = audit.rules[0].name;
+    tracing::info!(verdict = ?audit.verdict, conclusive = audit.conclusive, n, chance, best, "audited");
+    Ok(audit)
 }
 
 impl Audit {
-    /// The rules that are surely more than the margin above chance, the best first.
+    /// The rules that are surely above chance, and by more than the margin; the best first.
     pub fn leaking(&self) -> impl Iterator<Item = &RuleScore> {
-        self.rules.iter().filter(|rule| rule.corrected_low > self.chance + self.margin)
+        let enough = self.n as f64 * self.chance >= MIN_EXPECTED_HITS;
+        self.rules.iter().filter(move |rule| {
+            enough && rule.corrected_low > self.chance && rule.accuracy > self.chance + self.margin
+        })
+    }
+
+    /// About how many questions could show that there is no leak, if there is none: the distance of the
+    /// bounds from chance shrinks with the square root of their number.
+    fn questions_needed(&self) -> u64 {
+        let needed = self.n as f64 * ((self.not_excluded - self.chance) / self.margin).powi(2);
+        (needed / 100.0).ceil() as u64 * 100
     }
 
     /// The rules' figures alone, the best first, as for a [`ScoreTable`](crate::ScoreTable).
@@ -149,19 +176,36 @@ impl Audit {
             }
         } else {
             let best = &self.rules[0];
+            let points = |share: f64| format!("{:.1}", 100.0 * share);
+            let start = if self.conclusive {
+                "No leak found"
+            } else {
+                "Too few questions to tell, but no leak shown"
+            };
             let _ = write!(
                 text,
-                "No leak found: the best of {} rules that never look at the history ({}) gets {} \
-                 of {} questions right, where chance is {}. So many questions cannot exclude that \
-                 some rule reaches {}, {} points above chance; and rules that were not tried, such \
-                 as a trained classifier, may still find more.",
+                "{start}: the best of {} rules that never look at the history ({}) gets {} of {} \
+                 questions right, where chance is {}. With 95 % confidence none of them is more than \
+                 {} points above chance",
                 self.rules.len(),
                 best.picks,
                 percent(best.accuracy),
                 self.n,
                 percent(self.chance),
-                percent(self.not_excluded),
-                format_args!("{:.1}", 100.0 * (self.not_excluded - self.chance)),
+                points(self.not_excluded - self.chance),
+            );
+            let _ = if self.conclusive {
+                write!(text, ", within the {} that are allowed.", points(self.margin))
+            } else {
+                write!(
+                    text,
+                    "; to stay within the {} that are allowed takes about {} questions.",
+                    points(self.margin),
+                    self.questions_needed(),
+                )
+            };
+            text.push_str(
+                " Rules that were not tried, such as a trained classifier, may still find more.",
             );
         }
         text

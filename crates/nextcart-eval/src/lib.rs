@@ -42,6 +42,7 @@ mod error;
 mod evaluation;
 #[cfg(test)]
 mod fixtures;
+mod language_model;
 mod predictor;
 mod report;
 mod titles;
@@ -52,5 +53,6 @@ pub use error::{Error, Result};
 pub use evaluation::{
     CONFIDENCE, Comparison, Evaluation, Prediction, Score, chance, compare, evaluate, evaluate_each,
 };
+pub use language_model::LanguageModel;
 pub use predictor::{FnPredictor, Predictor};
 pub use report::{Report, ReportFiles, ScoreTable};

@@ -282,8 +282,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let size = value.as_u64().filter(|v| *v > 0).and_then(|v| usize::try_from(v).ok());
-        size.map(Some)
-            .ok_or_else(|| self.error(field, "a positive whole number".into(), value))
+        size.map(Some).ok_or_else(|| self.error(field, "a positive whole number".into(), value))
     }
 
     /// A token id, a list of them, or nothing.

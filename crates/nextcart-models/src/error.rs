@@ -92,6 +92,12 @@ pub enum Error {
         /// What the hub client said.
         source: Box<hf_hub::HFError>,
     },
+    /// An adapter names a module that the model does not have.
+    #[error("the adapter's module `{module}` is not part of the model")]
+    AdapterModule {
+        /// Dotted path of the module.
+        module: String,
+    },
     /// The adapter crate refused.
     #[error(transparent)]
     Adapter(#[from] nextcart_adapters::Error),

@@ -16,23 +16,38 @@
 //! let logits = model.forward(&input);
 //! assert_eq!(logits.dims(), [1, 3, 64]);
 //! ```
+mod assemble;
 mod attention;
 mod block;
 mod cache;
+mod checkpoint;
 mod config;
 mod error;
 mod feed_forward;
+mod generate;
+mod hub;
+mod init;
 mod input;
 mod llama;
 mod names;
 mod rope;
+mod safetensors_file;
+mod save;
+mod score;
+mod tokenizer;
 
 pub use attention::Attention;
 pub use block::Block;
 pub use cache::KvCache;
+pub use checkpoint::Checkpoint;
 pub use config::{Architecture, LlamaConfig};
 pub use error::{Error, Result, TensorMismatch};
 pub use feed_forward::FeedForward;
+pub use generate::{GenerateOptions, generate};
+pub use hub::download;
 pub use input::{ModelInput, Padding};
 pub use llama::Llama;
 pub use rope::RotaryEmbedding;
+pub use save::{save_adapter, save_checkpoint};
+pub use score::{ContinuationScore, score_continuations, score_texts};
+pub use tokenizer::{Encoded, Tokenizer};

@@ -1,11 +1,13 @@
+use std::collections::BTreeSet;
+
 use burn::module::{Module, Param};
 use burn::nn::RmsNorm;
 use burn::tensor::{Device, Int, Tensor};
-use nextcart_adapters::{LoraConfig, Projection};
+use nextcart_adapters::{LoraConfig, PeftAdapter, Projection};
 
 use crate::block::Block;
 use crate::cache::KvCache;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::ModelInput;
 use crate::names;
 
@@ -101,16 +103,10 @@ impl Llama {
     /// Every projection inside the blocks, by its module path (`model.layers.0.self_attn.q_proj`).
     #[must_use]
     pub fn projections(&self) -> Vec<(String, &Projection)> {
-        let each = |(layer, block): (usize, &'_ Block)| {
-            names::BLOCK_PROJECTIONS.map(|name| names::projection_path(layer, name)).to_vec()
-                .into_iter()
-                .zip(block_projections(block))
-                .collect::<Vec<_>>()
-        };
-        // Written as a loop over borrowed blocks so that the references outlive the closure.
-        let mut all = Vec::new();
-        for pair in self.layers.iter().enumerate() {
-            all.extend(each(pair));
+        let mut all = Vec::with_capacity(names::BLOCK_PROJECTIONS.len() * self.layers.len());
+        for (layer, block) in self.layers.iter().enumerate() {
+            let paths = names::BLOCK_PROJECTIONS.map(|name| names::projection_path(layer, name));
+            all.extend(paths.into_iter().zip(block_projections(block)));
         }
         all
     }
@@ -161,6 +157,26 @@ impl Llama {
             count += 1;
             Ok(projection.with_adapter(config, seed.wrapping_add(count))?)
         })
+    }
+
+    /// The same model, frozen, with adapters that were read from PEFT's files, to be used as they are
+    /// or trained on.
+    ///
+    /// # Errors
+    /// If the adapter belongs to other modules than those of this model, or to others in shape.
+    pub fn with_peft(self, adapter: &PeftAdapter) -> Result<Self> {
+        let mut unused: BTreeSet<&String> = adapter.modules.keys().collect();
+        let model = self.frozen().map_projections(|path, mut projection| {
+            if let Some((name, weights)) = adapter.modules.get_key_value(path) {
+                unused.remove(name);
+                projection.load_adapter(weights, &adapter.config)?;
+            }
+            Ok(projection)
+        })?;
+        match unused.first() {
+            None => Ok(model),
+            Some(&module) => Err(Error::AdapterModule { module: module.clone() }),
+        }
     }
 
     /// The same model with its blocks' weights in NF4.

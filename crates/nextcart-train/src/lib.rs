@@ -1,1 +1,56 @@
 //! Supervised fine-tuning with a loss mask, checkpoints and exact resume.
+//!
+//! A [`Sample`] is tokens with a mask of those to learn. A [`Trainer`] takes optimiser steps on
+//! samples; the caller writes the loop around them. It trains what takes gradients, be that adapters
+//! or all weights.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use nextcart_adapters::LoraConfig;
+//! use nextcart_models::{Llama, LlamaConfig};
+//! use nextcart_train::{Sample, SftConfig, Trainer, evaluate_loss};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(32) };
+//! let model = llama.init(7, &Device::flex().autodiff()).with_adapters(&LoraConfig::new(), 1)?;
+//! let samples = [Sample::completion(&[1, 5, 9], &[7, 2])?, Sample::completion(&[1, 8], &[4, 2])?];
+//! let before = evaluate_loss(&model, &llama, &samples, 8)?;
+//!
+//! let config = SftConfig { max_steps: Some(4), learning_rate: 1e-2, ..SftConfig::default() };
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let mut trainer = Trainer::new(model, &llama, config, &samples)?;
+//! while let Some(step) = trainer.step()? {
+//!     if step.step.is_multiple_of(2) {
+//!         trainer.save(folder)?; // `Trainer::resume` goes on from here
+//!     }
+//! }
+//! assert!(evaluate_loss(&trainer.into_model(), &llama, &samples, 8)? < before);
+//! # Ok(())
+//! # }
+//! ```
+
+mod batch;
+mod checkpoint;
+mod config;
+mod error;
+mod gradients;
+mod loss;
+mod optimizer;
+mod parameters;
+mod random;
+mod sample;
+mod sampler;
+mod schedule;
+mod trainer;
+
+pub use batch::Batch;
+pub use checkpoint::newest_checkpoint;
+pub use config::SftConfig;
+pub use error::{Error, Result};
+pub use gradients::{Gradients, StepGradients, loss_and_gradients};
+pub use loss::{evaluate_loss, loss_sum};
+pub use optimizer::AdamW;
+pub use sample::Sample;
+pub use schedule::Schedule;
+pub use trainer::{StepReport, Trainer};

@@ -62,7 +62,7 @@ impl Nf4Base {
         Nf4Weight::from_parts(self.shape(), packed, absmax).expect("lengths as they were made")
     }
 
-    /// The weight `[d_output, d_input]`, unpacked with plain tensor operations.
+    /// The weight `[d_output, d_input]`, unpacked.
     pub fn weight(&self) -> Tensor<2> {
         op::dequantize(self.parts(), self.shape())
     }
@@ -70,6 +70,10 @@ impl Nf4Base {
     /// The bias, of shape `[d_output]`.
     pub fn bias(&self) -> Option<Tensor<1>> {
         self.bias.as_ref().map(Param::val)
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        self.packed.lazy_device()
     }
 
     /// `[d_output, d_input]`.
@@ -132,10 +136,10 @@ fn words_to_device(bytes: &[u8], device: &Device) -> Tensor<1, Int> {
 /// Undoes [`bytes_to_device`], up to three zero bytes at the end.
 fn bytes_to_host(tensor: &Param<Tensor<1, Int>>) -> Vec<u8> {
     let data = tensor.val().into_data();
-    match data.dtype {
-        DType::U8 => data.into_vec().expect("bytes"),
+    match data.dtype() {
+        DType::U8 => data.try_into_vec().expect("bytes"),
         _ => {
-            let words: Vec<u32> = data.convert::<u32>().into_vec().expect("just converted to u32");
+            let words: Vec<u32> = data.try_into_vec().expect("words");
             words.into_iter().flat_map(u32::to_le_bytes).collect()
         }
     }

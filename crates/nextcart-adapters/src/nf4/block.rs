@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::thread;
 
-use super::code::{BLOCK, CODE, MIDPOINTS, TINY, ZERO};
+use super::code::{BLOCK, MIDPOINTS, PAIRS, TINY, ZERO};
 
 /// Values below which starting threads costs more than it saves.
 const PARALLEL_FROM: usize = 1 << 18;
@@ -22,11 +22,10 @@ pub fn quantize(values: &[f32]) -> Blocks {
     let mut packed = vec![0; values.len().div_ceil(2)];
     let mut absmax = vec![0.0; values.len().div_ceil(BLOCK)];
 
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    if threads == 1 || values.len() < PARALLEL_FROM {
+    let share = blocks_a_thread(values.len());
+    if share >= absmax.len() {
         quantize_blocks(values, &mut packed, &mut absmax);
     } else {
-        let share = absmax.len().div_ceil(threads); // blocks
         thread::scope(|scope| {
             let parts = values
                 .chunks(share * BLOCK)
@@ -48,14 +47,41 @@ pub fn dequantize(packed: &[u8], absmax: &[f32], values: &mut [f32]) {
     assert!(packed.len() >= values.len().div_ceil(2), "one byte for two values");
     assert!(absmax.len() >= values.len().div_ceil(BLOCK), "one absmax for each block");
 
+    let share = blocks_a_thread(values.len());
+    if share * BLOCK >= values.len() {
+        dequantize_blocks(packed, absmax, values);
+    } else {
+        thread::scope(|scope| {
+            let parts = values
+                .chunks_mut(share * BLOCK)
+                .zip(packed.chunks(share * BLOCK / 2))
+                .zip(absmax.chunks(share));
+            for ((values, packed), absmax) in parts {
+                scope.spawn(|| dequantize_blocks(packed, absmax, values));
+            }
+        });
+    }
+}
+
+/// Blocks that each thread takes; all of them where threads would not pay.
+fn blocks_a_thread(values: usize) -> usize {
+    let blocks = values.div_ceil(BLOCK);
+    if values < PARALLEL_FROM {
+        return blocks;
+    }
+    blocks.div_ceil(thread::available_parallelism().map_or(1, NonZero::get))
+}
+
+fn dequantize_blocks(packed: &[u8], absmax: &[f32], values: &mut [f32]) {
     let blocks = values.chunks_mut(BLOCK).zip(packed.chunks(BLOCK / 2)).zip(absmax);
     for ((values, packed), &absmax) in blocks {
-        let table = CODE.map(|code| code * absmax);
-        for (pair, byte) in values.chunks_mut(2).zip(packed) {
-            pair[0] = table[usize::from(byte >> 4)];
-            if let Some(second) = pair.get_mut(1) {
-                *second = table[usize::from(byte & 15)];
-            }
+        let (pairs, rest) = values.as_chunks_mut::<2>();
+        let bytes = pairs.len();
+        for (pair, &byte) in pairs.iter_mut().zip(packed) {
+            *pair = PAIRS[usize::from(byte)].map(|code| code * absmax);
+        }
+        if let ([last], Some(&byte)) = (rest, packed.get(bytes)) {
+            *last = PAIRS[usize::from(byte)][0] * absmax;
         }
     }
 }
@@ -121,6 +147,12 @@ mod tests {
         let mut absmax = vec![0.0; whole.absmax.len()];
         quantize_blocks(&values, &mut packed, &mut absmax);
         assert_eq!(whole, Blocks { packed, absmax });
+
+        let mut again = vec![0.0; values.len()];
+        dequantize(&whole.packed, &whole.absmax, &mut again);
+        let mut alone = vec![0.0; values.len()];
+        dequantize_blocks(&whole.packed, &whole.absmax, &mut alone);
+        assert_eq!(again, alone);
     }
 
     #[test]

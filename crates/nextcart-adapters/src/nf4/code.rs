@@ -26,6 +26,17 @@ pub const CODE: [f32; 16] = [
     1.0,
 ];
 
+/// The two values of each byte.
+pub(crate) static PAIRS: [[f32; 2]; 256] = {
+    let mut pairs = [[0.0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [CODE[byte >> 4], CODE[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
 /// Code of the value 0, which fills up a last half byte.
 pub(crate) const ZERO: u8 = 7;
 

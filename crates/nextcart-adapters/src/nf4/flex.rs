@@ -3,8 +3,7 @@
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 
-use super::block;
-use super::nested::NestedAbsmax;
+use super::{block, nested};
 
 /// The weight `[d_output, d_input]`; `None` if a part does not lie in memory as it was made.
 pub(super) fn dequantize(
@@ -14,12 +13,9 @@ pub(super) fn dequantize(
     offset: &FlexTensor,
     [d_output, d_input]: [usize; 2],
 ) -> Option<FlexTensor> {
-    let absmax = NestedAbsmax {
-        codes: codes.as_slice::<u8>()?.to_vec(),
-        scales: scales.as_slice::<f32>()?.to_vec(),
-        offset: *offset.as_slice::<f32>()?.first()?,
-    };
+    let offset = *offset.as_slice()?.first()?;
+    let absmax = nested::restore(codes.as_slice()?, scales.as_slice()?, offset);
     let mut values = vec![0.0; d_output * d_input];
-    block::dequantize(packed.as_slice::<u8>()?, &absmax.restore(), &mut values);
+    block::dequantize(packed.as_slice()?, &absmax, &mut values);
     Some(FlexTensor::from_data(TensorData::new(values, [d_output, d_input])))
 }

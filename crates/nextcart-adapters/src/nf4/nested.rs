@@ -9,9 +9,8 @@ use super::code::{NESTED_BLOCK, TINY, dynamic_map};
 pub(crate) static MAP: LazyLock<[f32; 256]> = LazyLock::new(|| dynamic_map(true));
 
 /// Borders between neighbouring entries of [`MAP`], in f64, where halves of f32 sums are exact.
-static MIDPOINTS: LazyLock<[f64; 255]> = LazyLock::new(|| {
-    array::from_fn(|i| (f64::from(MAP[i]) + f64::from(MAP[i + 1])) / 2.0)
-});
+static MIDPOINTS: LazyLock<[f64; 255]> =
+    LazyLock::new(|| array::from_fn(|i| (f64::from(MAP[i]) + f64::from(MAP[i + 1])) / 2.0));
 
 /// Absmax values packed to 8 bits: `map[code] · scale + offset`.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,13 +46,18 @@ impl NestedAbsmax {
 
     /// The absmax values again.
     pub fn restore(&self) -> Vec<f32> {
-        let groups = self.codes.chunks(NESTED_BLOCK).zip(&self.scales);
-        groups
-            .flat_map(|(codes, &scale)| {
-                codes.iter().map(move |&code| MAP[usize::from(code)] * scale + self.offset)
-            })
-            .collect()
+        restore(&self.codes, &self.scales, self.offset)
     }
+}
+
+/// `map[code] · scale + offset`, see [`NestedAbsmax`].
+pub(super) fn restore(codes: &[u8], scales: &[f32], offset: f32) -> Vec<f32> {
+    let groups = codes.chunks(NESTED_BLOCK).zip(scales);
+    groups
+        .flat_map(|(codes, &scale)| {
+            codes.iter().map(move |&code| MAP[usize::from(code)] * scale + offset)
+        })
+        .collect()
 }
 
 /// Index of the nearest entry; a tie goes to the lower one.

@@ -6,11 +6,12 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{
-    Autodiff, Backend, Dispatch, DispatchDevice, Scalar, TensorMetadata, backend_extension,
+    Autodiff, AutodiffBackend, Backend, Dispatch, DispatchDevice, Scalar, TensorMetadata,
+    backend_extension,
 };
-use burn::tensor::{DType, Device, Int, Shape, Slice, Tensor, TensorData};
+use burn::tensor::{DType, Int, Shape, Slice, Tensor, TensorData};
 
-use super::code::{BLOCK, CODE, NESTED_BLOCK};
+use super::code::{BLOCK, NESTED_BLOCK, PAIRS};
 use super::nested::MAP;
 use crate::linear::linear;
 
@@ -43,7 +44,8 @@ impl Side {
 /// `x Wᵀ` for `x [rows, d_input]`.
 pub(super) fn forward(x: Tensor<2>, parts: Parts, shape: [usize; 2]) -> Tensor<2> {
     if !has_own_product(x.device().as_dispatch()) {
-        return linear(x, dequantize(parts, shape), None);
+        let weight = dequantize(parts, shape).cast(x.dtype());
+        return linear(x, weight, None);
     }
     Tensor::from_dispatch(<Dispatch as Nf4Backend>::nf4_matmul(
         x.into_dispatch(),
@@ -56,9 +58,13 @@ pub(super) fn forward(x: Tensor<2>, parts: Parts, shape: [usize; 2]) -> Tensor<2
     ))
 }
 
-/// The weight `[d_output, d_input]`, by plain operations of whatever backend holds it.
+/// The weight `[d_output, d_input]`.
 pub(super) fn dequantize(parts: Parts, shape: [usize; 2]) -> Tensor<2> {
-    Tensor::from_dispatch(dequantize_on::<Dispatch>(
+    let unpack = match has_own_product(parts.scales.device().as_dispatch()) {
+        true => <Dispatch as Nf4Backend>::nf4_dequantize,
+        false => dequantize_on::<Dispatch>,
+    };
+    Tensor::from_dispatch(unpack(
         parts.packed.into_dispatch(),
         parts.codes.into_dispatch(),
         parts.scales.into_dispatch(),
@@ -74,8 +80,11 @@ fn has_own_product(device: &DispatchDevice) -> bool {
         DispatchDevice::Flex(_) => true,
         #[cfg(any(feature = "cuda", feature = "wgpu"))]
         DispatchDevice::Cube(_) => true,
-        DispatchDevice::Autodiff(device) => has_own_product(&device.inner),
-        #[allow(unreachable_patterns, reason = "which variants there are depends on burn's features")]
+        DispatchDevice::Autodiff(device) => has_own_product(&device.clone().inner()),
+        #[allow(
+            unreachable_patterns,
+            reason = "which variants there are depends on burn's features"
+        )]
         _ => false,
     }
 }
@@ -87,6 +96,15 @@ fn has_own_product(device: &DispatchDevice) -> bool {
     Cube: cfg(any(feature = "cuda", feature = "wgpu"))
 )]
 pub(crate) trait Nf4Backend: Backend {
+    /// The weight `[d_output, d_input]` of the given shape.
+    fn nf4_dequantize(
+        packed: IntTensor<Self>,
+        codes: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        shape: [usize; 2],
+    ) -> FloatTensor<Self>;
+
     /// `x Wᵀ` or `x W` for the weight `[d_output, d_input]` of the given shape.
     fn nf4_matmul(
         x: FloatTensor<Self>,
@@ -101,6 +119,17 @@ pub(crate) trait Nf4Backend: Backend {
 
 #[cfg(feature = "cpu")]
 impl Nf4Backend for burn::backend::Flex {
+    fn nf4_dequantize(
+        packed: IntTensor<Self>,
+        codes: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        shape: [usize; 2],
+    ) -> FloatTensor<Self> {
+        super::flex::dequantize(&packed, &codes, &scales, &offset, shape)
+            .unwrap_or_else(|| dequantize_on::<Self>(packed, codes, scales, offset, shape))
+    }
+
     fn nf4_matmul(
         x: FloatTensor<Self>,
         packed: IntTensor<Self>,
@@ -110,14 +139,23 @@ impl Nf4Backend for burn::backend::Flex {
         shape: [usize; 2],
         side: Side,
     ) -> FloatTensor<Self> {
-        let weight = super::flex::dequantize(&packed, &codes, &scales, &offset, shape)
-            .unwrap_or_else(|| dequantize_on::<Self>(packed, codes, scales, offset, shape));
+        let weight = Self::nf4_dequantize(packed, codes, scales, offset, shape);
         multiply::<Self>(x, weight, side)
     }
 }
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl Nf4Backend for burn::backend::Cube {
+    fn nf4_dequantize(
+        packed: IntTensor<Self>,
+        codes: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        shape: [usize; 2],
+    ) -> FloatTensor<Self> {
+        dequantize_on::<Self>(packed, codes, scales, offset, shape)
+    }
+
     fn nf4_matmul(
         x: FloatTensor<Self>,
         packed: IntTensor<Self>,
@@ -127,12 +165,23 @@ impl Nf4Backend for burn::backend::Cube {
         shape: [usize; 2],
         side: Side,
     ) -> FloatTensor<Self> {
-        let weight = dequantize_on::<Self>(packed, codes, scales, offset, shape);
+        let weight = Self::nf4_dequantize(packed, codes, scales, offset, shape);
         multiply::<Self>(x, weight, side)
     }
 }
 
 impl<B: Nf4Backend, C: CheckpointStrategy> Nf4Backend for Autodiff<B, C> {
+    fn nf4_dequantize(
+        packed: IntTensor<Self>,
+        codes: IntTensor<Self>,
+        scales: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        shape: [usize; 2],
+    ) -> FloatTensor<Self> {
+        let (scales, offset) = (scales.into_primitive(), offset.into_primitive());
+        Self::from_inner(B::nf4_dequantize(packed, codes, scales, offset, shape))
+    }
+
     fn nf4_matmul(
         x: FloatTensor<Self>,
         packed: IntTensor<Self>,
@@ -201,8 +250,7 @@ impl<B: Nf4Backend, C: CheckpointStrategy> Nf4Backend for Autodiff<B, C> {
 fn multiply<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, side: Side) -> FloatTensor<B> {
     // bitsandbytes unpacks in f32, too, and rounds afterwards.
     let dtype = x.dtype();
-    let weight =
-        if weight.dtype() == dtype { weight } else { B::float_cast(weight, dtype.into()) };
+    let weight = if weight.dtype() == dtype { weight } else { B::float_cast(weight, dtype.into()) };
     match side {
         Side::Input => B::float_matmul(x, B::float_transpose(weight)),
         Side::Output => B::float_matmul(x, weight),
@@ -235,8 +283,8 @@ fn dequantize_on<B: Backend>(
     let absmax = B::float_reshape(absmax, shape(&[blocks, 1]));
 
     // both values of each byte at once
-    let pairs: Vec<f32> = CODE.iter().flat_map(|&a| CODE.iter().flat_map(move |&b| [a, b])).collect();
-    let pairs = B::float_from_data(TensorData::new(pairs, [256, 2]), &device);
+    let pairs = TensorData::new(PAIRS.as_flattened().to_vec(), [PAIRS.len(), 2]);
+    let pairs = B::float_from_data(pairs, &device);
     let packed = unpack_bytes::<B>(packed, blocks * BLOCK / 2);
     let weight = B::float_select(pairs, 0, packed); // [bytes, 2]
     let weight = B::float_reshape(weight, shape(&[blocks, BLOCK]));
@@ -263,7 +311,8 @@ fn unpack_bytes<B: Backend>(tensor: IntTensor<B>, count: usize) -> IntTensor<B> 
     let shifts = TensorData::new(vec![0_u32, 8, 16, 24], [1, 4]);
     let shifts = B::int_expand(B::int_from_data(shifts, &tensor.device()), shape.clone());
     let tensor = B::int_expand(B::int_reshape(tensor, Shape::from([words, 1])), shape);
-    let bytes = B::bitwise_and_scalar(B::bitwise_right_shift(tensor, shifts), Scalar::from(255_u32));
+    let bytes =
+        B::bitwise_and_scalar(B::bitwise_right_shift(tensor, shifts), Scalar::from(255_u32));
     let bytes = B::int_reshape(bytes, Shape::from([words * 4]));
     B::int_slice(bytes, &[Slice::from(0..count)])
 }

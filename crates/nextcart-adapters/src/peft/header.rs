@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// Fields that change what the tensors mean and that this crate knows only in their resting state:
 /// absent, null, false or empty.
-const UNSUPPORTED: [&str; 13] = [
+const UNSUPPORTED: [&str; 14] = [
     "alora_invocation_tokens",
     "alpha_pattern",
     "arrow_config",
@@ -18,6 +18,7 @@ const UNSUPPORTED: [&str; 13] = [
     "layer_replication",
     "lora_bias",
     "modules_to_save",
+    "monteclora_config",
     "rank_pattern",
     "target_parameters",
     "trainable_token_indices",
@@ -26,7 +27,7 @@ const UNSUPPORTED: [&str; 13] = [
 ];
 
 /// Ways to start that also change the base's weight, without which the adapter means nothing.
-const BASE_CHANGING_INITS: [&str; 4] = ["pissa", "olora", "corda", "lora_ga"];
+const BASE_CHANGING_INITS: [&str; 5] = ["pissa", "olora", "corda", "lora_ga", "loftq"];
 
 /// The configuration as PEFT writes it.
 pub(super) fn to_json(base_model: &str, config: &LoraConfig) -> String {
@@ -77,8 +78,8 @@ pub(super) struct Header {
 
 /// Reads the configuration.
 pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
-    let fields: Map<String, Value> = serde_json::from_str(text)
-        .map_err(|source| Error::Json { path: path.into(), source })?;
+    let fields: Map<String, Value> =
+        serde_json::from_str(text).map_err(|source| Error::Json { path: path.into(), source })?;
     let fields = Fields { path, fields };
 
     fields.expect("peft_type", "LORA", Value::Null)?;
@@ -93,7 +94,11 @@ pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
     if let Some(text) = init.as_str()
         && BASE_CHANGING_INITS.iter().any(|name| text.to_lowercase().starts_with(name))
     {
-        return Err(fields.wrong("init_lora_weights", "a start that keeps the base's weight", init));
+        return Err(fields.wrong(
+            "init_lora_weights",
+            "a start that keeps the base's weight",
+            init,
+        ));
     }
 
     let rank = fields.get("r");
@@ -105,9 +110,9 @@ pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
     let config = LoraConfig::new()
         .with_rank(rank)
         .with_alpha(fields.number("lora_alpha", "a positive number", |x| x > 0.0)?)
-        .with_dropout(fields.number("lora_dropout", "a number in [0, 1)", |x| {
-            (0.0..1.0).contains(&x)
-        })?)
+        .with_dropout(
+            fields.number("lora_dropout", "a number in [0, 1)", |x| (0.0..1.0).contains(&x))?,
+        )
         .with_use_rslora(fields.flag("use_rslora")?)
         .with_use_dora(fields.flag("use_dora")?);
 

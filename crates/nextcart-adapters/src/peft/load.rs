@@ -28,12 +28,18 @@ pub struct PeftAdapter {
 /// The tensors of one module's adapter, in f32 on the host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdapterWeights {
+    module: String,
     a: TensorData,
     b: TensorData,
     magnitude: Option<TensorData>,
 }
 
 impl AdapterWeights {
+    /// Dotted path of the module.
+    pub fn module(&self) -> &str {
+        &self.module
+    }
+
     /// Factor `A`, of shape `[rank, d_input]`.
     pub fn a(&self, device: &Device) -> Tensor<2> {
         Tensor::from_data(self.a.clone(), device)
@@ -51,12 +57,12 @@ impl AdapterWeights {
 
     /// Length of an input of the module.
     pub fn d_input(&self) -> usize {
-        self.a.shape[1]
+        self.a.shape()[1]
     }
 
     /// Length of an output of the module.
     pub fn d_output(&self) -> usize {
-        self.b.shape[0]
+        self.b.shape()[0]
     }
 }
 
@@ -72,8 +78,8 @@ impl AdapterWeights {
 /// a shape that contradicts the configuration or each other.
 pub fn load_peft(dir: &Path) -> Result<PeftAdapter> {
     let path = dir.join(ADAPTER_CONFIG);
-    let text = fs::read_to_string(&path)
-        .map_err(|source| Error::Read { path: path.clone(), source })?;
+    let text =
+        fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
     let header = header::from_json(&path, &text)?;
 
     let path = dir.join(ADAPTER_WEIGHTS);
@@ -144,12 +150,12 @@ impl Reader<'_> {
 
         let rank = self.config.rank;
         let shapes = |suffix, expected: String, found: &TensorData| {
-            self.wrong(&name(suffix), expected, format!("shape {:?}", found.shape))
+            self.wrong(&name(suffix), expected, format!("shape {:?}", found.shape().as_slice()))
         };
-        if a.shape[0] != rank {
+        if a.shape()[0] != rank {
             return Err(shapes(A, format!("{rank} rows (r)"), &a));
         }
-        if b.shape[1] != rank {
+        if b.shape()[1] != rank {
             return Err(shapes(B, format!("{rank} columns (r)"), &b));
         }
         match (&found.magnitude, self.config.use_dora) {
@@ -157,13 +163,13 @@ impl Reader<'_> {
             (Some(_), false) => {
                 return Err(self.wrong(&name(MAGNITUDE), "nothing without use_dora", "a tensor"));
             }
-            (Some(magnitude), true) if magnitude.shape[0] != b.shape[0] => {
-                let expected = format!("{} values, as B has rows", b.shape[0]);
+            (Some(magnitude), true) if magnitude.shape()[0] != b.shape()[0] => {
+                let expected = format!("{} values, as B has rows", b.shape()[0]);
                 return Err(shapes(MAGNITUDE, expected, magnitude));
             }
             _ => {}
         }
-        Ok(AdapterWeights { a, b, magnitude: found.magnitude })
+        Ok(AdapterWeights { module: module.into(), a, b, magnitude: found.magnitude })
     }
 
     /// A tensor's values in f32, checked for their axes and for being finite.

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 use safetensors::tensor::{Dtype, TensorView};
-use tempfile::NamedTempFile;
 
 use super::{A, ADAPTER_CONFIG, ADAPTER_WEIGHTS, B, MAGNITUDE, PREFIX, header};
 use crate::adapter::LoraAdapter;
@@ -22,9 +21,10 @@ use crate::projection::to_f32;
 /// name first, the configuration last: a folder that has one is whole.
 ///
 /// # Errors
-/// [`Error::Write`] if a file cannot be written, [`Error::Safetensors`] if the tensors cannot be
-/// laid out as one file, [`Error::Config`] for a configuration that does not
-/// [validate](LoraConfig::validate).
+/// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate) and for an
+/// empty list of adapters, [`Error::Shape`] and [`Error::Magnitude`] for an adapter that was made
+/// with another one; then nothing is written. [`Error::Write`] if a file cannot be written,
+/// [`Error::Safetensors`] if the tensors cannot be laid out as one file.
 pub fn save_peft<S: AsRef<str>>(
     dir: &Path,
     base_model: &str,
@@ -32,6 +32,13 @@ pub fn save_peft<S: AsRef<str>>(
     adapters: &[(S, &LoraAdapter)],
 ) -> Result<()> {
     config.validate()?;
+    if adapters.is_empty() {
+        let (expected, found) = ("at least one module with an adapter", "none".to_owned());
+        return Err(Error::Config { field: "target_modules", expected, found });
+    }
+    for (module, adapter) in adapters {
+        adapter.check(config).map_err(|error| error.within(module.as_ref()))?;
+    }
     fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.into(), source })?;
 
     let mut tensors = Vec::new();
@@ -80,7 +87,11 @@ impl HostTensor {
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |source| Error::Write { path: path.into(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private by default; an adapter is to be read like any other new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;

@@ -1,11 +1,11 @@
 //! One pass over files: every line is either kept or rejected, counted and logged.
 
-use std::{fs::File, path::PathBuf};
+use std::{fs::File, path::PathBuf, sync::atomic::AtomicBool};
 
 use tracing::{info, warn};
 
 use super::{Fault, Line, LineReader, Metadata, Reason, RejectLog, Review};
-use crate::{Error, InputFile, Result, Tally};
+use crate::{Error, InputFile, Result, Tally, prepare::go_on};
 
 /// Lines of the other kind, without one usable line among them, after which a file is given up: a
 /// metadata file of 12 GB given as reviews should not be read to its end.
@@ -56,6 +56,7 @@ pub(crate) fn check_inputs<T: Row>(paths: &[PathBuf], what: &'static str) -> Res
 pub(crate) fn scan<T: Row>(
     paths: &[PathBuf],
     rejects: &mut RejectLog,
+    stop: &AtomicBool,
     mut keep: impl FnMut(T, &[u8]) -> Result<Result<(), Fault>>,
 ) -> Result<(Tally, Vec<InputFile>)> {
     let mut total = Tally::default();
@@ -69,6 +70,7 @@ pub(crate) fn scan<T: Row>(
         let mut first_foreign: Option<(u64, Fault)> = None;
         let mut foreign = 0;
         while let Some(line) = reader.next_line()? {
+            go_on(stop)?;
             let number = line.number;
             let outcome = match parse(&line) {
                 Ok(row) => {

@@ -31,9 +31,8 @@ pub(crate) fn items(config: &SyntheticConfig) -> Vec<Item> {
     let mut titles = HashSet::new();
     let mut asins = HashSet::new();
     let mut items = Vec::with_capacity(config.items);
-    for category in 0..config.categories {
+    for (category, words) in CATEGORIES.iter().enumerate().take(config.categories) {
         let share = (category + 1) * config.items / config.categories - items.len();
-        let words = &CATEGORIES[category];
         // Drawn apart from titles: neither rank nor order in the file tells of the other.
         let mut ranks: Vec<usize> = (0..share).collect();
         ranks.shuffle(&mut rng);

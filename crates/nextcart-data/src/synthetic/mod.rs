@@ -49,6 +49,8 @@ mod catalogue;
 mod config;
 mod oracle;
 mod process;
+#[cfg(test)]
+mod tests;
 mod words;
 mod write;
 

@@ -14,10 +14,15 @@ impl Corpus {
     ///
     /// A question shows the latest purchases alone; the oracle looks up all of the user's earlier ones,
     /// by the question's user and time, so that it bounds predictors that see longer histories too. Of
-    /// the target's own day it uses what the question's history shows. It is exact for validation and
-    /// test, where the target is the last of its day, and for histories of verified purchases. (In
-    /// training the target of a day with two purchases may be the first in the seeded order; the other
-    /// one is then treated as if it did not exist.)
+    /// the target's own day it uses what the question's history shows.
+    ///
+    /// It is meant for test questions of [`prepare`](crate::prepare) with its default filters, where the
+    /// target is the user's last purchase. Two things it takes for simpler than they are, with no effect
+    /// that thousands of questions would show: distractors are drawn without replacement, and popularity
+    /// is counted in the training part, here over all purchases. Questions of training and validation
+    /// differ a little more: no distractor is an item that the user buys later, so that distractors are a
+    /// trifle less popular than the process alone would have them, and the other purchase of the target's
+    /// day may stand after it.
     ///
     /// Candidates that the corpus does not know have probability 0; if it knows none, or the question has
     /// no time, all are alike.

@@ -126,7 +126,13 @@ impl Model {
         in_order(pair[0], pair[1]) + in_order(pair[1], pair[0])
     }
 
-    fn draw(&self, taste: usize, previous: &[u32], owned: &[u32], rng: &mut impl Rng) -> u32 {
+    pub(crate) fn draw(
+        &self,
+        taste: usize,
+        previous: &[u32],
+        owned: &[u32],
+        rng: &mut impl Rng,
+    ) -> u32 {
         // Trying again until the item is new renormalises over the items not owned.
         for _ in 0..64 {
             let follows = !previous.is_empty() && rng.random_bool(self.complement_probability);

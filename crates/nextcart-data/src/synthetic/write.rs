@@ -44,7 +44,8 @@ struct ReviewLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     style: Option<BTreeMap<&'static str, &'static str>>,
     reviewer_name: &'static str,
-    review_text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review_text: Option<String>,
     summary: &'static str,
     unix_review_time: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,10 +173,10 @@ impl Corpus {
             asin: &self.items[item as usize].asin,
             style: rng.random_bool(0.3).then(|| BTreeMap::from([("Size:", " Regular")])),
             reviewer_name: "reader",
-            review_text: TEXTS
-                .choose(rng)
-                .expect("there are texts")
-                .repeat(rng.random_range(1..=2)),
+            // Some real lines have none.
+            review_text: rng.random_bool(0.998).then(|| {
+                TEXTS.choose(rng).expect("there are texts").repeat(rng.random_range(1..=2))
+            }),
             summary: SUMMARIES.choose(rng).expect("there are summaries"),
             unix_review_time: day * SECONDS_PER_DAY,
             image: rng

@@ -8,7 +8,10 @@ use arrow::{
 };
 
 use super::files::{BATCH_ROWS, TableFile};
-use crate::{Catalogue, Part, Result, Split, history::UserHistory};
+use crate::{
+    Catalogue, Part, Result, Split,
+    history::{Event, UserHistory},
+};
 
 pub(crate) fn write_histories(
     path: &Path,
@@ -36,21 +39,23 @@ pub(crate) fn write_histories(
             fits
         });
         let (batch, later) = rest.split_at(users.count());
-        let events = || batch.iter().flat_map(|history| &history.events);
-        let names =
-            batch.iter().flat_map(|history| std::iter::repeat_n(&history.user, rows_of(history)));
+        let events: Vec<&Event> = batch.iter().flat_map(|history| &history.events).collect();
+        let names: Vec<&String> = batch
+            .iter()
+            .flat_map(|history| std::iter::repeat_n(&history.user, rows_of(history)))
+            .collect();
+        let positions: Vec<u32> =
+            batch.iter().flat_map(|history| 0..rows_of(history) as u32).collect();
         file.write(vec![
             Arc::new(StringArray::from_iter_values(names)),
-            Arc::new(UInt32Array::from_iter_values(
-                batch.iter().flat_map(|history| 0..rows_of(history) as u32),
-            )),
+            Arc::new(UInt32Array::from(positions)),
             Arc::new(StringArray::from_iter_values(
-                events().map(|event| &catalogue.product(event.item).item),
+                events.iter().map(|event| &catalogue.product(event.item).item),
             )),
-            Arc::new(Int64Array::from_iter_values(events().map(|event| event.time))),
-            Arc::new(Float32Array::from_iter_values(events().map(|event| event.rating))),
+            Arc::new(Int64Array::from_iter_values(events.iter().map(|event| event.time))),
+            Arc::new(Float32Array::from_iter_values(events.iter().map(|event| event.rating))),
             Arc::new(StringArray::from_iter_values(
-                events().map(|event| split.part(event.time).as_str()),
+                events.iter().map(|event| split.part(event.time).as_str()),
             )),
         ])?;
         rest = later;

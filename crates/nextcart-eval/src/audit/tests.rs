@@ -37,7 +37,7 @@ fn questions(n: usize, candidates: usize, plant: impl Fn(&mut Question)) -> Vec<
 #[track_caller]
 fn check_planted(rule: &str, plant: impl Fn(&mut Question)) {
     let found = audit(&questions(600, 4, plant)).unwrap();
-    assert_eq!(found.verdict, Verdict::Leaks);
+    assert_eq!((found.verdict, found.conclusive), (Verdict::Leaks, true));
     let names: Vec<&str> = found.leaking().map(|rule| rule.name).collect();
     assert!(names.contains(&rule), "{rule} is not among {names:?}");
 }
@@ -104,22 +104,65 @@ fn a_leak_in_some_questions_is_found_in_many() {
 }
 
 #[test]
-fn questions_without_a_leak_are_clean_and_say_what_is_not_excluded() {
-    let found = audit(&questions(2000, 4, |_| ())).unwrap();
-    assert_eq!((found.verdict, found.leaking().count()), (Verdict::Clean, 0));
-    assert_eq!(found.chance, 0.25);
-    assert!(0.25 < found.not_excluded && found.not_excluded < 0.35, "{}", found.not_excluded);
+fn a_leak_of_a_few_points_is_found_in_many_questions_and_a_tiny_one_let_pass() {
+    // Of every `every` answers one loses its digits and marks.
+    let partial = |every: usize| {
+        let found = audit(&questions(12_000, 4, |q| {
+            if q.id.parse::<usize>().unwrap().is_multiple_of(every) {
+                answer(q).retain(|c| c.is_ascii_alphabetic() || c == ' ');
+            }
+        }));
+        found.unwrap().verdict
+    };
+    assert_eq!((partial(8), partial(60)), (Verdict::Leaks, Verdict::Clean));
+}
+
+#[test]
+fn enough_questions_without_a_leak_are_surely_clean() {
+    let found = audit(&questions(12_000, 4, |_| ())).unwrap();
+    assert_eq!((found.verdict, found.conclusive), (Verdict::Clean, true));
+    assert_eq!((found.leaking().count(), found.chance), (0, 0.25));
+    assert!(0.25 < found.not_excluded && found.not_excluded <= 0.28, "{}", found.not_excluded);
     let text = found.explain();
-    let limit = format!("{:.1} points above chance", 100.0 * (found.not_excluded - 0.25));
-    assert!(text.starts_with("No leak found") && text.contains(&limit), "{text}");
+    let limit = format!("more than {:.1} points above", 100.0 * (found.not_excluded - 0.25));
+    assert!(text.starts_with("No leak found: ") && text.contains(&limit), "{text}");
+    assert!(text.contains("within the 3.0 that are allowed"), "{text}");
+}
+
+#[test]
+fn too_few_questions_are_said_to_be_too_few() {
+    let found = audit(&questions(400, 4, |_| ())).unwrap();
+    assert_eq!((found.verdict, found.conclusive), (Verdict::Clean, false));
+    let text = found.explain();
+    assert!(text.starts_with("Too few questions to tell, but no leak shown: "), "{text}");
+    let needed: usize =
+        text.split_once("takes about ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    assert!((2_000..12_000).contains(&needed), "{text}");
+}
+
+#[test]
+fn a_few_hundred_fair_questions_are_hardly_ever_taken_for_a_leak() {
+    let mut random = SplitMix64::new(5);
+    let all = questions(30_000, 4, |_| ());
+    let alarms = (0..100)
+        .filter(|_| {
+            let sample: Vec<Question> =
+                (0..300).map(|_| all[random.below(all.len())].clone()).collect();
+            audit(&sample).unwrap().verdict == Verdict::Leaks
+        })
+        .count();
+    // Far fewer than one of twenty, since the rules depend on each other.
+    assert!(alarms <= 5, "{alarms} of 100");
 }
 
 #[test]
 fn few_questions_prove_nothing() {
-    // All three right by the rule, and yet three questions are too few to say so.
-    let found = audit(&questions(3, 4, |q| answer(q).truncate(3))).unwrap();
-    assert_eq!(found.verdict, Verdict::Clean);
-    assert!(found.not_excluded > 0.9, "{}", found.not_excluded);
+    // All right by the rule, and yet so few questions may be so by luck.
+    for (n, candidates) in [(3, 4), (2, 10)] {
+        let found = audit(&questions(n, candidates, |q| answer(q).truncate(3))).unwrap();
+        assert_eq!((found.verdict, found.conclusive), (Verdict::Clean, false));
+        assert!(found.not_excluded > 0.9, "{}", found.not_excluded);
+    }
 }
 
 #[test]
@@ -152,7 +195,7 @@ fn the_leak_is_told_in_plain_words() {
 #[test]
 fn the_json_has_the_agreed_form() {
     let json = serde_json::to_value(audit(&questions(40, 4, |_| ())).unwrap()).unwrap();
-    assert_eq!(json["verdict"], "clean");
+    assert_eq!((&json["verdict"], &json["conclusive"]), (&"clean".into(), &false.into()));
     for rule in json["rules"].as_array().unwrap() {
         assert!(rule["name"].is_string() && rule["n"] == 40, "{rule}");
         for bound in ["accuracy", "low", "high"] {

@@ -105,11 +105,16 @@ fn summary(
         );
     }
     if let Some(audit) = report.audit {
-        let verdict = match audit.verdict {
-            Verdict::Leaks => "**The questions leak**: see the audit before quoting any accuracy.",
-            Verdict::Clean => {
-                "The audit found no rule on the options alone that is surely above chance by more \
-                 than its margin."
+        let verdict = match (audit.verdict, audit.conclusive) {
+            (Verdict::Leaks, _) => {
+                "**The questions leak**: see the audit before quoting any accuracy."
+            }
+            (Verdict::Clean, true) => {
+                "The audit found that no rule on the options alone is above chance by more than its \
+                 margin."
+            }
+            (Verdict::Clean, false) => {
+                "The audit found no leak, but the questions are too few to exclude one."
             }
         };
         let _ = writeln!(page, "{verdict}");

@@ -1,0 +1,219 @@
+//! Input that cannot be used: one error that says where, what was expected and what was found, and
+//! nothing written.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nextcart_data::{Error, PrepareOptions, prepare};
+
+use crate::common::{gzip, metadata, names, review, small_corpus, write};
+
+/// What a test gives to `prepare`; a good small corpus to begin with.
+struct Input {
+    folder: tempfile::TempDir,
+    reviews: Vec<PathBuf>,
+    meta: Vec<PathBuf>,
+    out: PathBuf,
+    options: PrepareOptions,
+}
+
+fn input() -> Input {
+    let folder = tempfile::tempdir().unwrap();
+    let (reviews, meta) = small_corpus(40, 6);
+    Input {
+        reviews: vec![write(folder.path(), "reviews.json", reviews)],
+        meta: vec![write(folder.path(), "meta.json", meta)],
+        out: folder.path().join("new").join("out"),
+        options: PrepareOptions::default(),
+        folder,
+    }
+}
+
+impl Input {
+    fn with_reviews(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.reviews = vec![write(self.folder.path(), "reviews.json", bytes)];
+        self
+    }
+
+    fn with_meta(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.meta = vec![write(self.folder.path(), "meta.json", bytes)];
+        self
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The error's message is these parts, in this order, with the test's folder left out.
+#[track_caller]
+fn check(input: Input, expected: &[&str]) -> Error {
+    let before = names(input.path());
+    let error = prepare(&input.reviews, &input.meta, &input.out, &input.options).unwrap_err();
+    let message = error.to_string().replace(&format!("{}/", input.path().display()), "");
+    let mut rest = message.as_str();
+    for part in expected {
+        rest = rest
+            .split_once(part)
+            .unwrap_or_else(|| panic!("`{part}` is not in `{message}`, or not in this order"))
+            .1;
+    }
+    assert!(!message.contains('\n'), "{message}");
+    assert_eq!(names(input.path()), before, "something was left behind");
+    error
+}
+
+#[test]
+fn a_missing_file() {
+    let mut input = input();
+    input.reviews.push(input.path().join("absent.json.gz"));
+    let error = check(input, &["cannot read `absent.json.gz`"]);
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("No such file"));
+    let mut input = self::input();
+    input.meta = vec![input.path().join("absent.json.gz")];
+    check(input, &["cannot read `absent.json.gz`"]);
+}
+
+#[test]
+fn no_file_at_all() {
+    check(Input { reviews: vec![], ..input() }, &["no review file: expected at least one"]);
+    check(Input { meta: vec![], ..input() }, &["no metadata file: expected at least one"]);
+}
+
+#[test]
+fn a_folder_in_place_of_a_file() {
+    let mut input = input();
+    input.reviews = vec![input.path().to_owned()];
+    check(input, &["expected a file, found a folder"]);
+}
+
+#[test]
+fn an_empty_file() {
+    check(input().with_reviews(""), &["`reviews.json`: expected reviews, found an empty file"]);
+    check(input().with_meta(""), &["`meta.json`: expected metadata, found an empty file"]);
+    let packed = gzip("");
+    check(input().with_reviews(packed), &["`reviews.json`: expected reviews, found an empty file"]);
+}
+
+#[test]
+fn a_truncated_gzip_file() {
+    let packed = gzip(small_corpus(40, 6).0);
+    for length in [packed.len() / 2, packed.len() - 1, 11] {
+        let expected = ["`reviews.json`, after line ", "expected more gzip data, found the end"];
+        check(input().with_reviews(&packed[..length]), &expected);
+    }
+    let packed = gzip(small_corpus(40, 6).1);
+    let expected = ["`meta.json`, after line ", "expected more gzip data, found the end"];
+    check(input().with_meta(&packed[..packed.len() / 2]), &expected);
+}
+
+#[test]
+fn a_damaged_gzip_file() {
+    let mut packed = gzip(small_corpus(40, 6).0);
+    let last = packed.len() - 6;
+    packed[last] ^= 0xff; // in the checksum
+    let expected = ["`reviews.json`, after line 240: expected valid gzip data, found damage"];
+    check(input().with_reviews(packed), &expected);
+}
+
+#[test]
+fn metadata_given_as_reviews_and_reviews_as_metadata() {
+    let (reviews, meta) = small_corpus(40, 6);
+    let expected = [
+        "`reviews.json`, line 1: expected a review (with `reviewerID`), found a metadata row",
+        "`title`",
+    ];
+    check(input().with_reviews(meta), &expected);
+    let expected =
+        ["`meta.json`, line 1: expected a metadata row (with `asin`), found a review (it has \
+         `reviewerID`)"];
+    check(input().with_meta(reviews), &expected);
+}
+
+#[test]
+fn a_long_file_of_the_other_kind_is_not_read_to_its_end() {
+    let row = metadata("i1", "Item 1");
+    // The end of the file would be found truncated, if it were reached.
+    let packed = gzip((0..60_000).map(|i| row.replace("i1", &i.to_string())).collect::<String>());
+    let input = input().with_reviews(&packed[..packed.len() - 20]);
+    check(input, &["`reviews.json`, line 1: expected a review"]);
+}
+
+#[test]
+fn a_file_of_broken_lines_alone() {
+    let expected =
+        ["`reviews.json`: none of its 2 lines is a review", "line 1 is rejected as broken_json"];
+    check(input().with_reviews("{\"asin\": \nnonsense\n"), &expected);
+    let expected = ["`meta.json`: none of its 1 lines is a metadata row", "missing_field: `asin`"];
+    check(input().with_meta("{\"title\": \"Tea\"}\n"), &expected);
+}
+
+#[test]
+fn too_few_users() {
+    let reviews: String = (0..4).map(|item| review("u1", &format!("i0{item}"), 16_000)).collect();
+    let expected = [
+        "expected at least one user with 5 purchases",
+        "found none among 1 users with 4 usable",
+        "the longest history has 4",
+    ];
+    check(input().with_reviews(reviews), &expected);
+}
+
+#[test]
+fn users_whose_items_nobody_describes() {
+    let expected = ["found none among 0 users", "240 of items without metadata"];
+    check(input().with_meta(metadata("other", "Tea")), &expected);
+}
+
+#[test]
+fn too_few_users_for_a_test() {
+    let (reviews, _) = small_corpus(1, 5);
+    let options = PrepareOptions { min_history: 5, ..PrepareOptions::default() };
+    let input = Input { options, ..input().with_reviews(reviews) };
+    check(input, &["expected at least one train question, found none among 1 users with 5"]);
+}
+
+#[test]
+fn an_option_outside_its_range() {
+    let options = PrepareOptions { candidates: 1, ..PrepareOptions::default() };
+    check(Input { options, ..input() }, &["option `candidates`: expected 2 to 100, found 1"]);
+}
+
+#[test]
+fn a_file_where_the_output_folder_should_be() {
+    let expected = ["`reviews.json`: expected a folder for the output, found a file"];
+    let mut input = input();
+    input.out = input.reviews[0].clone();
+    check(input, &expected);
+    let mut input = self::input();
+    input.out = input.reviews[0].join("out");
+    check(input, &expected);
+}
+
+#[test]
+fn a_folder_where_an_output_file_should_be() {
+    let mut input = input();
+    input.out = input.path().join("out");
+    fs::create_dir_all(input.out.join("items.parquet")).unwrap();
+    let out = input.out.clone();
+    write(&out, "manifest.json", "of an earlier run");
+    let folder = check(input, &["`out/items.parquet`: expected a file, found a folder"]);
+    assert!(matches!(folder, Error::Folder { .. }));
+}
+
+#[test]
+fn a_failed_run_leaves_the_files_of_the_one_before() {
+    let mut input = input().with_reviews("nonsense\n");
+    input.out = input.path().join("out");
+    fs::create_dir(&input.out).unwrap();
+    write(&input.out, "manifest.json", "of an earlier run");
+    let out = input.out.clone();
+    let folder = input.folder;
+    let error = prepare(&input.reviews, &input.meta, &out, &input.options).unwrap_err();
+    assert!(matches!(error, Error::NoUsableLine { .. }), "{error}");
+    assert_eq!(names(&out), ["manifest.json".to_owned()].into());
+    assert_eq!(fs::read(out.join("manifest.json")).unwrap(), b"of an earlier run");
+    drop(folder);
+}

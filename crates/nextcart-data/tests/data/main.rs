@@ -1,0 +1,9 @@
+//! From review files to questions: what comes out, what is refused, and what stays the same.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod bad_input;
+mod common;
+mod prepared;
+mod question_files;
+mod real_files;
+mod synthetic;

@@ -1,0 +1,225 @@
+//! A checkpoint folder in Hugging Face layout.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use nextcart_adapters::Projection;
+use nextcart_adapters::nf4::Nf4Weight;
+use safetensors::Dtype;
+use serde_json::Value;
+
+use crate::assemble::{TensorSource, assemble};
+use crate::config::LlamaConfig;
+use crate::error::{Error, Result, TensorMismatch};
+use crate::hub;
+use crate::llama::Llama;
+use crate::names::{self, HEAD};
+use crate::safetensors_file::SafetensorsFile;
+use crate::tokenizer::Tokenizer;
+
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const TOKENIZER: &str = "tokenizer.json";
+
+/// A checkpoint whose config and tensor headers have been read and checked; the weights stay on
+/// disk until [`load`](Self::load).
+#[derive(Debug)]
+pub struct Checkpoint {
+    folder: PathBuf,
+    config: LlamaConfig,
+    files: Vec<SafetensorsFile>,
+    places: BTreeMap<String, usize>, // tensor to the index of its file
+}
+
+impl Checkpoint {
+    /// Opens a folder with `config.json` and `model.safetensors`, whole or in shards with
+    /// `model.safetensors.index.json`.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, the config asks for what this crate cannot compute exactly,
+    /// or the tensors are not those that the config describes: all of them are named at once.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        std::fs::read_dir(folder)
+            .map_err(|source| Error::Io { path: folder.to_owned(), source })?;
+        let config = folder.join(CONFIG);
+        if !config.is_file() {
+            return Err(missing(folder, CONFIG));
+        }
+        let config = LlamaConfig::from_file(&config)?;
+
+        let paths = weight_files(folder)?;
+        let files: Vec<_> =
+            paths.iter().map(|path| SafetensorsFile::open(path)).collect::<Result<_>>()?;
+        let mut places = BTreeMap::new();
+        for (index, file) in files.iter().enumerate() {
+            places.extend(file.names().into_iter().map(|name| (name, index)));
+        }
+        let checkpoint = Self { folder: folder.to_owned(), config, files, places };
+        checkpoint.check_tensors()?;
+        Ok(checkpoint)
+    }
+
+    /// Opens the folder of this name, or else fetches the model of this id from the Hugging Face
+    /// hub into the cache that Python's libraries share.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if there is no such folder and the hub cannot give the model.
+    pub fn find(folder_or_id: &str) -> Result<Self> {
+        let folder = Path::new(folder_or_id);
+        if folder.exists() { Self::open(folder) } else { Self::open(hub::download(folder_or_id)?) }
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Shape and constants of the model.
+    #[must_use]
+    pub fn config(&self) -> &LlamaConfig {
+        &self.config
+    }
+
+    /// The tokenizer beside the weights.
+    ///
+    /// # Errors
+    /// If `tokenizer.json` is missing or damaged, or knows more tokens than the model embeds.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        let path = self.folder.join(TOKENIZER);
+        if !path.is_file() {
+            return Err(missing(&self.folder, TOKENIZER));
+        }
+        Tokenizer::from_file(&path, &self.config)
+    }
+
+    /// Reads the weights into f32 on the device, one tensor at a time, all of them frozen.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn load(&self, device: &Device) -> Result<Llama> {
+        assemble(&self.config, &mut Reader { checkpoint: self, device, pack: false }, device)
+    }
+
+    /// As [`load`](Self::load), with the projections inside the blocks packed to NF4 while they are
+    /// read: no more than one of them is ever there in f32.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn load_quantized(&self, device: &Device) -> Result<Llama> {
+        assemble(&self.config, &mut Reader { checkpoint: self, device, pack: true }, device)
+    }
+
+    /// Compares the tensors in the files with those that the config describes.
+    fn check_tensors(&self) -> Result<()> {
+        let expected: BTreeMap<_, _> = names::tensors(&self.config).into_iter().collect();
+        let mut problems = Vec::new();
+        for (name, shape) in &expected {
+            let Some(&place) = self.places.get(name) else {
+                problems.push(TensorMismatch::Missing { name: name.clone() });
+                continue;
+            };
+            let info = self.files[place].info(name).expect("listed by its file");
+            if info.shape != *shape {
+                let (expected, found) = (shape.clone(), info.shape.clone());
+                problems.push(TensorMismatch::Shape { name: name.clone(), expected, found });
+            } else if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+                let found = format!("{:?}", info.dtype);
+                problems.push(TensorMismatch::DType { name: name.clone(), found });
+            }
+        }
+        for name in self.places.keys().filter(|name| !expected.contains_key(*name)) {
+            if !is_redundant(name, &self.config) {
+                problems.push(TensorMismatch::Extra { name: name.clone() });
+            }
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Tensors { path: self.folder.clone(), problems })
+    }
+}
+
+/// What older checkpoints store although the config implies it: rotary frequencies, and a copy of
+/// the embedding as head.
+fn is_redundant(name: &str, config: &LlamaConfig) -> bool {
+    name.ends_with(".rotary_emb.inv_freq") || (config.tie_word_embeddings && name == HEAD)
+}
+
+fn missing(folder: &Path, expected: &'static str) -> Error {
+    Error::MissingFile { folder: folder.to_owned(), expected }
+}
+
+/// The file with the weights, or those that the index names, each once.
+fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let whole = folder.join(WEIGHTS);
+    if whole.is_file() {
+        return Ok(vec![whole]);
+    }
+    let path = folder.join(INDEX);
+    if !path.is_file() {
+        return Err(missing(folder, "model.safetensors or model.safetensors.index.json"));
+    }
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| Error::Io { path: path.clone(), source })?;
+    let index: Value =
+        serde_json::from_str(&text).map_err(|source| Error::Json { path: path.clone(), source })?;
+    let wrong = |expected: &str, found: &Value| Error::Config {
+        path: path.clone(),
+        field: "weight_map",
+        expected: expected.to_owned(),
+        found: found.to_string(),
+    };
+
+    let map = &index["weight_map"];
+    let map = map.as_object().ok_or_else(|| wrong("an object of tensor and file names", map))?;
+    let mut files = Vec::new();
+    for file in map.values() {
+        // A name alone: an index must not lead out of its folder.
+        let name = file.as_str().map(Path::new);
+        let name = name.filter(|name| {
+            let mut parts = name.components();
+            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+        });
+        let file = folder.join(name.ok_or_else(|| wrong("the name of a file beside it", file))?);
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    Ok(files)
+}
+
+/// Reads tensors in the order that [`assemble`] asks for them.
+struct Reader<'a> {
+    checkpoint: &'a Checkpoint,
+    device: &'a Device,
+    pack: bool,
+}
+
+impl Reader<'_> {
+    fn values(&self, name: &str) -> Result<Vec<f32>> {
+        self.checkpoint.files[self.checkpoint.places[name]].read_f32(name)
+    }
+}
+
+impl TensorSource for Reader<'_> {
+    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>> {
+        Ok(Tensor::from_data(TensorData::new(self.values(name)?, shape), self.device))
+    }
+
+    fn vector(&mut self, name: &str, length: usize) -> Result<Tensor<1>> {
+        Ok(Tensor::from_data(TensorData::new(self.values(name)?, [length]), self.device))
+    }
+
+    fn projection(&mut self, path: &str, shape: [usize; 2]) -> Result<Projection> {
+        let name = format!("{path}.weight");
+        if self.pack {
+            let packed = Nf4Weight::quantize(&self.values(&name)?, shape);
+            return Ok(Projection::nf4(&packed, None, self.device));
+        }
+        Ok(Projection::dense(self.matrix(&name, shape)?, None))
+    }
+}

@@ -1,0 +1,90 @@
+//! One safetensors file, read tensor by tensor.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+
+use crate::error::{Error, Result};
+
+/// The longest header that the format allows, in bytes.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// A file whose header has been read and checked against the file's length; the tensors stay on
+/// disk until they are asked for.
+#[derive(Debug)]
+pub(crate) struct SafetensorsFile {
+    path: PathBuf,
+    metadata: Metadata,
+    data_start: u64,
+}
+
+impl SafetensorsFile {
+    /// Reads the header.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let damaged = |reason: String| Error::Safetensors { path: path.to_owned(), reason };
+        let mut file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+
+        let mut size = [0; 8];
+        if length < 8 {
+            return Err(damaged(format!("expected a header, found {length} bytes in all")));
+        }
+        file.read_exact(&mut size).map_err(io)?;
+        let size = u64::from_le_bytes(size);
+        let room = length - 8;
+        if size > room.min(MAX_HEADER) {
+            return Err(damaged(format!("its header claims {size} bytes, the file has {room}")));
+        }
+        let mut header = vec![0; size as usize]; // fits: at most MAX_HEADER
+        file.read_exact(&mut header).map_err(io)?;
+        let metadata: Metadata = serde_json::from_slice(&header)
+            .map_err(|source| damaged(format!("its header is wrong: {source}")))?;
+
+        let (expected, found) = (metadata.data_len() as u64, room - size);
+        if expected != found {
+            let reason = format!("expected {expected} bytes of tensors, found {found}");
+            return Err(damaged(reason));
+        }
+        Ok(Self { path: path.to_owned(), metadata, data_start: 8 + size })
+    }
+
+    /// Names of the tensors, in the order of the file.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.metadata.offset_keys()
+    }
+
+    pub(crate) fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.metadata.info(name)
+    }
+
+    /// The values of a floating point tensor, widened to f32.
+    ///
+    /// # Panics
+    /// If the file has no tensor of this name or it is of another type; a checkpoint checks both
+    /// when it is opened.
+    pub(crate) fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        let info = self.metadata.info(name).expect("a tensor of this file");
+        let (start, end) = info.data_offsets;
+        let mut bytes = vec![0; end - start];
+        let io = |source| Error::Io { path: self.path.clone(), source };
+        let mut file = File::open(&self.path).map_err(io)?;
+        file.seek(SeekFrom::Start(self.data_start + start as u64)).map_err(io)?;
+        file.read_exact(&mut bytes).map_err(io)?;
+        Ok(match info.dtype {
+            Dtype::F32 => numbers(&bytes, f32::from_le_bytes),
+            Dtype::F16 => numbers(&bytes, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::BF16 => numbers(&bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            other => panic!("{other:?} is no floating point weight"),
+        })
+    }
+}
+
+fn numbers<const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    chunks.iter().map(|&chunk| decode(chunk)).collect()
+}

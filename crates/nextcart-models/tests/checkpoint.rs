@@ -1,0 +1,217 @@
+//! Checkpoints that are as they should be, and those that are not.
+#![expect(clippy::unwrap_used, reason = "a test may fail and say why")]
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use nextcart_adapters::{LoraConfig, load_peft};
+use nextcart_models::{
+    Checkpoint, Error, Llama, LlamaConfig, ModelInput, TensorMismatch, Tokenizer, save_adapter,
+    save_checkpoint,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const VOCAB: usize = 300;
+
+fn config() -> LlamaConfig {
+    LlamaConfig { layers: 2, ..LlamaConfig::tiny(VOCAB) }
+}
+
+fn tokenizer() -> Tokenizer {
+    Tokenizer::train(["Green Tea", "Acacia Honey", "Dog Leash"].iter(), VOCAB).unwrap()
+}
+
+fn saved() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let model = config().init(3, &Device::flex());
+    save_checkpoint(folder.path(), &model, &config(), Some(&tokenizer())).unwrap();
+    folder
+}
+
+fn logits(model: &Llama) -> Vec<f32> {
+    let input = ModelInput::new(&[&[1, 8, 40, 2], &[1, 5]], &config(), &Device::flex());
+    model.forward(&input).into_data().iter::<f32>().collect()
+}
+
+/// Changes one field of `config.json`.
+fn edit_config(folder: &Path, field: &str, value: Value) {
+    let path = folder.join("config.json");
+    let mut json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    json[field] = value;
+    fs::write(path, json.to_string()).unwrap();
+}
+
+fn open(folder: &TempDir) -> Error {
+    Checkpoint::open(folder.path()).expect_err("an error")
+}
+
+/// The whole chain of causes, as a person sees it.
+fn message(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+#[test]
+fn a_saved_model_loads_to_the_same_logits_and_tokens() {
+    let folder = saved();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    assert_eq!(checkpoint.config(), &config());
+    let model = checkpoint.load(&Device::flex()).unwrap();
+    assert_eq!(logits(&model), logits(&config().init(3, &Device::flex())));
+    let read = checkpoint.tokenizer().unwrap();
+    assert_eq!(read.encode_whole("Honey").unwrap(), tokenizer().encode_whole("Honey").unwrap());
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+}
+
+#[test]
+fn loading_packed_equals_loading_and_packing() {
+    let folder = saved();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    let packed = checkpoint.load_quantized(&Device::flex()).unwrap();
+    let expected = checkpoint.load(&Device::flex()).unwrap().quantized();
+    assert_eq!(logits(&packed), logits(&expected));
+    assert_ne!(logits(&packed), logits(&checkpoint.load(&Device::flex()).unwrap()));
+}
+
+#[test]
+fn shards_load_like_one_file() {
+    let folder = saved();
+    let expected = logits(&Checkpoint::open(folder.path()).unwrap().load(&Device::flex()).unwrap());
+    let whole = folder.path().join("model.safetensors");
+    let bytes = fs::read(&whole).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut map = serde_json::Map::new();
+    for (number, chunk) in tensors.tensors().chunks(7).enumerate() {
+        let name = format!("model-{number:05}.safetensors");
+        let views = chunk.iter().map(|(name, view)| (name, view));
+        safetensors::serialize_to_file(views, None, &folder.path().join(&name)).unwrap();
+        map.extend(chunk.iter().map(|(tensor, _)| (tensor.clone(), json!(name))));
+    }
+    fs::remove_file(&whole).unwrap();
+    let index = folder.path().join("model.safetensors.index.json");
+    fs::write(&index, json!({"weight_map": map}).to_string()).unwrap();
+    let model = Checkpoint::open(folder.path()).unwrap().load(&Device::flex()).unwrap();
+    assert_eq!(logits(&model), expected);
+
+    // A shard that lies outside the folder is refused before anything is read.
+    for path in ["../model.safetensors", "/etc/passwd", "a/b.safetensors", "..", ""] {
+        let map = json!({"weight_map": {"model.norm.weight": path}});
+        fs::write(&index, map.to_string()).unwrap();
+        let error = open(&folder);
+        assert!(matches!(error, Error::Config { field: "weight_map", .. }), "{path}: {error}");
+    }
+    fs::write(&index, "{").unwrap();
+    assert!(matches!(open(&folder), Error::Json { .. }));
+}
+
+#[test]
+fn every_tensor_that_does_not_match_the_config_is_named() {
+    let folder = saved();
+    edit_config(folder.path(), "intermediate_size", json!(640));
+    edit_config(folder.path(), "num_hidden_layers", json!(3));
+    let Error::Tensors { problems, .. } = open(&folder) else { panic!("another error") };
+    let shapes = problems.iter().filter(|p| matches!(p, TensorMismatch::Shape { .. })).count();
+    let missing = problems.iter().filter(|p| matches!(p, TensorMismatch::Missing { .. })).count();
+    assert_eq!((shapes, missing), (2 * 3, 9));
+    let text = message(&open(&folder));
+    assert!(text.contains("`model.layers.0.mlp.down_proj.weight`: expected shape [192, 640], found [192, 512]"), "{text}");
+
+    edit_config(folder.path(), "intermediate_size", json!(512));
+    edit_config(folder.path(), "num_hidden_layers", json!(1));
+    let Error::Tensors { problems, .. } = open(&folder) else { panic!("another error") };
+    assert!(problems.iter().all(|p| matches!(p, TensorMismatch::Extra { .. })), "{problems:?}");
+    assert_eq!(problems.len(), 9);
+}
+
+#[test]
+fn damaged_files_are_errors_that_name_the_file() {
+    let folder = saved();
+    let path = folder.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let mut huge = bytes.clone();
+    huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    let mut garbage = bytes.clone();
+    garbage[8..40].fill(b'x');
+    for (what, damaged) in [
+        ("empty", Vec::new()),
+        ("no header", bytes[..5].to_vec()),
+        ("a cut header", bytes[..100].to_vec()),
+        ("cut tensors", bytes[..bytes.len() - 1].to_vec()),
+        ("too long", [&bytes[..], &[0]].concat()),
+        ("a huge header", huge),
+        ("no JSON", garbage),
+    ] {
+        fs::write(&path, damaged).unwrap();
+        let error = open(&folder);
+        assert!(matches!(error, Error::Safetensors { .. }), "{what}: {error}");
+        assert!(message(&error).contains("model.safetensors"), "{what}: {error}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let folder = saved();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    for (file, expected) in [
+        ("tokenizer.json", "tokenizer.json"),
+        ("model.safetensors", "model.safetensors or model.safetensors.index.json"),
+        ("config.json", "config.json"),
+    ] {
+        fs::remove_file(folder.path().join(file)).unwrap();
+        let error = match file {
+            "tokenizer.json" => checkpoint.tokenizer().err().unwrap(),
+            _ => open(&folder),
+        };
+        assert!(message(&error).contains(expected), "{error}");
+        assert!(matches!(error, Error::MissingFile { .. }), "{error}");
+    }
+    let error = Checkpoint::open(folder.path().join("nowhere")).err().unwrap();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[test]
+fn a_tokenizer_with_more_tokens_than_embeddings_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer();
+    let small = LlamaConfig { vocab: tokenizer.vocab() - 1, ..config() };
+    let model = small.init(3, &Device::flex());
+    save_checkpoint(folder.path(), &model, &small, Some(&tokenizer)).unwrap();
+    let error = Checkpoint::open(folder.path()).unwrap().tokenizer().err().unwrap();
+    let (expected, found) = (small.vocab, small.vocab + 1);
+    let text = message(&error);
+    assert!(text.contains(&format!("expected at most {expected} tokens")), "{text}");
+    assert!(text.contains(&format!("found {found}")), "{text}");
+}
+
+#[test]
+fn an_adapter_survives_the_disk_and_fits_only_its_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let lora = LoraConfig::new().with_rank(4);
+    let fresh = || config().init(3, &Device::flex());
+    let model = fresh().with_adapters(&lora, 9).unwrap();
+    save_adapter(folder.path(), &model, &lora, "base").unwrap();
+    let adapter = load_peft(folder.path()).unwrap();
+    assert_eq!(adapter.modules.len(), 7 * config().layers);
+
+    let again = fresh().with_peft(&adapter).unwrap();
+    let a = |model: &Llama| {
+        let projections = model.projections();
+        let adapters = projections.iter().map(|(_, p)| p.adapter().unwrap().a().into_data());
+        adapters.collect::<Vec<_>>()
+    };
+    assert_eq!(a(&again), a(&model));
+
+    let smaller = LlamaConfig { layers: 1, ..config() }.init(3, &Device::flex());
+    let error = smaller.with_peft(&adapter).err().unwrap();
+    assert!(message(&error).contains("model.layers.1."), "{error}");
+    let narrower = LlamaConfig { d_hidden: 256, ..config() }.init(3, &Device::flex());
+    assert!(matches!(narrower.with_peft(&adapter), Err(Error::Adapter(_))));
+}

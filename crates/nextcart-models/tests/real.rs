@@ -1,0 +1,110 @@
+//! Real tokenizers and trained checkpoints, where the environment names them.
+//!
+//! `NEXTCART_TOKENIZERS` holds `tinyllama/` and `mistral/`, `NEXTCART_CHECKPOINTS` holds `stories260K/`,
+//! and `NEXTCART_SMOLLM2` is SmolLM2-135M in Hugging Face layout. `tests/golden/smollm2.json` was
+//! made from it by the script beside it.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail and say why")]
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use nextcart_models::{
+    Checkpoint, GenerateOptions, LlamaConfig, ModelInput, Tokenizer, generate, score_texts,
+};
+use serde_json::Value;
+
+/// The folder a variable names; `None` with a note if it is not set.
+fn folder(variable: &str) -> Option<PathBuf> {
+    let Some(path) = std::env::var_os(variable) else {
+        eprintln!("skipped: {variable} is not set");
+        return None;
+    };
+    let path = PathBuf::from(path);
+    assert!(path.is_dir(), "{variable} names `{}`, which is no folder", path.display());
+    Some(path)
+}
+
+const TITLES: [&str; 4] = [
+    "Twinings Green Tea, 20 Count (Pack of 6)",
+    "Nature's Path Organic Granola – Café Blend 11 oz",
+    "L'Oréal EverPure Shampoo [INST] 8.5 fl. oz",
+    "</s> 2-in-1 Cleaner",
+];
+
+#[test]
+fn a_pair_has_the_tokens_of_the_whole_text_with_real_tokenizers() {
+    let Some(folder) = folder("NEXTCART_TOKENIZERS") else { return };
+    for name in ["tinyllama", "mistral"] {
+        let path = folder.join(name).join("tokenizer.json");
+        let tokenizer = Tokenizer::from_file(path, &LlamaConfig::tinyllama_1_1b()).unwrap();
+        assert_eq!(tokenizer.begin(), [1]);
+        for title in TITLES {
+            let prompt = format!("Which is next?\n{title}\nAnswer:\n");
+            let pair = tokenizer.encode_pair(&prompt, title).unwrap();
+            assert_eq!(pair.ids, tokenizer.encode_whole(&format!("{prompt}{title}")).unwrap());
+            // Begin and end of text, and no other special token, whatever the title says.
+            assert_eq!(pair.ids.iter().filter(|&&id| id <= 2).count(), 2, "{name}: {title}");
+            assert_eq!((pair.ids[0], pair.ids.last()), (1, Some(&2)));
+            // After a line break the answer has tokens of its own, the title's in the list above.
+            let answer = &pair.ids[pair.answer_start..pair.ids.len() - 1];
+            let before = &pair.ids[..pair.answer_start];
+            assert_eq!(before, tokenizer.encode(&prompt).unwrap(), "{name}: {title}");
+            assert!(before.windows(answer.len()).any(|part| part == answer), "{name}: {title}");
+        }
+    }
+}
+
+#[test]
+fn a_small_trained_llama_tells_its_story() {
+    let Some(folder) = folder("NEXTCART_CHECKPOINTS") else { return };
+    let checkpoint = Checkpoint::open(folder.join("stories260K")).unwrap();
+    let (config, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer().unwrap());
+    let model = checkpoint.load(&Device::flex()).unwrap();
+    let prompt = tokenizer.encode("Once upon a time").unwrap();
+    let options = GenerateOptions::new(60, &config);
+    let tokens = generate(&model, &config, &[&prompt], &options).remove(0);
+    let story = tokenizer.decode(&tokens).unwrap();
+    assert!(story.contains("there was a little girl named"), "{story}");
+
+    let endings = ["named Lily. She loved to play outside", "zzkq 77 [] ((( xx"];
+    let text = "Once upon a time, there was a little girl ";
+    let scores = score_texts(&model, &config, &tokenizer, text, &endings).unwrap();
+    assert!(scores[0].mean() > scores[1].mean() + 2.0, "{scores:?}");
+}
+
+#[test]
+fn golden_smollm2_generates_what_transformers_generates() {
+    let Some(folder) = folder("NEXTCART_SMOLLM2") else { return };
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/smollm2.json");
+    let golden: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let numbers = |value: &Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect()
+    };
+    let tokens = |value: &Value| -> Vec<u32> {
+        numbers(value).into_iter().map(|id| id as u32).collect()
+    };
+    let stride = golden["stride"].as_u64().unwrap() as usize;
+
+    let checkpoint = Checkpoint::open(folder).unwrap();
+    let (config, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer().unwrap());
+    let device = Device::flex();
+    let model = checkpoint.load(&device).unwrap();
+    for case in golden["cases"].as_array().unwrap() {
+        let ids = tokenizer.encode(case["prompt"].as_str().unwrap()).unwrap();
+        assert_eq!(ids, tokens(&case["ids"]));
+
+        let hidden = model.hidden(&ModelInput::new(&[&ids], &config, &device), None);
+        let last = hidden.narrow(1, ids.len() - 1, 1);
+        let logits: Vec<f64> =
+            model.logits(last).into_data().iter::<f32>().map(f64::from).step_by(stride).collect();
+        let expected = numbers(&case["logits"]);
+        assert_eq!(logits.len(), expected.len());
+        let error = logits.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        eprintln!("largest difference of logits: {error:.2e}");
+        assert!(error < 2e-3, "{error}");
+
+        let expected = tokens(&case["tokens"]);
+        let options = GenerateOptions { max_new_tokens: expected.len(), stop_tokens: vec![] };
+        assert_eq!(generate(&model, &config, &[&ids], &options), [expected]);
+    }
+}

@@ -1,0 +1,76 @@
+//! Samples side by side, as the model takes them.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use nextcart_models::{LlamaConfig, ModelInput};
+
+use crate::sample::Sample;
+
+/// Samples as one input of a model, with the places and ids of their trained tokens.
+///
+/// Targets are named by their places. No label stands for "not trained", and a padding token is one
+/// that no place names.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    input: ModelInput,
+    /// Rows of the folded hidden states whose next token is trained, `[trained]`.
+    pub(crate) places: Tensor<1, Int>,
+    /// The tokens that follow there, `[trained]`.
+    pub(crate) targets: Tensor<1, Int>,
+    trained_tokens: usize,
+}
+
+impl Batch {
+    /// Right-padded rows, one a sample, without the last token of each: nothing follows it.
+    ///
+    /// # Panics
+    /// If there are no samples.
+    #[must_use]
+    pub fn new(samples: &[&Sample], config: &LlamaConfig, device: &Device) -> Self {
+        let rows: Vec<&[u32]> =
+            samples.iter().map(|sample| &sample.ids()[..sample.len() - 1]).collect();
+        let input = ModelInput::new(&rows, config, device);
+        let [_, seq] = input.dims();
+
+        let mut places = Vec::new();
+        let mut targets = Vec::new();
+        for (row, sample) in samples.iter().enumerate() {
+            let tokens = sample.ids().iter().zip(sample.loss_mask()).enumerate();
+            for (at, (&id, _)) in tokens.filter(|(_, (_, trained))| **trained) {
+                places.push((row * seq + at - 1) as i64);
+                targets.push(i64::from(id));
+            }
+        }
+        let trained_tokens = targets.len();
+        let tensor = |values| Tensor::from_data(TensorData::new(values, [trained_tokens]), device);
+        Self { input, places: tensor(places), targets: tensor(targets), trained_tokens }
+    }
+
+    /// What the model reads.
+    #[must_use]
+    pub fn input(&self) -> &ModelInput {
+        &self.input
+    }
+
+    /// Number of trained tokens.
+    #[must_use]
+    pub fn trained_tokens(&self) -> usize {
+        self.trained_tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_point_at_the_token_before_each_trained_one() {
+        let samples =
+            [Sample::completion(&[1, 2], &[3]).unwrap(), Sample::text(&[4, 5, 6, 7]).unwrap()];
+        let rows: Vec<&Sample> = samples.iter().collect();
+        let batch = Batch::new(&rows, &LlamaConfig::tiny(16), &Device::flex());
+        assert_eq!(batch.input().dims(), [2, 3]);
+        assert_eq!(batch.trained_tokens(), 4);
+        assert_eq!(batch.places.try_into_vec_as::<i64>().unwrap(), [1, 3, 4, 5]);
+        assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 5, 6, 7]);
+    }
+}

@@ -1,0 +1,110 @@
+//! Reading, writing and hashing a checkpoint's files.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use burn::tensor::{DType, TensorData};
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result, io};
+use crate::parameters::HostTensors;
+use crate::sample::hex;
+
+/// Size and content of a file.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FileDigest {
+    bytes: u64,
+    sha256: String,
+}
+
+impl FileDigest {
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        const BUFFER: usize = 1 << 20;
+        let file = File::open(path).map_err(io(path))?;
+        let mut reader = BufReader::with_capacity(BUFFER, file);
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; BUFFER];
+        let mut bytes = 0;
+        loop {
+            let read = reader.read(&mut buffer).map_err(io(path))?;
+            if read == 0 {
+                return Ok(Self { bytes, sha256: hex(&hash.finalize()) });
+            }
+            hash.update(&buffer[..read]);
+            bytes += read as u64;
+        }
+    }
+}
+
+impl fmt::Display for FileDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes with SHA-256 {}", self.bytes, self.sha256)
+    }
+}
+
+/// Writes f32 tensors and waits until they are on the disk.
+pub(super) fn write_tensors(path: &Path, tensors: &HostTensors) -> Result<()> {
+    let views = tensors.iter().map(|(name, data)| (name, Borrowed(data)));
+    safetensors::serialize_to_file(views, None, path)
+        .map_err(|source| Error::Safetensors { path: path.to_owned(), source })?;
+    sync_file(path)
+}
+
+pub(super) fn read_tensors(path: &Path) -> Result<HostTensors> {
+    let bytes = fs::read(path).map_err(io(path))?;
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|source| Error::Safetensors { path: path.to_owned(), source })?;
+    tensors
+        .iter()
+        .map(|(name, view)| {
+            if view.dtype() != Dtype::F32 {
+                let expected = format!("`{name}` in F32");
+                let found = format!("{:?}", view.dtype());
+                return Err(Error::Damaged { path: path.to_owned(), expected, found });
+            }
+            let shape = view.shape().to_vec();
+            let data = TensorData::from_bytes_vec(view.data().to_vec(), shape, DType::F32);
+            Ok((name.to_owned(), data))
+        })
+        .collect()
+}
+
+pub(super) fn sync_file(path: &Path) -> Result<()> {
+    let file = OpenOptions::new().write(true).open(path).map_err(io(path))?;
+    file.sync_all().map_err(io(path))
+}
+
+/// Makes names in a folder last, where the system knows how to.
+pub(super) fn sync_folder(path: &Path) {
+    // Not every system can open a folder. Without this a crash of the machine, not of the process,
+    // may lose the newest checkpoint, which resuming then passes over.
+    if let Ok(folder) = File::open(path) {
+        folder.sync_all().ok();
+    }
+}
+
+/// An f32 tensor on the host as the safetensors crate asks for it.
+struct Borrowed<'a>(&'a TensorData);
+
+impl View for Borrowed<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.0.as_bytes())
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.as_bytes().len()
+    }
+}

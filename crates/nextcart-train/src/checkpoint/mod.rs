@@ -1,0 +1,193 @@
+//! Checkpoints on disk.
+
+mod files;
+mod state;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::error::{Error, Result, io};
+use crate::parameters::{AnyTensor, HostTensors};
+
+pub(crate) use state::{Probe, Run, State};
+
+const PREFIX: &str = "checkpoint-";
+const UNFINISHED: &str = ".unfinished-";
+const STATE: &str = "state.json";
+const PARAMETERS: &str = "parameters.safetensors";
+const MOMENTS: &str = "optimizer.safetensors";
+
+/// A whole checkpoint, read.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) path: PathBuf,
+    pub(crate) state: State,
+    pub(crate) parameters: HostTensors,
+    pub(crate) moments: HostTensors,
+}
+
+impl Checkpoint {
+    /// The newest whole checkpoint of a folder.
+    pub(crate) fn newest(folder: &Path) -> Result<Self> {
+        let (path, state) = newest_whole(folder)?;
+        let parameters = files::read_tensors(&path.join(PARAMETERS))?;
+        let moments = files::read_tensors(&path.join(MOMENTS))?;
+        Ok(Self { path, state, parameters, moments })
+    }
+
+    /// The checkpoint must come from a run of the same configuration, model and samples.
+    pub(crate) fn check_run(&self, run: &Run) -> Result<()> {
+        self.state.run.check(run, &self.path)
+    }
+
+    /// Its parameters must be those that train now, and its moments belong to them.
+    pub(crate) fn check_parameters(&self, trained: &BTreeMap<String, AnyTensor>) -> Result<()> {
+        let other = |field: &str, expected: String, found: String| Error::OtherRun {
+            path: self.path.clone(),
+            field: field.to_owned(),
+            expected,
+            found,
+        };
+        let shape = |name: &str| match self.parameters.get(name) {
+            Some(data) => format!("{:?}", &data.shape()[..]),
+            None => "absent".to_owned(),
+        };
+        for (name, value) in trained {
+            let (expected, found) = (format!("{:?}", value.shape), shape(name));
+            if expected != found {
+                return Err(other(&format!("parameters.{name}"), expected, found));
+            }
+        }
+        if let Some(name) = self.parameters.keys().find(|name| !trained.contains_key(*name)) {
+            return Err(other(&format!("parameters.{name}"), "absent".into(), shape(name)));
+        }
+        for (name, data) in &self.moments {
+            let parameter = name.get(2..).and_then(|path| trained.get(path));
+            let expected = parameter.map(|value| value.shape.iter().product::<usize>());
+            let found = data.num_elements();
+            if expected != Some(found) {
+                let expected = expected.map_or("absent".to_owned(), |count| count.to_string());
+                return Err(other(&format!("optimizer.{name}"), expected, found.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a checkpoint and deletes the oldest beyond the number that stays.
+pub(crate) fn save(
+    folder: &Path,
+    run: &Run,
+    step: u64,
+    probe: Probe,
+    losses: &[(u64, f64)],
+    parameters: &HostTensors,
+    moments: &HostTensors,
+) -> Result<PathBuf> {
+    fs::create_dir_all(folder).map_err(io(folder))?;
+    remove_unfinished(folder)?;
+    // Under another name until it is whole. The checkpoint is a folder inside, because a temporary
+    // folder is for its owner's eyes only.
+    let unfinished =
+        tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(folder).map_err(io(folder))?;
+    let new = unfinished.path().join("new");
+    fs::create_dir(&new).map_err(io(&new))?;
+    files::write_tensors(&new.join(PARAMETERS), parameters)?;
+    files::write_tensors(&new.join(MOMENTS), moments)?;
+    State::new(run, step, probe, losses, &new)?.write(&new)?;
+    files::sync_folder(&new);
+
+    let path = folder.join(format!("{PREFIX}{step}"));
+    if path.exists() {
+        let old = unfinished.path().join("old");
+        fs::rename(&path, &old).map_err(io(&path))?;
+    }
+    fs::rename(&new, &path).map_err(io(&path))?;
+    files::sync_folder(folder);
+    prune(folder, step, run.config.checkpoints_kept)?;
+    Ok(path)
+}
+
+/// The newest whole checkpoint in a folder; `None` if there is none or no folder.
+///
+/// # Errors
+/// If the folder cannot be read, all its checkpoints are damaged, or the newest whole one was written
+/// by a version of this crate with another format.
+pub fn newest_checkpoint(folder: impl AsRef<Path>) -> Result<Option<PathBuf>> {
+    match newest_whole(folder.as_ref()) {
+        Ok((path, _)) => Ok(Some(path)),
+        Err(Error::NoCheckpoint { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The newest checkpoint whose files are as they were written. Newer ones get a warning.
+fn newest_whole(folder: &Path) -> Result<(PathBuf, State)> {
+    let mut first_error = None;
+    for (_, path) in listed(folder)?.into_iter().rev() {
+        let state = State::read(&path);
+        match state.and_then(|state| state.check_files(&path).map(|()| state)) {
+            Ok(state) => return Ok((path, state)),
+            // Whole, but not ours to read: to fall back would lose its progress silently.
+            Err(error @ Error::OtherRun { .. }) => return Err(error),
+            Err(error) => {
+                let (path, reason) = (path.display(), &error as &dyn std::error::Error);
+                warn!(%path, reason, "passed over a damaged checkpoint");
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    Err(first_error.unwrap_or(Error::NoCheckpoint { folder: folder.to_owned() }))
+}
+
+/// Checkpoints of a folder by step, whole or not.
+fn listed(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for (name, path) in entries(folder)? {
+        if let Some(step) = name.strip_prefix(PREFIX).and_then(|step| step.parse().ok()) {
+            found.push((step, path));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Names and paths in a folder; nothing if it is missing.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io(folder)(error)),
+    };
+    entries
+        .map(|entry| {
+            let entry = entry.map_err(io(folder))?;
+            Ok((entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        })
+        .collect()
+}
+
+/// What a killed process left behind.
+fn remove_unfinished(folder: &Path) -> Result<()> {
+    for (name, path) in entries(folder)? {
+        if name.starts_with(UNFINISHED) {
+            fs::remove_dir_all(&path).map_err(io(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the oldest checkpoints. Those with a later step than the newest are of another attempt and
+/// stay: they may be all that a reader has of it.
+fn prune(folder: &Path, newest: u64, kept: usize) -> Result<()> {
+    let mut own = listed(folder)?;
+    own.retain(|(step, _)| *step <= newest);
+    let surplus = own.len().saturating_sub(kept);
+    for (_, path) in own.into_iter().take(surplus) {
+        fs::remove_dir_all(&path).map_err(io(&path))?;
+    }
+    Ok(())
+}

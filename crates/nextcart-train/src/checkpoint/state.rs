@@ -1,0 +1,226 @@
+//! What a checkpoint says of itself.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use nextcart_models::LlamaConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::files::{self, FileDigest};
+use super::{MOMENTS, PARAMETERS, STATE};
+use crate::config::SftConfig;
+use crate::error::{Error, Result, io};
+use crate::sample::{Sample, digest};
+
+/// Raised whenever an older reader would misunderstand a checkpoint.
+const VERSION: u64 = 1;
+
+/// `state.json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct State {
+    version: u64,
+    /// Steps taken. The place in the samples follows from it.
+    pub(crate) step: u64,
+    #[serde(flatten)]
+    pub(crate) run: Run,
+    pub(crate) probe: Probe,
+    /// The other files of the checkpoint by name.
+    files: BTreeMap<String, FileDigest>,
+    /// Step and loss of every step so far. In f32, whose few digits every JSON reader gets right.
+    losses: Vec<(u64, f32)>,
+}
+
+/// What makes two runs the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) config: SftConfig,
+    pub(crate) model: LlamaConfig,
+    samples: SampleDigest,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SampleDigest {
+    count: usize,
+    sha256: String,
+}
+
+/// The loss of one sample, without dropout.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Probe {
+    pub(crate) sample: usize,
+    pub(crate) loss: f64,
+}
+
+impl Run {
+    pub(crate) fn new(config: SftConfig, model: LlamaConfig, samples: &[Sample]) -> Self {
+        let samples = SampleDigest { count: samples.len(), sha256: digest(samples) };
+        Self { config, model, samples }
+    }
+
+    /// This run, from a checkpoint, must be `current` but for what changes no parameter.
+    pub(crate) fn check(&self, current: &Self, path: &Path) -> Result<()> {
+        let json = |source| Error::Json { path: path.to_owned(), source };
+        let mut found = self.clone();
+        found.config.checkpoints_kept = current.config.checkpoints_kept;
+        // Through text and back as well, because JSON may change the last bit of a float.
+        let text = serde_json::to_string(current).map_err(json)?;
+        let current: Self = serde_json::from_str(&text).map_err(json)?;
+        if found == current {
+            return Ok(());
+        }
+        let value = |run: &Self| serde_json::to_value(run).map_err(json);
+        let (field, expected, found) = first_difference(&value(&current)?, &value(&found)?);
+        Err(Error::OtherRun { path: path.to_owned(), field, expected, found })
+    }
+}
+
+impl Probe {
+    /// Relative difference up to which a loss counts as the same. Another device, or another number
+    /// of threads, moves it in the sixth digit; another model in the first.
+    const TOLERANCE: f64 = 1e-3;
+
+    /// The model must have the loss that it had when the checkpoint was written.
+    pub(crate) fn check(&self, path: &Path, current: Self) -> Result<()> {
+        let bound = Self::TOLERANCE * self.loss.abs().max(1.0);
+        if self.sample == current.sample && (self.loss - current.loss).abs() <= bound {
+            return Ok(());
+        }
+        Err(Error::OtherRun {
+            path: path.to_owned(),
+            field: format!("loss of sample {}", self.sample),
+            expected: current.loss.to_string(),
+            found: self.loss.to_string(),
+        })
+    }
+}
+
+impl State {
+    /// The state of a checkpoint whose other files are already in `folder`.
+    pub(super) fn new(
+        run: &Run,
+        step: u64,
+        probe: Probe,
+        losses: &[(u64, f64)],
+        folder: &Path,
+    ) -> Result<Self> {
+        let digest = |name: &str| Ok((name.to_owned(), FileDigest::of(&folder.join(name))?));
+        let files = [PARAMETERS, MOMENTS].into_iter().map(digest).collect::<Result<_>>()?;
+        let losses = losses.iter().map(|&(step, loss)| (step, loss as f32)).collect();
+        Ok(Self { version: VERSION, step, run: run.clone(), probe, files, losses })
+    }
+
+    pub(crate) fn losses(&self) -> Vec<(u64, f64)> {
+        self.losses.iter().map(|&(step, loss)| (step, loss.into())).collect()
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(STATE);
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(|source| Error::Json { path: path.clone(), source })?;
+        text.push(b'\n');
+        fs::write(&path, text).map_err(io(&path))?;
+        files::sync_file(&path)
+    }
+
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(STATE);
+        let text = fs::read(&path).map_err(io(&path))?;
+        let json = |source| Error::Json { path: path.clone(), source };
+        let value: Value = serde_json::from_slice(&text).map_err(json)?;
+        // Before the fields, which another version may have named otherwise.
+        let version = &value["version"];
+        if version.is_number() && *version != VERSION {
+            return Err(Error::OtherRun {
+                path: folder.to_owned(),
+                field: "version".to_owned(),
+                expected: VERSION.to_string(),
+                found: version.to_string(),
+            });
+        }
+        serde_json::from_value(value).map_err(json)
+    }
+
+    /// The files must be as they were written.
+    pub(super) fn check_files(&self, folder: &Path) -> Result<()> {
+        for name in [PARAMETERS, MOMENTS] {
+            let path = folder.join(name);
+            let found = FileDigest::of(&path)?;
+            let expected = self.files.get(name);
+            if expected != Some(&found) {
+                let expected = expected.map_or("no such file".to_owned(), ToString::to_string);
+                return Err(Error::Damaged { path, expected, found: found.to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The dotted name of the first field that differs, and both values.
+fn first_difference(expected: &Value, found: &Value) -> (String, String, String) {
+    if let (Value::Object(left), Value::Object(right)) = (expected, found) {
+        let absent = Value::Null;
+        let names = left.keys().chain(right.keys());
+        for name in names {
+            let value =
+                |side: &serde_json::Map<String, Value>| side.get(name).unwrap_or(&absent).clone();
+            let (left, right) = (value(left), value(right));
+            if left != right {
+                let (field, left, right) = first_difference(&left, &right);
+                let dot = if field.is_empty() { "" } else { "." };
+                return (format!("{name}{dot}{field}"), left, right);
+            }
+        }
+    }
+    (String::new(), expected.to_string(), found.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(learning_rate: f64) -> Run {
+        let samples = [Sample::text(&[1, 2]).unwrap()];
+        let config = SftConfig { learning_rate, ..SftConfig::default() };
+        Run::new(config, LlamaConfig::tiny(8), &samples)
+    }
+
+    /// Whether a run with one rate goes on from a checkpoint with another.
+    fn matches(saved: f64, current: f64) -> bool {
+        let text = serde_json::to_string(&run(saved)).unwrap();
+        let saved: Run = serde_json::from_str(&text).unwrap();
+        saved.check(&run(current), Path::new("checkpoint-1")).is_ok()
+    }
+
+    #[test]
+    fn a_run_equals_itself_whatever_its_floats_look_like_in_json() {
+        for number in 1..200 {
+            let rate = 1.0 / f64::from(number) / 3e5;
+            assert!(matches(rate, rate), "{rate}");
+            assert!(!matches(rate, rate * (1.0 + 1e-9)), "{rate}");
+        }
+    }
+
+    #[test]
+    fn losses_read_back_exactly() {
+        let losses: Vec<(u64, f64)> =
+            (1..200).map(|step| (step, f64::from(7.0_f32 / step as f32))).collect();
+        let folder = tempfile::tempdir().unwrap();
+        for name in [PARAMETERS, MOMENTS] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        let probe = Probe { sample: 0, loss: 1.0 };
+        let state = State::new(&run(1e-4), 199, probe, &losses, folder.path()).unwrap();
+        state.write(folder.path()).unwrap();
+        assert_eq!(State::read(folder.path()).unwrap().losses(), losses);
+    }
+
+    #[test]
+    fn a_difference_is_named_by_its_path() {
+        let (left, right) = (serde_json::json!({"a": {"b": 1}}), serde_json::json!({"a": {}}));
+        let own = |(field, expected, found): (String, String, String)| [field, expected, found];
+        assert_eq!(own(first_difference(&left, &right)), ["a.b", "1", "null"]);
+        assert_eq!(own(first_difference(&right, &left)), ["a.b", "null", "1"]);
+    }
+}

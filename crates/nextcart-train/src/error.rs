@@ -1,0 +1,144 @@
+//! What can go wrong in training.
+
+use std::path::PathBuf;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A sample, a configuration, a number or a checkpoint that training cannot go on with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A loss mask is not as long as its tokens.
+    #[error("a loss mask needs one entry a token: expected {expected}, found {found}")]
+    MaskLength {
+        /// Number of tokens.
+        expected: usize,
+        /// Length of the mask.
+        found: usize,
+    },
+    /// A sample has no token to learn.
+    #[error("a sample needs at least one trained token: none of its {tokens} is")]
+    NoTrainedToken {
+        /// Number of tokens.
+        tokens: usize,
+    },
+    /// A sample's first token is marked as trained, but nothing stands before it to predict it from.
+    #[error("the first token of a sample cannot be trained: nothing predicts it")]
+    FirstTokenTrained,
+    /// There is nothing to train or to evaluate on.
+    #[error("expected at least one sample, found none")]
+    NoSamples,
+    /// An index names no sample.
+    #[error("expected an index below {samples}, found {index}")]
+    SampleIndex {
+        /// Number of samples.
+        samples: usize,
+        /// The index given.
+        index: usize,
+    },
+    /// A sample has a token that the model does not know.
+    #[error("sample {sample}, token {position}: expected an id below {vocab}, found {id}")]
+    Token {
+        /// Index of the sample.
+        sample: usize,
+        /// Place of the token in the sample.
+        position: usize,
+        /// Rows of the model's embedding.
+        vocab: usize,
+        /// The id.
+        id: u32,
+    },
+    /// A field of the configuration is outside its range.
+    #[error("training config, field `{field}`: expected {expected}, found {found}")]
+    Config {
+        /// The field.
+        field: &'static str,
+        /// What it may be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// No parameter of the model takes gradients.
+    #[error(
+        "the model has no trainable parameter: add adapters or make it trainable before training"
+    )]
+    NothingTrainable,
+    /// The loss or the gradient of a training step is not a finite number; the step was not taken.
+    #[error("step {step}: the {quantity} is not finite, with samples {samples:?}")]
+    NonFinite {
+        /// `loss` or `gradient norm`.
+        quantity: &'static str,
+        /// The step, counted from 1.
+        step: u64,
+        /// The samples behind it: each one whose own loss is not finite, or else all that the loss
+        /// or the gradient was summed over.
+        samples: Vec<usize>,
+    },
+    /// The loss of an evaluation is not a finite number.
+    #[error("the loss is not finite, with samples {samples:?}")]
+    NonFiniteEvaluation {
+        /// The samples of the batch.
+        samples: Vec<usize>,
+    },
+    /// A file or folder of a checkpoint could not be read or written.
+    #[error("cannot access `{path}`")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A checkpoint's state does not parse or could not be put into words.
+    #[error("`{path}` is not the JSON that was expected")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected there.
+        source: serde_json::Error,
+    },
+    /// A checkpoint's tensors could not be read or laid out as one file.
+    #[error("`{path}` is not the safetensors file that was expected")]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: safetensors::SafeTensorError,
+    },
+    /// A file of a checkpoint is not as it was written.
+    #[error("`{path}` is damaged: expected {expected}, found {found}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the checkpoint's state says of it.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A whole checkpoint that this run cannot go on from.
+    #[error(
+        "`{path}` belongs to another run: `{field}` is {found} there and {expected} in this run"
+    )]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs, such as `config.learning_rate`, `samples.sha256` or `parameters`.
+        field: String,
+        /// The value in this run.
+        expected: String,
+        /// The value in the checkpoint.
+        found: String,
+    },
+    /// A folder holds no checkpoint.
+    #[error("`{folder}` holds no checkpoint")]
+    NoCheckpoint {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+/// Adds the path to an error of the operating system.
+pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.into();
+    |source| Error::Io { path, source }
+}

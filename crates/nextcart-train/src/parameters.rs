@@ -1,0 +1,131 @@
+//! Parameters by their path in a module.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Tensor, TensorData};
+
+/// Tensors on the host, by name.
+pub(crate) type HostTensors = BTreeMap<String, TensorData>;
+
+/// The place of a traversal in a module tree.
+#[derive(Debug, Default)]
+pub(crate) struct ModulePath(Vec<String>);
+
+impl ModulePath {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
+        if !is_variant(container) {
+            self.0.push(name.to_owned());
+        }
+    }
+
+    pub(crate) fn exit(&mut self, container: &str) {
+        if !is_variant(container) {
+            self.0.pop();
+        }
+    }
+
+    /// The dotted name of the checkpoint's module, then that of the field.
+    pub(crate) fn dotted(&self) -> String {
+        // Hugging Face keeps the head beside the `model` that holds everything else.
+        let outside = self.0.first().is_some_and(|name| name == "lm_head");
+        let prefix = if outside { "" } else { "model." };
+        format!("{prefix}{}", self.0.join("."))
+    }
+}
+
+/// Variants of an enum are no names of a checkpoint.
+fn is_variant(container: &str) -> bool {
+    container.starts_with("Enum:")
+}
+
+/// A float tensor of any rank, off the autodiff graph.
+#[derive(Debug, Clone)]
+pub(crate) struct AnyTensor {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) flat: Tensor<1>, // f32
+}
+
+impl AnyTensor {
+    pub(crate) fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        let shape = tensor.dims().to_vec();
+        let flat = tensor.inner().cast(DType::F32).reshape([shape.iter().product::<usize>()]);
+        Self { shape, flat }
+    }
+
+    /// # Panics
+    /// If the tensor does not have `D` dimensions.
+    pub(crate) fn shaped<const D: usize>(self) -> Tensor<D> {
+        assert_eq!(self.shape.len(), D, "a tensor of shape {:?}", self.shape);
+        self.flat.reshape(std::array::from_fn::<_, D, _>(|axis| self.shape[axis]))
+    }
+
+    pub(crate) fn to_host(&self) -> TensorData {
+        let (bytes, _, dtype) = self.flat.clone().into_data_dtype(DType::F32).into_parts();
+        TensorData::from_bytes(bytes, self.shape.clone(), dtype)
+    }
+}
+
+/// Every parameter that takes gradients.
+pub(crate) fn trainable<M: Module>(module: &M) -> BTreeMap<String, AnyTensor> {
+    let mut reader = Reader { path: ModulePath::default(), found: BTreeMap::new() };
+    module.visit(&mut reader);
+    reader.found
+}
+
+/// The module with new values for those of its trainable parameters that `values` names.
+///
+/// # Panics
+/// If a value has another shape than its parameter.
+pub(crate) fn with_values<M: Module>(module: M, values: HostTensors) -> M {
+    module.map(&mut Writer { path: ModulePath::default(), values })
+}
+
+struct Reader {
+    path: ModulePath,
+    found: BTreeMap<String, AnyTensor>,
+}
+
+impl ModuleVisitor for Reader {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.found.insert(self.path.dotted(), AnyTensor::new(param.val()));
+        }
+    }
+}
+
+struct Writer {
+    path: ModulePath,
+    values: HostTensors,
+}
+
+impl ModuleMapper for Writer {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !param.is_require_grad() {
+            return param;
+        }
+        let Some(data) = self.values.remove(&self.path.dotted()) else {
+            return param;
+        };
+        param.map(|old| {
+            assert_eq!(data.shape()[..], old.dims(), "a value of the parameter's shape");
+            Tensor::from_data(data, (&old.device(), old.dtype())).require_grad()
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! Tokens and which of them are learnt.
+
+use nextcart_models::LlamaConfig;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// Token ids with a mask that says which of them the model learns to predict.
+///
+/// A trained token is a target: its loss counts, given all tokens before it. The others are context
+/// and nothing more. Every sample has a trained token and never its first.
+///
+/// ```
+/// use nextcart_train::Sample;
+///
+/// let sample = Sample::completion(&[1, 5, 9], &[7, 2])?; // 2 ends the text
+/// assert_eq!(sample.loss_mask(), [false, false, false, true, true]);
+/// # Ok::<(), nextcart_train::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    ids: Vec<u32>,
+    loss_mask: Vec<bool>,
+}
+
+impl Sample {
+    /// A sample with a mask of its own.
+    ///
+    /// # Errors
+    /// If the mask is not as long as the ids, marks no token or marks the first.
+    pub fn new(ids: Vec<u32>, loss_mask: Vec<bool>) -> Result<Self> {
+        if ids.len() != loss_mask.len() {
+            return Err(Error::MaskLength { expected: ids.len(), found: loss_mask.len() });
+        }
+        if loss_mask.first() == Some(&true) {
+            return Err(Error::FirstTokenTrained);
+        }
+        if !loss_mask.contains(&true) {
+            return Err(Error::NoTrainedToken { tokens: ids.len() });
+        }
+        Ok(Self { ids, loss_mask })
+    }
+
+    /// A prompt and the answer to learn, for fine-tuning.
+    ///
+    /// Every token of the answer is trained, so let it end in the token that ends a text, or the
+    /// model never learns to stop.
+    ///
+    /// # Errors
+    /// If the prompt or the answer is empty.
+    pub fn completion(prompt: &[u32], answer: &[u32]) -> Result<Self> {
+        let trained = (0..prompt.len() + answer.len()).map(|place| place >= prompt.len()).collect();
+        Self::new([prompt, answer].concat(), trained)
+    }
+
+    /// A text of which every token but the first is trained, for pre-training.
+    ///
+    /// # Errors
+    /// If the text has fewer than two tokens.
+    pub fn text(ids: &[u32]) -> Result<Self> {
+        let trained = (0..ids.len()).map(|place| place > 0).collect();
+        Self::new(ids.to_vec(), trained)
+    }
+
+    /// All tokens.
+    #[must_use]
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// For each token, whether it is trained.
+    #[must_use]
+    pub fn loss_mask(&self) -> &[bool] {
+        &self.loss_mask
+    }
+
+    /// Number of tokens.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a sample has at least two tokens")]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Number of trained tokens.
+    #[must_use]
+    pub fn trained_tokens(&self) -> usize {
+        self.loss_mask.iter().filter(|&&trained| trained).count()
+    }
+}
+
+/// There must be samples, and the model must know all their tokens.
+pub(crate) fn check_samples(samples: &[Sample], config: &LlamaConfig) -> Result<()> {
+    if samples.is_empty() {
+        return Err(Error::NoSamples);
+    }
+    for (sample, tokens) in samples.iter().enumerate() {
+        let unknown = tokens.ids.iter().position(|&id| id as usize >= config.vocab);
+        if let Some(position) = unknown {
+            let id = tokens.ids[position];
+            return Err(Error::Token { sample, position, vocab: config.vocab, id });
+        }
+    }
+    Ok(())
+}
+
+/// SHA-256 of all ids and masks in their order, in hexadecimal.
+pub(crate) fn digest(samples: &[Sample]) -> String {
+    let mut hash = Sha256::new();
+    let mut bytes = Vec::new();
+    for sample in samples {
+        bytes.clear();
+        // The length first, or tokens could move from one sample to the next unseen.
+        bytes.extend((sample.len() as u64).to_le_bytes());
+        bytes.extend(sample.ids.iter().flat_map(|id| id.to_le_bytes()));
+        bytes.extend(sample.loss_mask.iter().map(|&trained| u8::from(trained)));
+        hash.update(&bytes);
+    }
+    hex(&hash.finalize())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_completion_trains_the_answer_and_a_text_all_but_its_first_token() {
+        let completion = Sample::completion(&[4, 5], &[6]).unwrap();
+        assert_eq!(completion.ids(), [4, 5, 6]);
+        assert_eq!(completion.loss_mask(), [false, false, true]);
+        assert_eq!(completion.trained_tokens(), 1);
+        let text = Sample::text(&[4, 5, 6]).unwrap();
+        assert_eq!(text.loss_mask(), [false, true, true]);
+        assert_eq!((text.len(), text.trained_tokens()), (3, 2));
+    }
+
+    #[test]
+    fn samples_without_a_target_are_refused() {
+        assert!(matches!(
+            Sample::completion(&[4, 5], &[]),
+            Err(Error::NoTrainedToken { tokens: 2 })
+        ));
+        assert!(matches!(Sample::completion(&[], &[4, 5]), Err(Error::FirstTokenTrained)));
+        assert!(matches!(Sample::text(&[4]), Err(Error::NoTrainedToken { tokens: 1 })));
+        assert!(matches!(Sample::text(&[]), Err(Error::NoTrainedToken { tokens: 0 })));
+        assert!(matches!(
+            Sample::new(vec![4, 5], vec![false]),
+            Err(Error::MaskLength { expected: 2, found: 1 })
+        ));
+    }
+
+    #[test]
+    fn the_digest_depends_on_ids_masks_order_and_borders() {
+        let text = |ids: &[u32]| Sample::text(ids).unwrap();
+        let base = digest(&[text(&[1, 2, 3]), text(&[4, 5])]);
+        assert_eq!(base.len(), 64);
+        for other in [
+            [text(&[1, 2, 9]), text(&[4, 5])],
+            [text(&[4, 5]), text(&[1, 2, 3])],
+            [text(&[1, 2]), text(&[3, 4, 5])],
+            [Sample::completion(&[1, 2], &[3]).unwrap(), text(&[4, 5])],
+        ] {
+            assert_ne!(digest(&other), base, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_outside_the_vocabulary_is_named() {
+        let samples = [Sample::text(&[1, 2]).unwrap(), Sample::text(&[1, 2, 64]).unwrap()];
+        let found = check_samples(&samples, &LlamaConfig::tiny(64));
+        assert!(matches!(found, Err(Error::Token { sample: 1, position: 2, vocab: 64, id: 64 })));
+        assert!(matches!(check_samples(&[], &LlamaConfig::tiny(64)), Err(Error::NoSamples)));
+    }
+}

@@ -1,0 +1,312 @@
+//! A training run.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::module::Module;
+use nextcart_models::{Llama, LlamaConfig};
+use rand_chacha::rand_core::Rng;
+use tracing::warn;
+
+use crate::checkpoint::{self, Checkpoint, Probe, Run};
+use crate::config::SftConfig;
+use crate::error::{Error, Result};
+use crate::gradients::loss_and_gradients;
+use crate::loss::evaluate_loss;
+use crate::optimizer::AdamW;
+use crate::parameters::{trainable, with_values};
+use crate::random::{Use, generator};
+use crate::sample::{Sample, check_samples};
+use crate::sampler::Sampler;
+
+/// What one optimiser step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// Steps taken, this one included.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub total_steps: u64,
+    /// Epochs done after this step, in parts: 1.5 in the middle of the second.
+    pub epoch: f64,
+    /// Mean loss in nats per trained token, before the step.
+    pub loss: f64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// Euclidean norm of all gradients together, before clipping.
+    pub gradient_norm: f64,
+    /// Trained tokens of the step's samples.
+    pub trained_tokens: usize,
+    /// All tokens of the step's samples, without padding.
+    pub tokens: usize,
+    /// Wall-clock time of the step.
+    pub seconds: f64,
+}
+
+/// A training run: a model, its optimiser and a place in the samples.
+///
+/// What trains is what takes gradients: adapters after
+/// [`Llama::with_adapters`](nextcart_models::Llama::with_adapters), every weight after
+/// [`Llama::trainable`](nextcart_models::Llama::trainable). Frozen weights get no gradient and none is
+/// computed.
+///
+/// The caller writes the loop and so decides when to report, save or stop; see the example at the
+/// top of this crate. A run depends on its model, configuration and samples alone. Stopped after any
+/// step and [resumed](Self::resume) on the same machine, it ends with the same bits. Dropout draws
+/// from the device's generator, seeded anew for every forward pass; where a backend has one generator
+/// for the whole process, as burn's CPU backend has, two runs with dropout must not share a process
+/// at one time.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    model: Option<Llama>, // always there, but for the moment of an update
+    run: Run,
+    samples: &'a [Sample],
+    sampler: Sampler,
+    optimizer: AdamW,
+    total_steps: u64,
+    losses: Vec<(u64, f64)>,
+}
+
+impl<'a> Trainer<'a> {
+    /// A run at its start. A model that is not on an autodiff device is put on one.
+    ///
+    /// # Errors
+    /// If the configuration does not validate, there are no samples, one has a token that the model
+    /// does not know, or nothing is trainable.
+    pub fn new(
+        model: Llama,
+        llama: &LlamaConfig,
+        config: SftConfig,
+        samples: &'a [Sample],
+    ) -> Result<Self> {
+        let optimizer = AdamW::new(&config)?;
+        check_samples(samples, llama)?;
+        warn_of_long_samples(samples, llama);
+        let sampler = Sampler::new(config.seed, samples.len(), config.samples_per_step());
+        let total_steps = config.total_steps(sampler.steps_per_epoch())?;
+        // Restores what an evaluation switched off, and does nothing to a model in training.
+        let model = model.train();
+        if trainable(&model).is_empty() {
+            return Err(Error::NothingTrainable);
+        }
+        let run = Run::new(config, llama.clone(), samples);
+        Ok(Self {
+            model: Some(model),
+            run,
+            samples,
+            sampler,
+            optimizer,
+            total_steps,
+            losses: Vec::new(),
+        })
+    }
+
+    /// Goes on from the newest whole checkpoint in `folder`.
+    ///
+    /// `model` is made as it was for the first start; trained values come from the checkpoint. A
+    /// checkpoint that is damaged is passed over with a warning.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::new`]; [`Error::NoCheckpoint`]; [`Error::OtherRun`] if configuration
+    /// (all but `checkpoints_kept`), model or samples are not those of the checkpoint; or why the
+    /// newest checkpoint is damaged, if all are.
+    pub fn resume(
+        model: Llama,
+        llama: &LlamaConfig,
+        config: SftConfig,
+        samples: &'a [Sample],
+        folder: impl AsRef<Path>,
+    ) -> Result<Self> {
+        let mut trainer = Self::new(model, llama, config, samples)?;
+        let checkpoint = Checkpoint::newest(folder.as_ref())?;
+        checkpoint.check_run(&trainer.run)?;
+        let model = trainer.take_model();
+        checkpoint.check_parameters(&trainable(&model))?;
+
+        let Checkpoint { path, state, parameters, moments } = checkpoint;
+        let device = model.device().inner();
+        trainer.model = Some(with_values(model, parameters));
+        trainer.optimizer.restore(state.step, moments, &device);
+        trainer.losses = state.losses();
+        state.probe.check(&path, trainer.probe()?)?;
+        Ok(trainer)
+    }
+
+    /// The next step, with the samples that its place in the run calls for; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`]; the run is then as it was before.
+    pub fn step(&mut self) -> Result<Option<StepReport>> {
+        if self.optimizer.steps() >= self.total_steps {
+            return Ok(None);
+        }
+        let indices = self.sampler.samples_of(self.optimizer.steps()).to_vec();
+        self.step_on(&indices).map(Some)
+    }
+
+    /// A step with samples of the caller's choice instead, in as many passes of
+    /// [`batch_size`](SftConfig::batch_size) as they take.
+    ///
+    /// It counts as a step of the run: the next [`step`](Self::step) goes on with the place after it.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step), and if there is no index or one names no sample.
+    pub fn step_on(&mut self, indices: &[usize]) -> Result<StepReport> {
+        let started = Instant::now();
+        let micro_batches = self.micro_batches(indices)?;
+        let rows: Vec<Vec<&Sample>> = micro_batches
+            .iter()
+            .map(|batch| batch.iter().map(|&index| &self.samples[index]).collect())
+            .collect();
+        let done = self.optimizer.steps();
+        let config = &self.run.config;
+
+        let dropout_seed = generator(config.seed, Use::Dropout, done).next_u64();
+        let pass = loss_and_gradients(self.model_ref(), &self.run.model, &rows, dropout_seed);
+        let bad = pass.loss_sums.iter().position(|sum| !sum.is_finite());
+        if let Some(batch) = bad {
+            let samples = self.culprits(&micro_batches[batch]);
+            return Err(Error::NonFinite { quantity: "loss", step: done + 1, samples });
+        }
+        let gradient_norm = pass.gradients.norm();
+        if !gradient_norm.is_finite() {
+            let samples = micro_batches.concat();
+            return Err(Error::NonFinite { quantity: "gradient norm", step: done + 1, samples });
+        }
+
+        // As precise as the sums are, and what a checkpoint's JSON gives back exactly.
+        let loss = f64::from(pass.loss() as f32);
+        let trained_tokens = pass.trained_tokens;
+        let gradients = match config.max_grad_norm {
+            Some(limit) => pass.gradients.clipped(gradient_norm, limit),
+            None => pass.gradients,
+        };
+        let learning_rate = config.learning_rate_at(done, self.total_steps);
+        let model = self.take_model();
+        self.model = Some(self.optimizer.step(model, gradients, learning_rate));
+        self.losses.push((done + 1, loss));
+        Ok(StepReport {
+            step: done + 1,
+            total_steps: self.total_steps,
+            epoch: self.sampler.epochs(done + 1),
+            loss,
+            learning_rate,
+            gradient_norm,
+            trained_tokens,
+            tokens: rows.iter().flatten().map(|sample| sample.len()).sum(),
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Writes `folder/checkpoint-<step>` and deletes the oldest beyond
+    /// [`checkpoints_kept`](SftConfig::checkpoints_kept).
+    ///
+    /// The checkpoint appears under its name when it is whole. It holds the trained parameters and
+    /// the optimiser's moments as safetensors and everything else in `state.json`, which also names
+    /// the size and the SHA-256 of both files. Frozen weights are not in it.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or the loss of the sample that identifies the model is not
+    /// finite.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<PathBuf> {
+        let parameters = trainable(self.model_ref());
+        let parameters = parameters.iter().map(|(path, value)| (path.clone(), value.to_host()));
+        checkpoint::save(
+            folder.as_ref(),
+            &self.run,
+            self.optimizer.steps(),
+            self.probe()?,
+            &self.losses,
+            &parameters.collect(),
+            &self.optimizer.to_host(),
+        )
+    }
+
+    /// The model as it stands, off the autodiff graph and with dropout off: to evaluate it, to
+    /// generate with it or to save it. It shares its tensors with the run.
+    #[must_use]
+    pub fn model(&self) -> Llama {
+        self.model_ref().valid()
+    }
+
+    /// Ends the run with its model, as [`model`](Self::model) gives it.
+    #[must_use]
+    pub fn into_model(self) -> Llama {
+        self.model()
+    }
+
+    /// Steps taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.optimizer.steps()
+    }
+
+    /// Steps of the whole run.
+    #[must_use]
+    pub fn total_steps(&self) -> u64 {
+        self.total_steps
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &SftConfig {
+        &self.run.config
+    }
+
+    /// Step and loss of every step from the start of the run, also after it was resumed.
+    #[must_use]
+    pub fn losses(&self) -> &[(u64, f64)] {
+        &self.losses
+    }
+
+    /// Divides the samples of a step, long ones with long ones so that there is little padding. The
+    /// longest come first: what does not fit in memory fails at once.
+    fn micro_batches(&self, indices: &[usize]) -> Result<Vec<Vec<usize>>> {
+        let samples = self.samples.len();
+        if indices.is_empty() {
+            return Err(Error::NoSamples);
+        }
+        if let Some(&index) = indices.iter().find(|&&index| index >= samples) {
+            return Err(Error::SampleIndex { samples, index });
+        }
+        let mut order = indices.to_vec();
+        order.sort_by_key(|&index| Reverse(self.samples[index].len()));
+        Ok(order.chunks(self.run.config.batch_size).map(<[usize]>::to_vec).collect())
+    }
+
+    /// The samples of a batch whose own loss is not finite, or all if each alone is fine.
+    fn culprits(&self, batch: &[usize]) -> Vec<usize> {
+        let model = self.model();
+        let is_bad = |&index: &usize| {
+            let sample = &self.samples[index..=index];
+            evaluate_loss(&model, &self.run.model, sample, 1).is_err()
+        };
+        let found: Vec<usize> = batch.iter().copied().filter(is_bad).collect();
+        if found.is_empty() { batch.to_vec() } else { found }
+    }
+
+    /// The loss of the shortest sample, which tells the whole model from another, frozen weights and
+    /// scales included, for the price of one small forward pass.
+    fn probe(&self) -> Result<Probe> {
+        let shortest = (0..self.samples.len()).min_by_key(|&index| self.samples[index].len());
+        let sample = shortest.ok_or(Error::NoSamples)?;
+        let samples = &self.samples[sample..=sample];
+        Ok(Probe { sample, loss: evaluate_loss(self.model_ref(), &self.run.model, samples, 1)? })
+    }
+
+    fn model_ref(&self) -> &Llama {
+        self.model.as_ref().expect("the model is only away during an update")
+    }
+
+    fn take_model(&mut self) -> Llama {
+        self.model.take().expect("the model is only away during an update")
+    }
+}
+
+fn warn_of_long_samples(samples: &[Sample], llama: &LlamaConfig) {
+    let limit = llama.max_position_embeddings;
+    let count = samples.iter().filter(|sample| sample.len() > limit).count();
+    if count > 0 {
+        warn!(count, limit, "samples are longer than the texts that the model was made for");
+    }
+}

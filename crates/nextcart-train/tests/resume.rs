@@ -1,0 +1,345 @@
+//! Stopping, resuming and what a folder of checkpoints may look like.
+//!
+//! Training with dropout draws from a generator that burn's CPU backend has once a process, so these
+//! tests take turns.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::tensor::Device;
+use common::{adapted, base, bits, llama, lora, samples};
+use nextcart_adapters::LoraConfig;
+use nextcart_models::{Llama, LlamaConfig};
+use nextcart_train::{
+    Error, Sample, Schedule, SftConfig, Trainer, evaluate_loss, newest_checkpoint,
+};
+use tempfile::TempDir;
+
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// 10 samples, 4 a step: 3 steps an epoch, 7 in all.
+fn config() -> SftConfig {
+    SftConfig {
+        max_steps: Some(7),
+        batch_size: 2,
+        gradient_accumulation: 2,
+        // All its digits, so that a JSON reader has a chance to get them wrong.
+        learning_rate: 0.03 / 7.0,
+        warmup_steps: 2,
+        schedule: Schedule::Cosine,
+        weight_decay: 0.01,
+        ..SftConfig::default()
+    }
+}
+
+fn dropout() -> LoraConfig {
+    lora().with_dropout(0.3)
+}
+
+fn take(trainer: &mut Trainer, steps: usize) {
+    for _ in 0..steps {
+        trainer.step().unwrap().expect("the run is not over");
+    }
+}
+
+/// Runs to the end: every bit of the model, and the losses.
+fn finish(mut trainer: Trainer) -> (impl PartialEq + std::fmt::Debug + use<>, Vec<(u64, f64)>) {
+    while trainer.step().unwrap().is_some() {}
+    let losses = trainer.losses().to_vec();
+    (bits(&trainer.into_model()), losses)
+}
+
+/// A folder with the checkpoints of these steps.
+fn folder_with(steps: &[usize], samples: &[Sample]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(adapted(&dropout()), &llama(), config(), samples).unwrap();
+    for &step in steps {
+        let done = trainer.steps() as usize;
+        take(&mut trainer, step - done);
+        trainer.save(folder.path()).unwrap();
+    }
+    folder
+}
+
+fn resume<'a>(folder: &TempDir, samples: &'a [Sample]) -> Result<Trainer<'a>, Error> {
+    Trainer::resume(adapted(&dropout()), &llama(), config(), samples, folder.path())
+}
+
+fn names(folder: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Stops after each of these steps, resumes into a freshly made model and compares the ends.
+fn check_resumed(model: impl Fn() -> Llama, stops: &[usize]) {
+    let samples = samples(10);
+    let start = || Trainer::new(model(), &llama(), config(), &samples).unwrap();
+    let expected = finish(start());
+    assert_eq!(expected.1.len(), 7);
+    for &stop in stops {
+        let folder = tempfile::tempdir().unwrap();
+        let mut trainer = start();
+        take(&mut trainer, stop);
+        trainer.save(folder.path()).unwrap();
+        drop(trainer);
+        let resumed =
+            Trainer::resume(model(), &llama(), config(), &samples, folder.path()).unwrap();
+        assert_eq!(resumed.steps(), stop as u64);
+        assert_eq!(resumed.losses(), &expected.1[..stop]);
+        assert_eq!(finish(resumed), expected, "stopped after step {stop}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_same_bits_as_an_uninterrupted_one() {
+    let _turn = turn();
+    // At the very start, in the warm-up, within an epoch, at its end, and at the end of the run.
+    check_resumed(|| adapted(&dropout()), &[0, 1, 2, 3, 5, 7]);
+}
+
+#[test]
+fn whatever_trains_resumes_exactly() {
+    let _turn = turn();
+    check_resumed(|| adapted(&dropout().with_use_dora(true)), &[4]);
+    check_resumed(|| base().trainable(), &[4]);
+    check_resumed(|| base().quantized().with_adapters(&dropout(), 3).unwrap(), &[4]);
+}
+
+#[test]
+fn a_run_may_stop_and_resume_at_every_step() {
+    let _turn = turn();
+    let samples = samples(10);
+    let start = || Trainer::new(adapted(&dropout()), &llama(), config(), &samples).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    start().save(folder.path()).unwrap();
+    for _ in 0..7 {
+        let mut trainer = resume(&folder, &samples).unwrap();
+        take(&mut trainer, 1);
+        trainer.save(folder.path()).unwrap();
+    }
+    assert_eq!(finish(resume(&folder, &samples).unwrap()), finish(start()));
+}
+
+#[test]
+fn dropout_acts_and_each_step_has_its_own() {
+    let _turn = turn();
+    let samples = samples(2);
+    let config = SftConfig { learning_rate: 0.0, max_steps: Some(3), ..config() };
+    // Trained a little first: beside a fresh adapter, whose B is zero, dropout does nothing.
+    let warm = SftConfig { learning_rate: 0.1, ..config.clone() };
+    let mut trainer = Trainer::new(adapted(&dropout()), &llama(), warm, &samples).unwrap();
+    take(&mut trainer, 3);
+    let model = trainer.into_model();
+    let plain = evaluate_loss(&model, &llama(), &samples, 2).unwrap();
+    let mut trainer = Trainer::new(model, &llama(), config, &samples).unwrap();
+    let losses: Vec<f64> = (0..3).map(|_| trainer.step().unwrap().unwrap().loss).collect();
+    for (place, loss) in losses.iter().enumerate() {
+        assert!((loss - plain).abs() > 1e-6, "{losses:?} {plain}");
+        assert!(losses[..place].iter().all(|other| (loss - other).abs() > 1e-6), "{losses:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_holds_what_trains_and_nothing_frozen() {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = folder_with(&[2], &samples);
+    let names = |file: &str| {
+        let bytes = fs::read(folder.path().join("checkpoint-2").join(file)).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut names: Vec<String> = tensors.names().into_iter().map(str::to_owned).collect();
+        names.sort_unstable();
+        names
+    };
+    let parameters = names("parameters.safetensors");
+    assert_eq!(parameters.len(), 2 * 14);
+    assert_eq!(parameters[0], "model.layers.0.mlp.down_proj.adapter.a");
+    assert!(parameters.iter().all(|name| name.contains(".adapter.")));
+    let of = |kind: &str| -> Vec<String> {
+        parameters.iter().map(|name| format!("{kind}.{name}")).collect()
+    };
+    assert_eq!(names("optimizer.safetensors"), [of("m"), of("v")].concat());
+}
+
+#[test]
+fn a_folder_keeps_the_newest_checkpoints_and_no_leftovers() {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = folder_with(&[1, 2], &samples);
+    fs::create_dir(folder.path().join(".unfinished-killed")).unwrap();
+    fs::create_dir(folder.path().join("notes")).unwrap();
+    let mut trainer = resume(&folder, &samples).unwrap();
+    take(&mut trainer, 1);
+    let path = trainer.save(folder.path()).unwrap();
+    assert_eq!(names(&folder), ["checkpoint-2", "checkpoint-3", "notes"]);
+    assert_eq!(newest_checkpoint(folder.path()).unwrap(), Some(path.clone()));
+    // The same step again replaces its checkpoint.
+    assert_eq!(trainer.save(folder.path()).unwrap(), path);
+    assert_eq!(names(&folder), ["checkpoint-2", "checkpoint-3", "notes"]);
+    assert!(resume(&folder, &samples).is_ok());
+}
+
+/// Damages the newer of two checkpoints; the run must go on from the older to the same end.
+fn check_torn(damage: impl Fn(&Path)) {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = folder_with(&[2, 4], &samples);
+    damage(&folder.path().join("checkpoint-4"));
+    assert_eq!(newest_checkpoint(folder.path()).unwrap(), Some(folder.path().join("checkpoint-2")));
+    let resumed = resume(&folder, &samples).unwrap();
+    assert_eq!(resumed.steps(), 2);
+    let start = Trainer::new(adapted(&dropout()), &llama(), config(), &samples).unwrap();
+    assert_eq!(finish(resumed), finish(start));
+}
+
+fn edit(path: PathBuf, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_cut_file_makes_the_run_fall_back() {
+    check_torn(|path| edit(path.join("parameters.safetensors"), |b| b.truncate(b.len() - 1)));
+}
+
+#[test]
+fn a_changed_bit_makes_the_run_fall_back() {
+    check_torn(|path| {
+        edit(path.join("optimizer.safetensors"), |b| *b.last_mut().unwrap() ^= 1);
+    });
+}
+
+#[test]
+fn a_missing_file_makes_the_run_fall_back() {
+    check_torn(|path| fs::remove_file(path.join("optimizer.safetensors")).unwrap());
+    check_torn(|path| fs::remove_file(path.join("state.json")).unwrap());
+}
+
+#[test]
+fn a_cut_state_makes_the_run_fall_back() {
+    check_torn(|path| edit(path.join("state.json"), |b| b.truncate(b.len() / 2)));
+    check_torn(|path| edit(path.join("state.json"), |b| *b = b"{}".to_vec()));
+}
+
+#[test]
+fn without_a_whole_checkpoint_there_is_an_error_and_not_a_fresh_run() {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(resume(&folder, &samples), Err(Error::NoCheckpoint { .. })));
+    assert_eq!(newest_checkpoint(folder.path().join("absent")).unwrap(), None);
+
+    let folder = folder_with(&[1], &samples);
+    let path = folder.path().join("checkpoint-1");
+    edit(path.join("parameters.safetensors"), |bytes| bytes.push(0));
+    match resume(&folder, &samples) {
+        Err(Error::Damaged { path, expected, found }) => {
+            assert!(path.ends_with("parameters.safetensors"));
+            assert!(expected.contains("SHA-256") && expected != found);
+        }
+        other => panic!("expected a damaged file, got {other:?}"),
+    }
+    assert!(newest_checkpoint(folder.path()).is_err());
+}
+
+/// Resuming must fail with an error that names `field`.
+#[track_caller]
+fn check_refused(
+    field: &str,
+    folder: &TempDir,
+    model: Llama,
+    llama: &LlamaConfig,
+    config: SftConfig,
+    samples: &[Sample],
+) {
+    match Trainer::resume(model, llama, config, samples, folder.path()) {
+        Err(Error::OtherRun { field: named, expected, found, .. }) => {
+            assert_eq!(named, field);
+            assert_ne!(expected, found);
+        }
+        other => panic!("expected a difference in {field}, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused_by_the_field_that_differs() {
+    let _turn = turn();
+    let ours = samples(10);
+    let folder = folder_with(&[3], &ours);
+    let model = || adapted(&dropout());
+    let check = |field: &str, config, samples: &[Sample]| {
+        check_refused(field, &folder, model(), &llama(), config, samples);
+    };
+    check("config.learning_rate", SftConfig { learning_rate: 2e-2, ..config() }, &ours);
+    check("config.seed", SftConfig { seed: 1, ..config() }, &ours);
+    check("config.max_grad_norm", SftConfig { max_grad_norm: None, ..config() }, &ours);
+    check("config.schedule", SftConfig { schedule: Schedule::Linear, ..config() }, &ours);
+    let mut other = ours.clone();
+    other.swap(0, 1);
+    check("samples.sha256", config(), &other);
+    check("samples.count", config(), &ours[..9]);
+
+    let check = |field: &str, model: Llama| {
+        check_refused(field, &folder, model, &llama(), config(), &ours);
+    };
+    let q = "parameters.model.layers.0.mlp.down_proj.adapter.a";
+    check(q, adapted(&dropout().with_rank(2)));
+    check(q, adapted(&dropout().with_target_modules(vec!["q_proj".into()])));
+    check("parameters.model.layers.0.mlp.down_proj.adapter.magnitude", {
+        adapted(&dropout().with_use_dora(true))
+    });
+
+    let other = LlamaConfig { rope_theta: 500.0, ..llama() };
+    check_refused("model.rope_theta", &folder, model(), &other, config(), &ours);
+}
+
+#[test]
+fn another_base_or_scale_is_noticed_by_its_loss() {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = folder_with(&[3], &samples);
+    let check = |model: Llama| {
+        check_refused("loss of sample 0", &folder, model, &llama(), config(), &samples);
+    };
+    let other = llama().init(8, &Device::flex().autodiff());
+    check(other.with_adapters(&dropout(), 3).unwrap());
+    check(adapted(&dropout().with_alpha(80.0)));
+}
+
+#[test]
+fn what_changes_no_parameter_may_change() {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = folder_with(&[3], &samples);
+    let config = SftConfig { checkpoints_kept: 5, ..config() };
+    // Nor does it matter what the fresh adapters were.
+    let model = base().with_adapters(&dropout(), 99).unwrap();
+    let resumed = Trainer::resume(model, &llama(), config, &samples, folder.path()).unwrap();
+    let expected = finish(resume(&folder, &samples).unwrap());
+    assert_eq!(finish(resumed), expected);
+}
+
+#[test]
+fn a_later_format_is_refused_and_not_taken_for_damage() {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = folder_with(&[1, 2], &samples);
+    edit(folder.path().join("checkpoint-2/state.json"), |bytes| {
+        let text = String::from_utf8(std::mem::take(bytes)).unwrap();
+        assert!(text.contains("\"version\": 1,"));
+        *bytes = text.replace("\"version\": 1,", "\"version\": 2,").into_bytes();
+    });
+    check_refused("version", &folder, adapted(&dropout()), &llama(), config(), &samples);
+}

@@ -1,0 +1,113 @@
+//! The examples as a user runs them: exit status, output, and what is left on the disk.
+
+mod audit;
+mod prepare;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use nextcart_data::synthetic::{Corpus, CorpusFiles, SyntheticConfig};
+
+/// What a run of an example left behind.
+struct Run {
+    success: bool,
+    stdout: String,
+    stderr: String,
+}
+
+/// A command that runs an example in a folder. The binary lies beside this test's folder.
+fn command(name: &str, folder: &Path, arguments: &[&str]) -> Command {
+    let this = std::env::current_exe().unwrap();
+    let target = this.parent().and_then(Path::parent).unwrap();
+    let binary = target.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        binary.is_file(),
+        "`{}` is not there: run `cargo build -p nextcart-examples --examples` first",
+        binary.display()
+    );
+    let mut command = Command::new(binary);
+    command.args(arguments).current_dir(folder).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+fn check(name: &str, folder: &Path, arguments: &[&str]) -> Run {
+    let output = command(name, folder, arguments).output().unwrap();
+    Run {
+        success: output.status.success(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[track_caller]
+fn check_succeeds(name: &str, folder: &Path, arguments: &[&str]) -> String {
+    let run = check(name, folder, arguments);
+    assert!(run.success, "{arguments:?}: {}", run.stderr);
+    assert_eq!(run.stderr, "");
+    run.stdout
+}
+
+/// The run fails with one line that has these parts in this order, prints nothing else and leaves the
+/// folder as it was.
+#[track_caller]
+fn check_fails(name: &str, folder: &Path, arguments: &[&str], expected: &[&str]) {
+    let before = tree(folder);
+    let run = check(name, folder, arguments);
+    assert!(!run.success, "{arguments:?} succeeded: {}", run.stdout);
+    check_error(&run, expected);
+    assert_eq!(tree(folder), before, "{arguments:?} changed the folder");
+}
+
+#[track_caller]
+fn check_error(run: &Run, expected: &[&str]) {
+    assert_eq!(run.stdout, "");
+    let message = run.stderr.strip_prefix("error: ").unwrap_or_else(|| panic!("{}", run.stderr));
+    assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+    let mut rest = message;
+    for part in expected {
+        rest = rest
+            .split_once(part)
+            .unwrap_or_else(|| panic!("`{part}` is not in `{message}`, or not in this order"))
+            .1;
+    }
+}
+
+/// All files under a folder with their bytes, and all folders; hidden ones included.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut tree = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tree.append(&mut self::tree(&path));
+            tree.insert(path, None);
+        } else {
+            let bytes = fs::read(&path).unwrap();
+            tree.insert(path, Some(bytes));
+        }
+    }
+    tree
+}
+
+/// A folder with the files of a small generated corpus.
+fn corpus() -> (tempfile::TempDir, CorpusFiles) {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Corpus::generate(&SyntheticConfig::tiny()).unwrap().write(folder.path()).unwrap();
+    (folder, files)
+}
+
+/// The folder that `NEXTCART_DATA` names; `None` with a note if it is not set.
+fn data_folder() -> Option<PathBuf> {
+    let Some(path) = std::env::var_os("NEXTCART_DATA") else {
+        // Straight to the terminal: what a passing test prints would not be shown.
+        writeln!(std::io::stderr(), "skipped: NEXTCART_DATA is not set").unwrap();
+        return None;
+    };
+    let path = PathBuf::from(path);
+    assert!(path.is_dir(), "NEXTCART_DATA names `{}`, which is no folder", path.display());
+    Some(path)
+}
