@@ -2,6 +2,7 @@
 //!
 //! Run: `cargo run --release --example audit -- QUESTIONS.parquet [--json]`
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -31,10 +32,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.questions;
     let questions = read_any_questions(path)?;
     let found = audit(&questions).with_context(|| format!("cannot audit `{}`", path.display()))?;
+    // Not `println!`, which panics where a reader such as `head` has seen enough.
+    let mut out = std::io::stdout();
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&found)?);
+        writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
     } else {
-        println!("{}\n\n{}", ScoreTable::new(&found.scores()), found.explain());
+        writeln!(out, "{}\n\n{}", ScoreTable::new(&found.scores()), found.explain())?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Adapters and their training against PEFT and an independent f64 model.
 
 use burn::tensor::{Device, Tensor};
-use nextcart_adapters::{LoraConfig, PeftAdapter, Projection, load_peft};
+use nextcart_adapters::nf4::{NestedAbsmax, Nf4Weight};
+use nextcart_adapters::{Base, LoraConfig, PeftAdapter, Projection, load_peft};
 use nextcart_models::{Checkpoint, Llama, LlamaConfig, ModelInput};
 use nextcart_train::{Sample, Schedule, SftConfig, Trainer, loss_and_gradients};
 use serde_json::Value;
@@ -30,7 +31,7 @@ const PREFIX: &str = "base_model.model.";
 struct Run {
     name: String,
     config: LlamaConfig,
-    /// Frozen, on an autodiff device, packed if the run's base is.
+    /// Frozen, on an autodiff device; packed, from the dense checkpoint, if the run's base is.
     base: Llama,
     packed: bool,
     trace: Value,
@@ -89,9 +90,14 @@ fn runs(reference: &Reference) -> Vec<Run> {
                 .unwrap_or_else(|error| panic!("{base}: {error}"));
             let packed = spec["nf4"] == Value::Bool(true);
             let device = Device::flex().autodiff();
+            let trace = reference.json(&format!("lora/{name}/trace.json"));
             let base = match packed {
-                true => checkpoint.load_quantized(&device),
-                false => checkpoint.load(&device),
+                true => {
+                    let folder = trace["base"].as_str().expect("the name of a model");
+                    let stored = reference.checkpoint(&format!("models/{folder}"));
+                    with_absmax_of(checkpoint.load_quantized(&device).expect("readable"), &stored)
+                }
+                false => checkpoint.load(&device).expect("readable"),
             };
             let adapter = |stage: &str| {
                 load_peft(&reference.path(&format!("lora/{name}/{stage}")))
@@ -100,9 +106,9 @@ fn runs(reference: &Reference) -> Vec<Run> {
             Run {
                 name: name.clone(),
                 config: checkpoint.config().clone(),
-                base: base.expect("readable"),
+                base,
                 packed,
-                trace: reference.json(&format!("lora/{name}/trace.json")),
+                trace,
                 probe: reference.tensors(&format!("lora/{name}/probe.safetensors")),
                 gradients: reference.tensors(&format!("lora/{name}/grads.safetensors")),
                 start: adapter("adapter_init"),
@@ -112,6 +118,30 @@ fn runs(reference: &Reference) -> Vec<Run> {
         .collect();
     assert!(!runs.is_empty(), "no run to compare");
     runs
+}
+
+/// A base that was packed here, with the absmax codes of the stored 4-bit checkpoint.
+///
+/// The 4-bit codes must be the same, bit for bit. Those of the absmax values need not: bitsandbytes
+/// does not always take the nearest, which moves a loss by up to 1e-4.
+fn with_absmax_of(base: Llama, stored: &Tensors) -> Llama {
+    let device = base.device();
+    let take_over = |path: &str, projection: Projection| {
+        let part = |suffix: &str| format!("{path}.weight{suffix}");
+        let Base::Nf4(own) = projection.base() else { panic!("{path}: not packed") };
+        let own = own.to_host();
+        let state = stored.bytes(&part(".quant_state.bitsandbytes__nf4"));
+        let state: Value = serde_json::from_slice(&state).expect("JSON");
+        assert_eq!(own.packed(), stored.bytes(&part("")), "{path}: packed otherwise");
+        let absmax = NestedAbsmax {
+            codes: stored.bytes(&part(".absmax")),
+            scales: stored.floats(&part(".nested_absmax")),
+            offset: float(&state["nested_offset"]) as f32,
+        };
+        let weight = Nf4Weight::from_parts(own.shape(), own.packed().to_vec(), absmax)?;
+        Ok(Projection::nf4(&weight, None, &device))
+    };
+    base.map_projections(take_over).expect("parts that fit")
 }
 
 #[test]

@@ -42,7 +42,21 @@ impl Reference {
     }
 
     pub(crate) fn tensors(&self, relative: &str) -> Tensors {
-        Tensors::read(&self.path(relative))
+        let path = self.path(relative);
+        let all = read(&path);
+        Tensors { path, all }
+    }
+
+    /// All tensors of a checkpoint's folder, in one file or several.
+    pub(crate) fn checkpoint(&self, relative: &str) -> Tensors {
+        let path = self.path(relative);
+        let entries = fs::read_dir(&path)
+            .unwrap_or_else(|error| panic!("cannot read `{}`: {error}", path.display()));
+        let files = entries
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
+        let all = files.flat_map(|file| read(&file)).collect();
+        Tensors { path, all }
     }
 }
 
@@ -52,27 +66,27 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("`{}`: {error}", path.display()))
 }
 
-/// The tensors of a safetensors file.
+/// Shape and values of each tensor.
+type All = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
+
+fn read(path: &Path) -> All {
+    let bytes =
+        fs::read(path).unwrap_or_else(|error| panic!("cannot read `{}`: {error}", path.display()));
+    let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let tensors = file.iter().map(|(name, view)| {
+        let values = numbers(view.dtype(), view.data());
+        (name.to_owned(), (view.shape().to_vec(), values))
+    });
+    tensors.collect()
+}
+
+/// The tensors of a safetensors file or of a folder of them.
 pub(crate) struct Tensors {
     path: PathBuf,
-    all: BTreeMap<String, (Vec<usize>, Vec<f64>)>,
+    all: All,
 }
 
 impl Tensors {
-    fn read(path: &Path) -> Self {
-        let bytes = fs::read(path)
-            .unwrap_or_else(|error| panic!("cannot read `{}`: {error}", path.display()));
-        let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
-        let all = file
-            .iter()
-            .map(|(name, view)| {
-                let values = numbers(view.dtype(), view.data());
-                (name.to_owned(), (view.shape().to_vec(), values))
-            })
-            .collect();
-        Self { path: path.to_owned(), all }
-    }
-
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.all.keys().map(String::as_str)
     }
@@ -91,6 +105,14 @@ impl Tensors {
 
     pub(crate) fn ids(&self, name: &str) -> Vec<u32> {
         self.values(name).iter().map(|&id| id as u32).collect()
+    }
+
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
+        self.values(name).iter().map(|&byte| byte as u8).collect()
+    }
+
+    pub(crate) fn floats(&self, name: &str) -> Vec<f32> {
+        self.values(name).iter().map(|&value| value as f32).collect()
     }
 
     fn entry(&self, name: &str) -> &(Vec<usize>, Vec<f64>) {

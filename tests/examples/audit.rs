@@ -36,14 +36,8 @@ fn prepared(users: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let config = SyntheticConfig { users, ..SyntheticConfig::default() };
     Corpus::generate(&config).unwrap().write(folder.path()).unwrap();
-    let arguments = [
-        "--reviews",
-        "Synthetic_5.json.gz",
-        "--meta",
-        "meta_Synthetic.json.gz",
-        "--out",
-        "out",
-    ];
+    let arguments =
+        ["--reviews", "Synthetic_5.json.gz", "--meta", "meta_Synthetic.json.gz", "--out", "out"];
     check_succeeds("prepare", folder.path(), &arguments);
     folder
 }
@@ -103,7 +97,10 @@ fn a_leak_is_told_in_plain_words() {
     assert_eq!(found["verdict"], "leaks");
     assert_eq!(rule(&found, "punctuation_rule")["accuracy"], 1.0);
     let text = check_succeeds("audit", folder.path(), &["my questions.parquet"]);
-    assert!(text.contains("These questions leak: a rule that never looks at the history"), "{text}");
+    assert!(
+        text.contains("These questions leak: a rule that never looks at the history"),
+        "{text}"
+    );
 }
 
 #[track_caller]
@@ -145,7 +142,8 @@ fn a_file_without_questions_is_refused() {
 #[test]
 fn another_table_is_refused_with_its_columns() {
     let folder = prepared(100);
-    let expected = ["column `candidates` in `out/items.parquet`: expected ", "found ", "`also_buy`"];
+    let expected =
+        ["column `candidates` in `out/items.parquet`: expected ", "found ", "`also_buy`"];
     check_fails("audit", folder.path(), &["out/items.parquet"], &expected);
 }
 

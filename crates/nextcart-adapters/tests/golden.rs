@@ -143,6 +143,15 @@ fn cases(folder: &Path) -> Vec<(String, Value, BTreeMap<String, Stored>)> {
     cases
 }
 
+/// The double-quantised absmax values as bitsandbytes stores them.
+fn stored_absmax(tensors: &BTreeMap<String, Stored>) -> NestedAbsmax {
+    NestedAbsmax {
+        codes: tensors["dq.absmax_u8"].bytes().to_vec(),
+        scales: tensors["dq.nested_absmax"].floats(),
+        offset: tensors["dq.offset"].floats()[0],
+    }
+}
+
 #[test]
 fn golden_nf4_tables_equal_those_of_bitsandbytes() {
     let Some(folder) = reference() else { return };
@@ -226,11 +235,7 @@ fn golden_double_quantised_weights_unpack_as_in_bitsandbytes() {
     let device = Device::flex();
     let mut largest = 0.0_f64;
     for (name, _, tensors) in cases(&folder) {
-        let absmax = NestedAbsmax {
-            codes: tensors["dq.absmax_u8"].bytes().to_vec(),
-            scales: tensors["dq.nested_absmax"].floats(),
-            offset: tensors["dq.offset"].floats()[0],
-        };
+        let absmax = stored_absmax(&tensors);
         let what = format!("{name}: absmax");
         let restored = tensors["dq.absmax_restored"].floats();
         largest = largest.max(close(&what, &absmax.restore(), &restored, 1e-6));
@@ -270,7 +275,9 @@ fn golden_linear_4bit_gives_outputs_and_input_gradients() {
         cases(&folder).into_iter().filter(|(_, _, case)| case["input"].shape == shape).collect();
     let mut results = Vec::new();
     for (name, _, case) in &candidates {
-        let weight = Nf4Weight::quantize(&case["input"].floats(), shape);
+        let blocks = nf4::quantize(&case["input"].floats());
+        let absmax = stored_absmax(case);
+        let weight = Nf4Weight::from_parts(shape, blocks.packed, absmax).unwrap();
         let projection = Projection::nf4(&weight, None, &device);
         let input = tensor(x).require_grad();
         let output = projection.forward(input.clone());

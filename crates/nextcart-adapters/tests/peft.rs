@@ -253,6 +253,20 @@ fn check_tensors(change: impl FnOnce(&mut Tensors), tensor: &str, expected: &str
     check_broken(ADAPTER_WEIGHTS, Some(&file(&tensors)), &[&message]);
 }
 
+/// A DoRA adapter whose magnitude vector is missing or has another length.
+#[track_caller]
+fn check_magnitude(length: Option<usize>, expected: &str) {
+    let (dir, _) = saved(&config().with_use_dora(true));
+    let name = format!("base_model.model.{}.lora_magnitude_vector", MODULES[0]);
+    let mut tensors = good();
+    if let Some(length) = length {
+        tensors.push((name.clone(), vec![length], vec![1.0; length]));
+    }
+    fs::write(dir.path().join(ADAPTER_WEIGHTS), file(&tensors)).unwrap();
+    let error = load_peft(dir.path()).unwrap_err().to_string();
+    assert!(error.ends_with(&format!("tensor `{name}`: {expected}")), "{error}");
+}
+
 #[test]
 fn tensors_that_do_not_fit_are_named() {
     let q = MODULES[0];
@@ -306,6 +320,8 @@ fn tensors_that_do_not_fit_are_named() {
         &format!("{q}.lora_magnitude_vector"),
         "expected nothing without use_dora, found a tensor",
     );
+    check_magnitude(None, "expected a tensor, found nothing");
+    check_magnitude(Some(D_OUTPUT + 1), "expected 4 values, as B has rows, found shape [5]");
     check_tensors(Vec::clear, "MODULE.lora_A.weight", "expected at least one, found none");
     let foreign = file(&vec![("lm_head.weight".into(), vec![1], vec![0.0])]);
     check_broken(ADAPTER_WEIGHTS, Some(&foreign), &["tensor `lm_head.weight`: expected a name"]);

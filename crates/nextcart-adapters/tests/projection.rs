@@ -90,6 +90,8 @@ fn a_row_of_zeros_stays_zero_under_dora() {
     let weight = Tensor::<2>::from_floats([[0.0, 0.0], [3.0, 4.0]], &device);
     let config = LoraConfig::new().with_rank(1).with_use_dora(true);
     let fresh = Projection::dense(weight, None).with_adapter(&config, 0).unwrap();
+    let magnitude = fresh.adapter().unwrap().magnitude().unwrap();
+    assert_eq!(values(&magnitude), [0.0, 5.0], "the norm of each row");
     let x = Tensor::<2>::from_floats([[1.0, 2.0]], &device);
     assert_eq!(values(&fresh.forward(x.clone())), [0.0, 11.0]);
     assert_eq!(values(&fresh.merge().forward(x)), [0.0, 11.0]);

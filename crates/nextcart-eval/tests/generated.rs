@@ -29,8 +29,7 @@ fn no_baseline_reaches_the_oracle_and_none_is_far_below_chance() {
     let mut oracle = FnPredictor::new("oracle", |question| corpus.oracle(question));
     let oracle = evaluate(&mut oracle, &test).unwrap();
 
-    let expected: f64 =
-        test.iter().map(|q| corpus.oracle(q).into_iter().fold(0.0, f64::max)).sum();
+    let expected: f64 = test.iter().map(|q| corpus.oracle(q).into_iter().fold(0.0, f64::max)).sum();
     let expected = expected / test.len() as f64;
     assert!(oracle.low < expected && expected < oracle.high, "{expected}: {:?}", oracle.score());
 

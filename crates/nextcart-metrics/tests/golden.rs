@@ -21,7 +21,8 @@ const TOLERANCE: f64 = 1e-9;
 fn folder(variable: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os(variable) else {
         // Straight to the terminal: what a passing test prints would not be shown.
-        writeln!(std::io::stderr(), "skipped: {variable} is not set").unwrap();
+        let note = format!("skipped: {variable} is not set\n");
+        std::io::stderr().write_all(note.as_bytes()).unwrap();
         return None;
     };
     let path = PathBuf::from(path);

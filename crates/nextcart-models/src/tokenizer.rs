@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use tokenizers::AddedToken;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::Split;
 use tokenizers::processors::template::TemplateProcessing;
+use tokenizers::{AddedToken, SplitDelimiterBehavior};
 
 use crate::config::LlamaConfig;
 use crate::error::{Error, Result};
@@ -60,6 +62,10 @@ impl Tokenizer {
     /// Trains a byte-level BPE tokenizer (Sennrich et al., <https://arxiv.org/abs/1508.07909>) of at
     /// most `vocab` tokens, the special ones and the 256 bytes among them.
     ///
+    /// Tokens do not cross line breaks but may span words of a line, as in SuperBPE (Liu et al.,
+    /// <https://arxiv.org/abs/2503.13423>): a catalogue repeats brands, products and sizes as wholes,
+    /// and a title of few tokens is learnt faster.
+    ///
     /// # Errors
     /// If the tokenizers library refuses.
     pub fn train<S: AsRef<str> + Send>(
@@ -82,8 +88,10 @@ impl Tokenizer {
             .map_err(|error| failed(path, error))?;
 
         let mut inner = tokenizers::Tokenizer::new(BPE::default());
-        let bytes = ByteLevel::default().add_prefix_space(false);
-        inner.with_pre_tokenizer(Some(bytes));
+        let bytes = ByteLevel::default().add_prefix_space(false).use_regex(false);
+        let lines = Split::new("\n", SplitDelimiterBehavior::Isolated, false)
+            .map_err(|error| failed(path, error))?;
+        inner.with_pre_tokenizer(Some(Sequence::new(vec![lines.into(), bytes.into()])));
         inner.with_decoder(Some(bytes));
         inner
             .train(&mut TrainerWrapper::from(trainer), texts)

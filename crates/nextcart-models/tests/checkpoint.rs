@@ -122,7 +122,12 @@ fn every_tensor_that_does_not_match_the_config_is_named() {
     let missing = problems.iter().filter(|p| matches!(p, TensorMismatch::Missing { .. })).count();
     assert_eq!((shapes, missing), (2 * 3, 9));
     let text = message(&open(&folder));
-    assert!(text.contains("`model.layers.0.mlp.down_proj.weight`: expected shape [192, 640], found [192, 512]"), "{text}");
+    assert!(
+        text.contains(
+            "`model.layers.0.mlp.down_proj.weight`: expected shape [192, 640], found [192, 512]"
+        ),
+        "{text}"
+    );
 
     edit_config(folder.path(), "intermediate_size", json!(512));
     edit_config(folder.path(), "num_hidden_layers", json!(1));

@@ -24,8 +24,9 @@ pub fn catalogue() -> &'static [Builtin] {
     &CATALOGUE
 }
 
-const CATALOGUE: [Builtin; 5] = [
+const CATALOGUE: [Builtin; 6] = [
     Builtin { name: "next_purchase", source: include_str!("../templates/next_purchase.jinja") },
+    Builtin { name: "options_first", source: include_str!("../templates/options_first.jinja") },
     Builtin { name: "history_free", source: include_str!("../templates/history_free.jinja") },
     Builtin { name: "titles_only", source: include_str!("../templates/titles_only.jinja") },
     Builtin { name: "attributes", source: include_str!("../templates/attributes.jinja") },

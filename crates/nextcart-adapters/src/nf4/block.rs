@@ -163,6 +163,19 @@ mod tests {
     }
 
     #[test]
+    fn whole_blocks_multiply_and_the_last_one_divides() {
+        // Where the two round to different sides of a border.
+        let (max, value) = (0.500_976_56_f32, 0.251_321_64);
+        let mut values = [0.0; 66];
+        values[0] = max;
+        values[1] = value;
+        values[64] = max;
+        values[65] = value;
+        let packed = quantize(&values).packed;
+        assert_eq!((packed[0], packed[32]), (0xfd, 0xfc));
+    }
+
+    #[test]
     fn nothing_packs_to_nothing() {
         assert_eq!(quantize(&[]), Blocks { packed: vec![], absmax: vec![] });
     }

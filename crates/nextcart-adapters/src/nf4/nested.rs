@@ -75,6 +75,9 @@ mod tests {
         for (i, &value) in MAP.iter().enumerate() {
             assert_eq!(usize::from(nearest(value)), i);
         }
+        let ties = MIDPOINTS.iter().enumerate().filter(|(_, m)| f64::from(**m as f32) == **m);
+        assert!(ties.clone().count() > 100);
+        assert!(ties.clone().all(|(i, &m)| usize::from(nearest(m as f32)) == i), "a tie goes down");
         assert_eq!(nearest(-2.0), 0);
         assert_eq!(nearest(2.0), 255);
     }
