@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
-use clap::Parser;
+use clap::{Parser, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use nextcart_adapters::LoraConfig;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
@@ -55,24 +55,25 @@ struct Arguments {
     #[arg(long)]
     resume: bool,
     /// Optimiser steps of fine-tuning (default: 250, or 60 with --model).
-    #[arg(long)]
+    #[arg(long, value_parser = value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Optimiser steps of pre-training the small model.
-    #[arg(long, default_value_t = 1500)]
+    #[arg(long, default_value_t = 1500, value_parser = value_parser!(u64).range(1..))]
     pretraining_steps: u64,
     /// Test questions at most.
-    #[arg(long, default_value_t = 600)]
-    questions: usize,
+    #[arg(long, default_value_t = 600, value_parser = value_parser!(u64).range(1..))]
+    questions: u64,
 }
 
 /// Set by Ctrl-C.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Whether an interrupt waits for something to be left in order: a checkpoint, or no half of a table.
-static GRACEFUL: AtomicBool = AtomicBool::new(true);
+static GRACEFUL: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error,hf_hub=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
@@ -88,13 +89,16 @@ fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let device = Device::default();
     let out = arguments.out.as_path();
-    let checkpoint = arguments.model.as_deref().map(|model| Base::load(model, &device));
+    let qlora = arguments.qlora;
+    let checkpoint = arguments.model.as_deref().map(|model| Base::load(model, qlora, &device));
     let checkpoint = checkpoint.transpose()?;
+    clear(arguments)?;
 
     heading("Reviews to questions");
     let (corpus, prepared) = reviews_to_questions(arguments)?;
     let part = |part| prepared.questions.iter().filter(move |question| question.part == part);
-    let test: Vec<Question> = part(Part::Test).take(arguments.questions).cloned().collect();
+    let test: Vec<Question> =
+        part(Part::Test).take(arguments.questions as usize).cloned().collect();
 
     heading("Questions to prompts");
     let template = Template::builtin("options_first")?;
@@ -107,7 +111,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("{shown}{}\n", train[0].output);
 
     heading("Base model");
-    let base = match checkpoint {
+    let mut base = match checkpoint {
         Some(base) => base,
         None => Base::pretrain(&prepared, &train, arguments, &device)?,
     };
@@ -120,11 +124,15 @@ fn run(arguments: &Arguments) -> Result<()> {
         "{} prompts; the one above has {tokens} tokens, {trained} of them trained",
         samples.len()
     );
+    if let Some(steps) = arguments.steps {
+        base.tuning =
+            SftConfig { max_steps: Some(steps), warmup_steps: warmup(steps), ..base.tuning };
+    }
     let lora = LoraConfig::new().with_rank(16).with_alpha(32.0);
-    let model = if arguments.qlora { base.model.clone().quantized() } else { base.model.clone() };
     let stage =
         Stage { name: "fine-tuning", llama: &base.llama, samples: &samples, held_out: &held_out };
-    let tuned = stage.train(model.with_adapters(&lora, 7)?, base.tuning.clone(), arguments)?;
+    let tuned =
+        stage.train(base.model.clone().with_adapters(&lora, 7)?, base.tuning.clone(), arguments)?;
     save_adapter(out.join("adapter"), &tuned.model, &lora, &base.name)?;
     println!("adapter: {}", out.join("adapter").display());
 
@@ -166,6 +174,26 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Removes what an earlier run left, unless this one goes on from it.
+fn clear(Arguments { out, resume, .. }: &Arguments) -> Result<()> {
+    if *resume {
+        let checkpoints = out.join("checkpoints");
+        ensure!(checkpoints.is_dir(), "nothing to resume: `{}` is missing", checkpoints.display());
+        return Ok(());
+    }
+    for folder in ["checkpoints", "base", "adapter"].map(|name| out.join(name)) {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder)?;
+        }
+    }
+    for file in ["report.md", "metrics.json", "loss.svg"].map(|name| out.join(name)) {
+        if file.exists() {
+            std::fs::remove_file(file)?;
+        }
+    }
+    Ok(())
+}
+
 /// Generates a corpus unless there are real files, and prepares the questions.
 fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corpus>, Prepared)> {
     let out = &arguments.out;
@@ -184,7 +212,9 @@ fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corpus>, Prepar
         (None, arguments.reviews.clone(), arguments.meta.clone())
     };
     let options = PrepareOptions::default();
+    GRACEFUL.store(true, Ordering::Relaxed);
     let prepared = prepare_until(&reviews, &meta, out.join("data"), &options, &INTERRUPTED)?;
+    GRACEFUL.store(false, Ordering::Relaxed);
     let manifest = &prepared.manifest;
     for (what, lines) in [("reviews", &manifest.reviews), ("items", &manifest.items.lines)] {
         let Tally { read, kept, rejected, reasons } = lines;
@@ -193,7 +223,6 @@ fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corpus>, Prepar
     }
     let (histories, questions) = (&manifest.histories, &manifest.questions);
     println!("histories: {} users, {} purchases", histories.users, histories.interactions);
-    GRACEFUL.store(false, Ordering::Relaxed);
     println!(
         "questions: {} to train, {} to validate, {} to test",
         questions.train, questions.validation, questions.test
@@ -212,11 +241,13 @@ struct Base {
 
 impl Base {
     /// A checkpoint from a folder or the hub.
-    fn load(name: &str, device: &Device) -> Result<Self> {
+    fn load(name: &str, qlora: bool, device: &Device) -> Result<Self> {
         let checkpoint = Checkpoint::find(name)?;
         let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
-        let model = checkpoint.load(device)?;
-        println!("{name}: {:.1} M parameters", model.num_params() as f64 / 1e6);
+        let model = match qlora {
+            true => checkpoint.load_quantized(device)?,
+            false => checkpoint.load(device)?,
+        };
         let tuning = SftConfig {
             max_steps: Some(60),
             batch_size: 4,
@@ -257,8 +288,7 @@ impl Base {
         for history in &prepared.histories {
             let titles = history.items.iter().filter_map(|item| prepared.catalogue.get(item));
             let titles: Vec<&str> = titles.map(|product| product.title.as_str()).collect();
-            let (latest, earlier) = titles.split_last().context("a history without items")?;
-            let text = format!("Bought, oldest first:\n{}\nAnswer:\n{latest}", earlier.join("\n"));
+            let text = format!("Bought, oldest first:\n{}", titles.join("\n"));
             samples.push(Sample::text(&tokenizer.encode_whole(&text)?)?);
         }
         let config = SftConfig {
@@ -275,6 +305,7 @@ impl Base {
         let folder = arguments.out.join("base");
         save_checkpoint(&folder, &model, &llama, Some(&tokenizer))?;
         println!("base model: {}", folder.display());
+        let model = if arguments.qlora { model.quantized() } else { model };
         let tuning = SftConfig {
             max_steps: Some(250),
             batch_size: 16,
@@ -328,18 +359,11 @@ impl Stage<'_> {
     /// Steps between checkpoints, and between looks at the held-out loss.
     const INTERVAL: u64 = 50;
 
-    fn train(&self, model: Llama, mut config: SftConfig, arguments: &Arguments) -> Result<Trained> {
-        if let (Some(steps), "fine-tuning") = (arguments.steps, self.name) {
-            config.max_steps = Some(steps);
-            config.warmup_steps = warmup(steps);
-        }
+    fn train(&self, model: Llama, config: SftConfig, arguments: &Arguments) -> Result<Trained> {
         let folder = arguments.out.join("checkpoints").join(self.name);
         let mut trainer = if arguments.resume && folder.exists() {
             Trainer::resume(model, self.llama, config, self.samples, &folder)?
         } else {
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder)?;
-            }
             Trainer::new(model, self.llama, config, self.samples)?
         };
 

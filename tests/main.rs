@@ -6,3 +6,4 @@
 mod golden_forward;
 mod golden_lora;
 mod reference;
+mod smollm2;

@@ -2,14 +2,13 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
 
-use super::{check, check_error, command};
+use super::{check, check_error, command, data_folder};
 
 /// Names that scripts rely on, in the order of the table.
 const NAMES: [&str; 9] = [
@@ -62,6 +61,14 @@ fn a_short_run_leaves_base_adapter_and_report_and_refuses_what_does_not_fit() {
 
     // The base model is a checkpoint like any other, until it is damaged.
     let base = out.join("base");
+    let model = ["--model", base.to_str().unwrap(), "--qlora"];
+    let run = check("quickstart", folder.path(), &[&short("packed", "1")[..], &model].concat());
+    assert!(run.success, "{}", run.stderr);
+    assert!(folder.path().join("packed/adapter/adapter_config.json").is_file());
+    assert!(!folder.path().join("packed/base").exists());
+
+    let missing = check("quickstart", folder.path(), &["--model", "./nowhere"]);
+    check_error(&missing, &["cannot access", "./nowhere"]);
     let refused = |expected: &[&str]| {
         let model = base.to_str().unwrap();
         let run = check("quickstart", folder.path(), &["--model", model, "--out", "other"]);
@@ -86,15 +93,16 @@ fn edit(path: &Path, field: &str, value: Value) {
 #[test]
 fn ctrl_c_leaves_a_checkpoint_that_ends_in_the_same_adapter() {
     let folder = tempfile::tempdir().unwrap();
-    let mut process = command("quickstart", folder.path(), &short("stopped", "25"))
+    let mut process = command("quickstart", folder.path(), &short("stopped", "90"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut lines = lines.skip_while(|line| !line.contains("== Fine-tuning"));
-    assert!(lines.any(|line| line.contains("of them trained")));
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let checkpoint = folder.path().join("stopped/checkpoints/fine-tuning/checkpoint-50");
+    while !checkpoint.is_dir() {
+        assert_eq!(process.try_wait().unwrap(), None, "it ended before its first checkpoint");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let output = process.wait_with_output().unwrap();
@@ -104,12 +112,35 @@ fn ctrl_c_leaves_a_checkpoint_that_ends_in_the_same_adapter() {
     let stopped = folder.path().join("stopped");
     assert!(!stopped.join("report.md").exists() && !stopped.join("adapter").exists());
 
-    let resumed = [short("stopped", "25"), vec!["--resume"]].concat();
+    let resumed = [short("stopped", "90"), vec!["--resume"]].concat();
     assert!(check("quickstart", folder.path(), &resumed).success);
-    assert!(check("quickstart", folder.path(), &short("whole", "25")).success);
+    assert!(check("quickstart", folder.path(), &short("whole", "90")).success);
     let adapter = |run: &str| {
         let file = folder.path().join(run).join("adapter/adapter_model.safetensors");
         fs::read(file).unwrap()
     };
     assert_eq!(adapter("stopped"), adapter("whole"));
+}
+
+#[test]
+fn real_reviews_take_the_same_path() {
+    let Some(data) = data_folder() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| data.join("gift_cards").join(name).to_str().unwrap().to_owned();
+    let (reviews, meta) = (file("Gift_Cards_5.json.gz"), file("meta_Gift_Cards.json.gz"));
+    let real = vec!["--reviews", reviews.as_str(), "--meta", meta.as_str()];
+    let run = check("quickstart", folder.path(), &[short("gift cards", "2"), real].concat());
+    assert!(run.success, "{}", run.stderr);
+
+    let out = folder.path().join("gift cards");
+    let metrics: Value =
+        serde_json::from_slice(&fs::read(out.join("metrics.json")).unwrap()).unwrap();
+    let scores = metrics["scores"].as_array().unwrap();
+    let names: Vec<&str> = scores.iter().map(|score| score["name"].as_str().unwrap()).collect();
+    // Nobody knows the best possible answer to real questions.
+    assert_eq!(names, NAMES[..8]);
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(out.join("data/manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["reviews"]["read"], 2972);
+    assert_eq!(manifest["histories"]["users"], 422);
 }

@@ -69,7 +69,12 @@ impl Checkpoint {
     /// As [`open`](Self::open), and if there is no such folder and the hub cannot give the model.
     pub fn find(folder_or_id: &str) -> Result<Self> {
         let folder = Path::new(folder_or_id);
-        if folder.exists() { Self::open(folder) } else { Self::open(hub::download(folder_or_id)?) }
+        // A hub id is `owner/name`; anything else can only be a path, and a missing one.
+        let is_id = !folder_or_id.starts_with(['.', '/']) && folder.components().count() == 2;
+        match folder.exists() || !is_id {
+            true => Self::open(folder),
+            false => Self::open(hub::download(folder_or_id)?),
+        }
     }
 
     /// Where it lies.

@@ -43,10 +43,13 @@ pub fn generate(
     let device = model.device();
     let mut cache = KvCache::new(prompts.len());
     let mut answers = vec![Vec::new(); prompts.len()];
-    let mut done = vec![options.max_new_tokens == 0; prompts.len()];
+    if options.max_new_tokens == 0 {
+        return answers;
+    }
+    let mut done = vec![false; prompts.len()];
     let mut input = ModelInput::padded(prompts, Padding::Left, config, &device);
 
-    while !done.iter().all(|&done| done) {
+    loop {
         let next = likeliest(model, &input, &mut cache);
         for ((answer, done), &token) in answers.iter_mut().zip(&mut done).zip(&next) {
             *done |= options.stop_tokens.contains(&token);
@@ -54,6 +57,9 @@ pub fn generate(
                 answer.push(token);
                 *done = answer.len() == options.max_new_tokens;
             }
+        }
+        if done.iter().all(|&done| done) {
+            break;
         }
         let rows: Vec<&[u32]> = next.iter().map(std::slice::from_ref).collect();
         input = ModelInput::continued(&rows, &cache, config, &device);

@@ -6,8 +6,8 @@ use hf_hub::{HFClientSync, HFError, split_id};
 
 use crate::error::{Error, Result};
 
-/// The files of a repository that a checkpoint needs; pickled weights are left out.
-const FILES: [&str; 3] = ["*.json", "*.safetensors", "*.jinja"];
+/// The files of a repository that a checkpoint needs; pickled and second copies of the weights are left out.
+const FILES: [&str; 3] = ["*.json", "model*.safetensors", "*.jinja"];
 
 /// Fetches the model `owner/name` into the cache that Python's libraries share (`HF_HOME`), and
 /// returns its folder there. What the cache holds already is not fetched again; without a network,

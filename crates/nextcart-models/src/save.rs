@@ -38,6 +38,14 @@ pub fn save_checkpoint(
     };
     std::fs::create_dir_all(folder).map_err(io(folder))?;
 
+    // Where a config stands, the weights are its own.
+    let config_file = folder.join("config.json");
+    match std::fs::remove_file(&config_file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(io(&config_file)(error));
+        }
+        _ => {}
+    }
     let path = folder.join("model.safetensors");
     let temporary = NamedTempFile::new_in(folder).map_err(io(folder))?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -48,7 +56,7 @@ pub fn save_checkpoint(
     if let Some(tokenizer) = tokenizer {
         write(&folder.join("tokenizer.json"), tokenizer.to_json()?.as_bytes())?;
     }
-    write(&folder.join("config.json"), format!("{:#}\n", config.to_json()).as_bytes())
+    write(&config_file, format!("{:#}\n", config.to_json()).as_bytes())
 }
 
 /// Writes the adapters of a model as PEFT reads them; `base` is the name or path of the model that
@@ -91,7 +99,8 @@ fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The tensors under their names in a checkpoint; each comes to the host only while it is written.
+/// The tensors under their names in a checkpoint, packed ones unpacked; each comes to the host only
+/// while it is written.
 fn tensors(model: &Llama) -> Vec<(String, Lazy)> {
     let mut all = vec![(EMBEDDING.to_owned(), Lazy::matrix(model.embed_tokens.val()))];
     for (layer, block) in model.layers.iter().enumerate() {

@@ -102,6 +102,9 @@ impl Tokenizer {
 
     fn new(mut inner: tokenizers::Tokenizer, path: PathBuf, end: Option<u32>) -> Result<Self> {
         inner.set_encode_special_tokens(true);
+        // A file may ask for both; here the whole text counts, and batches are padded elsewhere.
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|error| failed(&path, error))?;
         let encode =
             |special| inner.encode_fast("a", special).map_err(|error| failed(&path, error));
         let (with, without) = (encode(true)?, encode(false)?);

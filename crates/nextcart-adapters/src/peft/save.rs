@@ -41,6 +41,15 @@ pub fn save_peft<S: AsRef<str>>(
     }
     fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.into(), source })?;
 
+    // Where a configuration stands, the tensors are its own.
+    let config_file = dir.join(ADAPTER_CONFIG);
+    match fs::remove_file(&config_file) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::Write { path: config_file, source });
+        }
+        _ => {}
+    }
+
     let mut tensors = Vec::new();
     for (module, adapter) in adapters {
         let name = |suffix| format!("{PREFIX}{}{suffix}", module.as_ref());
@@ -64,7 +73,7 @@ pub fn save_peft<S: AsRef<str>>(
     write(&path, &bytes)?;
 
     let text = header::to_json(base_model, config);
-    write(&dir.join(ADAPTER_CONFIG), text.as_bytes())?;
+    write(&config_file, text.as_bytes())?;
     tracing::debug!(path = %dir.display(), modules = adapters.len(), "adapter saved");
     Ok(())
 }
