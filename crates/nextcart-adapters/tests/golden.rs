@@ -1,7 +1,7 @@
 //! Against numbers and files made by bitsandbytes and PEFT.
 //!
 //! `NEXTCART_REFERENCE` names the folder; every shape, name and number is read from it.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail and say why")]
+#![expect(clippy::unwrap_used, reason = "a test may fail and say why")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
