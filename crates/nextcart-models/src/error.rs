@@ -98,6 +98,12 @@ pub enum Error {
         /// Dotted path of the module.
         module: String,
     },
+    /// An adapter configuration names no module that the model has.
+    #[error("adapter targets {targets:?}: expected a module of the model, found none of them")]
+    NoTarget {
+        /// The configuration's target modules.
+        targets: Vec<String>,
+    },
     /// The adapter crate refused.
     #[error(transparent)]
     Adapter(#[from] nextcart_adapters::Error),

@@ -147,16 +147,20 @@ impl Llama {
     /// The same model, frozen, with fresh adapters on the projections that `config` targets.
     ///
     /// # Errors
-    /// If the config is invalid.
+    /// If the config is invalid or targets no module of the model.
     pub fn with_adapters(self, config: &LoraConfig, seed: u64) -> Result<Self> {
         let mut count = 0;
-        self.frozen().map_projections(|path, projection| {
+        let model = self.frozen().map_projections(|path, projection| {
             if !config.targets(path) {
                 return Ok(projection);
             }
             count += 1;
             Ok(projection.with_adapter(config, seed.wrapping_add(count))?)
-        })
+        })?;
+        match count {
+            0 => Err(Error::NoTarget { targets: config.target_modules.clone() }),
+            _ => Ok(model),
+        }
     }
 
     /// The same model, frozen, with adapters that were read from PEFT's files, to be used as they are

@@ -220,3 +220,10 @@ fn an_adapter_survives_the_disk_and_fits_only_its_model() {
     let narrower = LlamaConfig { d_hidden: 256, ..config() }.init(3, &Device::flex());
     assert!(matches!(narrower.with_peft(&adapter), Err(Error::Adapter(_))));
 }
+
+#[test]
+fn a_config_that_targets_no_module_is_refused() {
+    let lora = LoraConfig::new().with_target_modules(vec!["query".into()]);
+    let found = config().init(3, &Device::flex()).with_adapters(&lora, 1);
+    assert!(matches!(found, Err(Error::NoTarget { .. })));
+}
