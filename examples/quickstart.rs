@@ -54,11 +54,11 @@ struct Arguments {
     /// Go on from the checkpoint that an interrupted run left in the folder.
     #[arg(long)]
     resume: bool,
-    /// Optimiser steps of fine-tuning (default: 250, or 60 with --model).
+    /// Optimiser steps of fine-tuning (default: 200, or 60 with --model).
     #[arg(long, value_parser = value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Optimiser steps of pre-training the small model.
-    #[arg(long, default_value_t = 1500, value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 1000, value_parser = value_parser!(u64).range(1..))]
     pretraining_steps: u64,
     /// Test questions at most.
     #[arg(long, default_value_t = 600, value_parser = value_parser!(u64).range(1..))]
@@ -307,7 +307,7 @@ impl Base {
         println!("base model: {}", folder.display());
         let model = if arguments.qlora { model.quantized() } else { model };
         let tuning = SftConfig {
-            max_steps: Some(250),
+            max_steps: Some(200),
             batch_size: 16,
             learning_rate: 2e-3,
             warmup_steps: 10,
