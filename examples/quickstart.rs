@@ -7,11 +7,11 @@
 //! score beside those of simpler predictors and of its twin that cannot see the history. Ctrl-C stops
 //! at the next step and leaves a checkpoint from which `--resume` goes on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Parser, value_parser};
@@ -92,10 +92,16 @@ fn run(arguments: &Arguments) -> Result<()> {
     let qlora = arguments.qlora;
     let checkpoint = arguments.model.as_deref().map(|model| Base::load(model, qlora, &device));
     let checkpoint = checkpoint.transpose()?;
-    clear(arguments)?;
+    let checkpoints = out.join("checkpoints");
+    if arguments.resume && !checkpoints.is_dir() {
+        bail!("nothing to resume: `{}` is missing", checkpoints.display());
+    }
 
     heading("Reviews to questions");
     let (corpus, prepared) = reviews_to_questions(arguments)?;
+    if !arguments.resume {
+        clear(out)?;
+    }
     let part = |part| prepared.questions.iter().filter(move |question| question.part == part);
     let test: Vec<Question> =
         part(Part::Test).take(arguments.questions as usize).cloned().collect();
@@ -174,14 +180,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Removes what an earlier run left, unless this one goes on from it.
-fn clear(Arguments { out, resume, .. }: &Arguments) -> Result<()> {
-    if *resume {
-        let checkpoints = out.join("checkpoints");
-        ensure!(checkpoints.is_dir(), "nothing to resume: `{}` is missing", checkpoints.display());
-        return Ok(());
-    }
-    for folder in ["checkpoints", "base", "adapter"].map(|name| out.join(name)) {
+/// Removes what an earlier run left and this one makes anew; not `base`, which may be the `--model`.
+fn clear(out: &Path) -> Result<()> {
+    for folder in ["checkpoints", "adapter"].map(|name| out.join(name)) {
         if folder.exists() {
             std::fs::remove_dir_all(folder)?;
         }

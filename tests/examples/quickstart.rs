@@ -67,6 +67,10 @@ fn a_short_run_leaves_base_adapter_and_report_and_refuses_what_does_not_fit() {
     assert!(folder.path().join("packed/adapter/adapter_config.json").is_file());
     assert!(!folder.path().join("packed/base").exists());
 
+    // A run that reads its base from the folder it writes to keeps it.
+    let run = check("quickstart", folder.path(), &[&short("out of it", "1")[..], &model].concat());
+    assert!(run.success && base.join("model.safetensors").is_file(), "{}", run.stderr);
+
     let missing = check("quickstart", folder.path(), &["--model", "./nowhere"]);
     check_error(&missing, &["cannot access", "./nowhere"]);
     let refused = |expected: &[&str]| {

@@ -51,7 +51,7 @@ pub struct LlamaConfig {
 }
 
 impl LlamaConfig {
-    /// A model of about 2.6 million parameters at a vocabulary of 1,500, for tests and for training
+    /// A model of about 2.3 million parameters at a vocabulary of 1,500, for tests and for training
     /// on the spot.
     #[must_use]
     pub fn tiny(vocab: usize) -> Self {
