@@ -1,4 +1,4 @@
-//! Turns Amazon review and metadata files into tables, histories and next-purchase questions.
+//! Turns review and metadata files into tables, histories and next-purchase questions.
 //!
 //! Run: `cargo run --release --example prepare -- --reviews F.. --meta F.. --out DIR`
 
@@ -6,17 +6,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
-use nextcart_data::{Distractors, Manifest, PrepareOptions, Tally, prepare_until};
+use nextcart_data::{
+    Distractors, IngestOptions, Manifest, PrepareOptions, Repeats, Resources, Salt, SplitMethod,
+    Tally, TextCleaning, prepare_until,
+};
+use serde::de::DeserializeOwned;
 
 /// Reads reviews and metadata and writes tables, questions and `manifest.json`.
 #[derive(Parser)]
 struct Arguments {
-    /// Review files in the Amazon 2018 format (.json, .json.gz).
+    /// Review files or folders: Amazon 2018 or 2023 (.json, .jsonl), ratings (.csv), sequences
+    /// (.jsonl); plain, .gz or .zst.
     #[arg(long, required = true, num_args = 1..)]
     reviews: Vec<PathBuf>,
-    /// Metadata files that belong to the reviews.
+    /// Metadata files or folders that belong to the reviews.
     #[arg(long, required = true, num_args = 1..)]
     meta: Vec<PathBuf>,
     /// Folder for everything that is written.
@@ -28,12 +33,48 @@ struct Arguments {
     /// Candidates of a question, the right one among them.
     #[arg(long, default_value_t = PrepareOptions::default().candidates)]
     candidates: usize,
-    /// Distinct items that a user needs.
-    #[arg(long, default_value_t = PrepareOptions::default().min_interactions)]
-    min_interactions: usize,
-    /// Draw distractors from all items alike, not from those as popular as the target.
+    /// popularity, uniform, category, brand, nearest, retrieved or catalogue.
+    #[arg(long, default_value = "popularity", value_parser = named::<Distractors>)]
+    distractors: Distractors,
+    /// Draw distractors from all items alike: short for `--distractors uniform`.
     #[arg(long)]
     uniform: bool,
+    /// global_time, leave_one_out or user_disjoint.
+    #[arg(long, default_value = "global_time", value_parser = named::<SplitMethod>)]
+    split: SplitMethod,
+    /// Purchases that a user needs.
+    #[arg(long, default_value_t = PrepareOptions::default().min_interactions)]
+    min_interactions: usize,
+    /// Purchases that every user, and buyers that every item, must have in training.
+    #[arg(long)]
+    k_core: Option<usize>,
+    /// Least rating that counts as a purchase.
+    #[arg(long)]
+    min_rating: Option<f32>,
+    /// Count unverified reviews as purchases.
+    #[arg(long)]
+    unverified: bool,
+    /// Keep all purchases of one item by one user, not the first alone.
+    #[arg(long)]
+    repeats: bool,
+    /// none, entities or letters.
+    #[arg(long, default_value = "entities", value_parser = named::<TextCleaning>)]
+    cleaning: TextCleaning,
+    /// Keep the text of reviews.
+    #[arg(long)]
+    text: bool,
+    /// Keep the descriptions of items.
+    #[arg(long)]
+    descriptions: bool,
+    /// Replace user ids by pseudonyms made with this secret.
+    #[arg(long, value_name = "SALT")]
+    pseudonymise: Option<String>,
+    /// Megabytes for joins and sorts, which continue on disk beyond.
+    #[arg(long, default_value_t = Resources::default().memory_bytes >> 20)]
+    memory: usize,
+    /// Threads; 0 for as many as there are cores.
+    #[arg(long, default_value_t = Resources::default().threads)]
+    threads: usize,
 }
 
 /// Set by Ctrl-C.
@@ -41,33 +82,52 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let Err(error) = run(Arguments::parse()) else { return ExitCode::SUCCESS };
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     eprintln!("error: {}", causes.join(": "));
     ExitCode::FAILURE
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(arguments: Arguments) -> Result<()> {
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130); // the second time at once
         }
     })?;
-    let Arguments { reviews, meta, out, seed, candidates, min_interactions, uniform } = arguments;
+    let Arguments { reviews, meta, out, uniform, memory, threads, .. } = &arguments;
+    let memory_bytes = memory.checked_mul(1 << 20).context("--memory is too large")?;
+    let resources = Resources { memory_bytes, threads: *threads };
     let options = PrepareOptions {
-        seed: *seed,
-        candidates: *candidates,
-        min_interactions: *min_interactions,
-        distractors: if *uniform { Distractors::Uniform } else { Distractors::Popularity },
+        seed: arguments.seed,
+        candidates: arguments.candidates,
+        distractors: if *uniform { Distractors::Uniform } else { arguments.distractors },
+        split: arguments.split,
+        min_interactions: arguments.min_interactions,
+        k_core: arguments.k_core,
+        min_rating: arguments.min_rating,
+        verified_only: !arguments.unverified,
+        repeats: if arguments.repeats { Repeats::Keep } else { Repeats::First },
+        ingest: IngestOptions {
+            cleaning: arguments.cleaning,
+            text: arguments.text,
+            description: arguments.descriptions,
+            salt: arguments.pseudonymise.clone().map(Salt::new),
+            ..IngestOptions::default()
+        },
         ..PrepareOptions::default()
     };
-    print(&prepare_until(reviews, meta, out, &options, &STOP)?.manifest);
+    print(&prepare_until(reviews, meta, out, &options, &resources, &STOP)?.manifest);
     println!("written to {}", out.display());
     Ok(())
 }
 
+/// A choice by the name that `manifest.json` gives it.
+fn named<T: DeserializeOwned>(name: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_value(serde_json::Value::from(name))
+}
+
 fn print(Manifest { reviews, items, histories, questions, .. }: &Manifest) {
-    let lines = |Tally { read, kept, rejected, reasons }: &Tally| {
+    let lines = |Tally { read, kept, rejected, reasons, .. }: &Tally| {
         let reasons: Vec<String> = reasons.iter().map(|(why, n)| format!("; {n} {why}")).collect();
         format!("{read} lines read, {kept} kept, {rejected} rejected{}", reasons.concat())
     };

@@ -18,7 +18,7 @@ use clap::{Parser, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use nextcart_adapters::LoraConfig;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
-use nextcart_data::{Part, PrepareOptions, Prepared, Question, Tally, prepare_until};
+use nextcart_data::{Dataset, Part, PrepareOptions, Question, Resources, Tally, prepare_until};
 use nextcart_eval::{
     Chance, CoOccurrence, Evaluation, FnPredictor, LanguageModel, Popularity, Predictor,
     PunctuationRule, Report, TextSimilarity, audit, evaluate_each,
@@ -196,7 +196,7 @@ fn clear(out: &Path) -> Result<()> {
 }
 
 /// Generates a corpus unless there are real files, and prepares the questions.
-fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corpus>, Prepared)> {
+fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corpus>, Dataset)> {
     let out = &arguments.out;
     let (corpus, reviews, meta) = if arguments.reviews.is_empty() {
         // A small shop, so that a small model can learn it in minutes.
@@ -214,11 +214,12 @@ fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corpus>, Prepar
     };
     let options = PrepareOptions::default();
     GRACEFUL.store(true, Ordering::Relaxed);
-    let prepared = prepare_until(&reviews, &meta, out.join("data"), &options, &INTERRUPTED)?;
+    let (data, limits) = (out.join("data"), Resources::default());
+    let prepared = prepare_until(&reviews, &meta, data, &options, &limits, &INTERRUPTED)?.load()?;
     GRACEFUL.store(false, Ordering::Relaxed);
     let manifest = &prepared.manifest;
     for (what, lines) in [("reviews", &manifest.reviews), ("items", &manifest.items.lines)] {
-        let Tally { read, kept, rejected, reasons } = lines;
+        let Tally { read, kept, rejected, reasons, .. } = lines;
         let reasons: Vec<String> = reasons.iter().map(|(why, n)| format!("; {n} {why}")).collect();
         println!("{what}: {read} read, {kept} kept, {rejected} rejected{}", reasons.concat());
     }
@@ -262,7 +263,7 @@ impl Base {
 
     /// A small Llama that learns the language of the shop from the training part of the histories.
     fn pretrain(
-        prepared: &Prepared,
+        prepared: &Dataset,
         prompts: &[Prompt],
         arguments: &Arguments,
         device: &Device,
@@ -415,7 +416,7 @@ fn score(predictors: &mut [Box<dyn Predictor + '_>], test: &[Question]) -> Resul
         .collect()
 }
 
-fn notes(arguments: &Arguments, prepared: &Prepared, base: &Base) -> Vec<String> {
+fn notes(arguments: &Arguments, prepared: &Dataset, base: &Base) -> Vec<String> {
     let data = match arguments.reviews.as_slice() {
         [] => "generated, with the best possible answer known".to_owned(),
         files => files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "),

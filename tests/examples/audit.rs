@@ -66,6 +66,7 @@ fn leaking() -> Vec<Question> {
                 history: vec![],
                 candidates,
                 answer: id % 4,
+                excluded: Vec::new(),
             }
         })
         .collect()

@@ -1,8 +1,10 @@
 //! The examples as a user runs them: exit status, output, and what is left on the disk.
 
 mod audit;
+mod describe;
 mod prepare;
 mod quickstart;
+mod seed_protocol;
 
 use std::{
     collections::BTreeMap,

@@ -253,7 +253,10 @@ fn an_interrupt_leaves_nothing_behind() {
     let mut command = command("prepare", folder.path(), &arguments);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
-    while tree(folder.path()).keys().eq(before.keys()) {
+    // Only the names at the top: what lies in the temporary folder comes and goes.
+    let entries = || fs::read_dir(folder.path()).unwrap().count();
+    let at_rest = entries();
+    while entries() == at_rest {
         assert!(started.elapsed() < Duration::from_secs(60), "it never began to write");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -268,6 +271,64 @@ fn an_interrupt_leaves_nothing_behind() {
     };
     check_error(&run, &["interrupted, nothing was written"]);
     assert!(tree(folder.path()) == before, "the folder changed");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_gives_one_error_and_leaves_nothing() {
+    use std::process::Command;
+
+    let (folder, _) = corpus();
+    let before = tree(folder.path());
+    let program = command("prepare", folder.path(), &[]).get_program().to_owned();
+    // Files may have no more than so many blocks of 512 bytes, as if the disk ended there; without the
+    // trap, the signal of that limit would end the process.
+    for blocks in ["1", "8", "40"] {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg(&program).args(GOOD).current_dir(folder.path());
+        let output = command.output().unwrap();
+        let run = crate::Run {
+            success: output.status.success(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        assert!(!run.success, "{blocks} blocks were enough: {}", run.stdout);
+        check_error(&run, &["arge"]); // "File too large"
+        assert!(tree(folder.path()) == before, "{blocks}: something was left behind");
+    }
+}
+
+#[test]
+fn filters_splits_and_candidates_can_be_chosen() {
+    let (folder, _) = corpus();
+    let mut arguments = GOOD.to_vec();
+    arguments.extend(["--split", "leave_one_out", "--distractors", "category", "--k-core", "2"]);
+    arguments.extend(["--min-rating", "2", "--repeats", "--unverified", "--cleaning", "letters"]);
+    arguments.extend(["--text", "--descriptions", "--pseudonymise", "pepper", "--memory", "64"]);
+    arguments.extend(["--threads", "1"]);
+    check_succeeds("prepare", folder.path(), &arguments);
+    let manifest = manifest(&folder.path().join("out"));
+    let options = &manifest["options"];
+    let expected: [(&str, Value); 6] = [
+        ("split", "leave_one_out".into()),
+        ("distractors", "category".into()),
+        ("k_core", 2.into()),
+        ("min_rating", 2.0.into()),
+        ("repeats", "keep".into()),
+        ("verified_only", false.into()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(options[name], value, "{name}");
+    }
+    assert_eq!(options["ingest"]["cleaning"], "letters");
+    assert_eq!(
+        (&options["ingest"]["text"], &manifest["pseudonymised"]),
+        (&true.into(), &true.into())
+    );
+    assert!(!manifest.to_string().contains("pepper"));
+    let run = check("prepare", folder.path(), &["--distractors", "nearby"]);
+    assert!(!run.success && run.stderr.contains("unknown variant `nearby`"), "{}", run.stderr);
 }
 
 #[test]

@@ -1,10 +1,16 @@
-//! Catalogue rows by item.
+//! Items by their id.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
-use crate::{Product, amazon::Metadata};
+use arrow::array::{Array, RecordBatch};
 
-/// The catalogue: every described item once, titled or not, in the order of the files.
+use crate::{
+    Product, Result,
+    question_file::range,
+    table::{Batch, Table},
+};
+
+/// Described items, by id.
 ///
 /// Related items (`also_buy`, `also_view`) stay in `items.parquet`: they make up most of the rows' size,
 /// and the crawl that they come from is undated and may have seen test purchases.
@@ -12,11 +18,44 @@ use crate::{Product, amazon::Metadata};
 pub struct Catalogue {
     products: Vec<Product>,
     index: HashMap<String, u32>,
-    titled: usize,
 }
 
 impl Catalogue {
-    /// Items, the untitled included.
+    /// Reads the titled items of an `items.parquet`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a column or value is not as it should be; the error names it.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let mut catalogue = Self::default();
+        Table::open(path.as_ref())?.for_each(|batch| catalogue.push_batch(&batch))?;
+        Ok(catalogue)
+    }
+
+    /// Adds the titled items among rows of `items.parquet`; errors name `path`.
+    pub(crate) fn push_rows(&mut self, path: &Path, rows: &RecordBatch) -> Result<()> {
+        self.push_batch(&Batch::new(path, rows.clone()))
+    }
+
+    fn push_batch(&mut self, batch: &Batch<'_>) -> Result<()> {
+        let items = batch.column("item", "text")?.texts()?;
+        let titles = batch.column("title", "text")?.optional_texts()?;
+        let brands = batch.column("brand", "text")?.optional_texts()?;
+        let (lists, names) = batch.column("category", "lists of text")?.lists()?;
+        let names = names.texts()?;
+        let prices = batch.column("price", "numbers")?.optional_numbers()?;
+        for row in (0..batch.rows()).filter(|row| titles.is_valid(*row)) {
+            self.push(Product {
+                item: items.value(row).into(),
+                title: titles.value(row).into(),
+                brand: brands.is_valid(row).then(|| brands.value(row).into()),
+                category: range(&lists, row).map(|place| names.value(place).into()).collect(),
+                price: prices.is_valid(row).then(|| prices.value(row)),
+            });
+        }
+        Ok(())
+    }
+
+    /// Titled items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.products.len()
@@ -28,51 +67,34 @@ impl Catalogue {
         self.products.is_empty()
     }
 
-    /// Items with a title.
-    #[must_use]
-    pub fn titled(&self) -> usize {
-        self.titled
-    }
-
-    /// The titled item of this id.
+    /// The item of this id.
     #[must_use]
     pub fn get(&self, item: &str) -> Option<&Product> {
-        self.index
-            .get(item)
-            .map(|index| self.product(*index))
-            .filter(|product| !product.title.is_empty())
+        self.position(item).map(|position| self.product(position))
     }
 
-    /// The titled items, in the order of the files.
+    /// All of them, in the order of the files.
     pub fn products(&self) -> impl Iterator<Item = &Product> {
-        self.products.iter().filter(|product| !product.title.is_empty())
+        self.products.iter()
     }
 
-    /// Position of an item, titled or not.
     pub(crate) fn position(&self, item: &str) -> Option<u32> {
         self.index.get(item).copied()
     }
 
-    /// The item at a position; its title is empty if it has none.
     pub(crate) fn product(&self, position: u32) -> &Product {
         &self.products[position as usize]
     }
 
-    pub(crate) fn contains(&self, item: &str) -> bool {
-        self.index.contains_key(item)
-    }
-
-    pub(crate) fn push(&mut self, row: Metadata) {
+    /// Adds an item; of several rows with one id, the first counts.
+    pub(crate) fn push(&mut self, product: Product) {
         let position =
             u32::try_from(self.products.len()).expect("a catalogue has below 2^32 items");
-        self.index.insert(row.item.clone(), position);
-        self.titled += usize::from(row.title.is_some());
-        self.products.push(Product {
-            item: row.item,
-            title: row.title.unwrap_or_default(),
-            brand: row.brand,
-            category: row.category,
-            price: row.price,
-        });
+        if let std::collections::hash_map::Entry::Vacant(entry) =
+            self.index.entry(product.item.clone())
+        {
+            entry.insert(position);
+            self.products.push(product);
+        }
     }
 }

@@ -6,6 +6,10 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
+use crate::source::recover_title;
+
 /// Rounds of decoding: enough for `&amp;amp;amp;`, and a bound on hostile input.
 const MAX_ROUNDS: usize = 4;
 
@@ -15,6 +19,43 @@ const TAGS: [&str; 37] = [
     "h6", "hr", "i", "img", "input", "li", "link", "meta", "ol", "p", "script", "small", "span",
     "strong", "style", "sub", "sup", "table", "td", "tr", "u", "ul",
 ];
+
+/// What is done to every title, wherever it is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TextCleaning {
+    /// Titles stay as the file has them, page code included.
+    None,
+    /// Entities and tags go, whitespace is collapsed, titles are recovered from page code.
+    #[default]
+    Entities,
+    /// After that, only words of ASCII letters alone stay: `Tea Bags, 20 Count` becomes `Tea Count`.
+    ///
+    /// So the seed project cleaned histories and answers, as far as its rows show: most titles lose words,
+    /// and several items come to share one title.
+    Letters,
+}
+
+impl TextCleaning {
+    /// The cleaned title, or `None` where nothing is left.
+    #[must_use]
+    pub fn title(self, raw: &str) -> Option<String> {
+        match self {
+            Self::None => (!raw.trim().is_empty()).then(|| raw.to_owned()),
+            Self::Entities => recover_title(raw),
+            Self::Letters => recover_title(raw)
+                .map(|title| keep_words_of_letters(&title))
+                .filter(|title| !title.is_empty()),
+        }
+    }
+}
+
+/// The words that are made of ASCII letters alone, with single spaces between them.
+pub(crate) fn keep_words_of_letters(title: &str) -> String {
+    let is_plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    title.split_whitespace().filter(is_plain).collect::<Vec<_>>().join(" ")
+}
 
 /// Decodes HTML entities, strips tags and collapses whitespace.
 ///

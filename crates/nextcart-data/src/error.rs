@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::amazon::Reason;
+use datafusion::error::DataFusionError;
+
+use crate::source::Reason;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -53,23 +55,37 @@ pub enum Error {
         /// What its lines should be.
         expected: &'static str,
     },
-    /// A gzip file ends before its stream does.
+    /// A folder holds no data file of a kind.
     #[error(
-        "`{path}`, after line {line}: expected more gzip data, found the end of the file (truncated?)"
+        "`{path}`: expected files of {expected} (.json, .jsonl or .csv, plain, .gz or .zst), found none"
+    )]
+    NoDataFile {
+        /// The folder.
+        path: PathBuf,
+        /// What the files should hold.
+        expected: &'static str,
+    },
+    /// A compressed file ends before its stream does.
+    #[error(
+        "`{path}`, after line {line}: expected more {format} data, found the end of the file (truncated?)"
     )]
     Truncated {
         /// The file.
         path: PathBuf,
         /// Last whole line.
         line: u64,
+        /// `gzip` or `zstd`.
+        format: &'static str,
     },
-    /// A gzip file does not decode.
-    #[error("`{path}`, after line {line}: expected valid gzip data, found damage")]
+    /// A compressed file does not decode.
+    #[error("`{path}`, after line {line}: expected valid {format} data, found damage")]
     Corrupt {
         /// The file.
         path: PathBuf,
         /// Last whole line.
         line: u64,
+        /// `gzip` or `zstd`.
+        format: &'static str,
         /// The decoder's error.
         source: std::io::Error,
     },
@@ -137,8 +153,27 @@ pub enum Error {
         unknown: u64,
         /// Reviews dropped since the item has no title.
         untitled: u64,
-        /// Distinct items of the user who has most.
+        /// Purchases of the user who has most, repeats included.
         longest: usize,
+    },
+    /// No user and item are left.
+    #[error(
+        "option `k_core`: expected one that leaves users, found {k} (no k-core among {users} users with \
+         {purchases} purchases)"
+    )]
+    EmptyCore {
+        /// The option.
+        k: usize,
+        /// Users with a history.
+        users: u64,
+        /// Their purchases.
+        purchases: u64,
+    },
+    /// Threads could not be started.
+    #[error("cannot start threads")]
+    Threads {
+        /// The system's error.
+        source: std::io::Error,
     },
     /// A part of the split has no question.
     #[error(
@@ -166,6 +201,31 @@ pub enum Error {
         repeated: u64,
         /// Targets without enough distractors.
         few: u64,
+    },
+    /// A split by time needs the times of all purchases.
+    #[error(
+        "option `split`: expected leave_one_out or user_disjoint for purchases without times ({unknown} of \
+         {purchases}), found global_time"
+    )]
+    NoTimes {
+        /// Purchases without a time.
+        unknown: u64,
+        /// All purchases.
+        purchases: u64,
+    },
+    /// A relational plan failed.
+    #[error("cannot run a relational plan")]
+    Plan {
+        /// The engine's error.
+        source: Box<DataFusionError>,
+    },
+    /// A chart could not be drawn.
+    #[error("cannot draw `{path}`: {reason}")]
+    Plot {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// A Parquet file could not be read or written.
     #[error("cannot process the Parquet file `{path}`")]
@@ -227,4 +287,10 @@ pub enum Error {
         /// The library's error.
         source: serde_json::Error,
     },
+}
+
+impl From<DataFusionError> for Error {
+    fn from(source: DataFusionError) -> Self {
+        Self::Plan { source: Box::new(source) }
+    }
 }

@@ -1,6 +1,6 @@
 //! Purchase histories from review files, as leak-free next-purchase questions.
 //!
-//! [`prepare`] reads Amazon review and metadata files ([`amazon`]), writes them as Parquet tables with a
+//! [`prepare`] reads Amazon review and metadata files ([`source`]), writes them as Parquet tables with a
 //! [`Manifest`], orders each user's purchases into histories, cuts these in time ([`Split`]) and asks for
 //! the next purchase among candidates of like popularity ([`Distractors`]). [`synthetic`] generates files
 //! of the same format from a process whose best possible answer is known.
@@ -33,35 +33,49 @@
 //! * Popularity: distractors are as popular as targets.
 //! * The order of items in the file: purchases of one day stand in an order that says nothing.
 
-pub mod amazon;
-mod builder;
+mod ask;
 mod candidates;
 mod catalogue;
 mod clean;
+mod describe;
 mod error;
-mod history;
+mod full_catalogue;
+mod histories;
+mod ingest;
 mod manifest;
 mod options;
+mod parallel;
+pub mod plan;
 mod prepare;
+mod publish;
 mod question;
 mod question_file;
-mod seed_file;
+mod relations;
+mod resources;
+mod seed;
 mod seeded;
+pub mod source;
 mod split;
 pub mod synthetic;
 mod table;
 
 pub use candidates::Distractors;
 pub use catalogue::Catalogue;
-pub use clean::clean_text;
+pub use clean::{TextCleaning, clean_text};
+pub use describe::{Cold, Description, Distribution, Neighbours, Titles, describe};
 pub use error::{Error, Result};
-pub use history::History;
+pub use full_catalogue::FullCatalogue;
+pub use histories::History;
+pub use ingest::{IngestOptions, Ingested, Salt, ingest};
 pub use manifest::{
     Dropped, HistoryTally, InputFile, ItemTally, Manifest, QuestionTally, SplitTally, Tally,
 };
-pub use options::PrepareOptions;
-pub use prepare::{Prepared, prepare, prepare_until};
+pub use options::{PrepareOptions, Repeats};
+pub use plan::PairKind;
+pub use prepare::{Dataset, Prepared, prepare, prepare_on, prepare_until};
 pub use question::{Part, Product, Purchase, Question};
 pub use question_file::{read_any_questions, read_questions, write_questions};
-pub use seed_file::read_seed_questions;
-pub use split::Split;
+pub use relations::{Related, RelationOptions, Relations};
+pub use resources::{DEFAULT_MEMORY_BYTES, Resources};
+pub use seed::{read_seed_questions, seed_protocol};
+pub use split::{Split, SplitMethod};

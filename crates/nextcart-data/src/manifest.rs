@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, PrepareOptions, Result, Split, amazon::Reason};
+use crate::{Error, Part, PrepareOptions, Result, Split, source::Reason};
 
 /// An input file, named without its folder so that a manifest is the same on every machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Tally {
     pub rejected: u64,
     /// Rejected lines by reason.
     pub reasons: BTreeMap<Reason, u64>,
+    /// Rows that kept lines became: one each, but for lines that hold a user's whole sequence.
+    pub rows: u64,
 }
 
 /// Catalogue rows.
@@ -40,7 +42,7 @@ pub struct ItemTally {
     pub titled: u64,
 }
 
-/// Purchase histories; `reviews.kept = interactions + dropped`.
+/// Purchase histories; `reviews.rows = interactions + dropped`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryTally {
     /// Users with a history.
@@ -68,23 +70,28 @@ pub struct Dropped {
     pub unknown_item: u64,
     /// The item has no title.
     pub untitled_item: u64,
+    /// Rated below the least rating that counts.
+    pub low_rating: u64,
     /// Not the user's first of this item.
     pub repeat: u64,
-    /// The user has too few purchases.
+    /// The user has too few purchases; all of them count here, repeats too if even with them there are
+    /// too few.
     pub short_history: u64,
+    /// The user or the item is not in the k-core.
+    pub outside_core: u64,
 }
 
 /// Where the split lies and how many purchases each part has.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SplitTally {
-    /// The two cuts.
+    /// The two cuts, where the split is by time.
     #[serde(flatten)]
-    pub cuts: Split,
-    /// Purchases before the validation cut.
+    pub cuts: Option<Split>,
+    /// Purchases for training.
     pub train: u64,
-    /// Purchases between the cuts.
+    /// Purchases for validation.
     pub validation: u64,
-    /// Purchases from the test cut on.
+    /// Purchases for the test.
     pub test: u64,
 }
 
@@ -112,6 +119,8 @@ pub struct QuestionTally {
 pub struct Manifest {
     /// Version of this crate.
     pub version: String,
+    /// Whether user ids are pseudonyms.
+    pub pseudonymised: bool,
     /// The review files, then the metadata files.
     pub inputs: Vec<InputFile>,
     /// The options it ran with.
@@ -129,9 +138,11 @@ pub struct Manifest {
 }
 
 impl Tally {
-    pub(crate) fn keep(&mut self) {
+    /// A line that became some rows.
+    pub(crate) fn keep(&mut self, rows: u32) {
         self.read += 1;
         self.kept += 1;
+        self.rows += u64::from(rows);
     }
 
     pub(crate) fn reject(&mut self, reason: Reason) {
@@ -140,10 +151,19 @@ impl Tally {
         *self.reasons.entry(reason).or_default() += 1;
     }
 
+    /// A kept line turns out to be a duplicate.
+    pub(crate) fn turn_to_duplicate(&mut self, rows: u32) {
+        self.rows -= u64::from(rows);
+        self.kept -= 1;
+        self.rejected += 1;
+        *self.reasons.entry(Reason::Duplicate).or_default() += 1;
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.read += other.read;
         self.kept += other.kept;
         self.rejected += other.rejected;
+        self.rows += other.rows;
         for (reason, count) in &other.reasons {
             *self.reasons.entry(*reason).or_default() += count;
         }
@@ -154,7 +174,22 @@ impl Dropped {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.unverified + self.unknown_item + self.untitled_item + self.repeat + self.short_history
+        let Self {
+            unverified,
+            unknown_item,
+            untitled_item,
+            low_rating,
+            repeat,
+            short_history,
+            outside_core,
+        } = self;
+        unverified
+            + unknown_item
+            + untitled_item
+            + low_rating
+            + repeat
+            + short_history
+            + outside_core
     }
 }
 
@@ -168,11 +203,38 @@ impl Manifest {
         let text = fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
         serde_json::from_slice(&text).map_err(|source| Error::Json { path: path.into(), source })
     }
+}
 
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|source| Error::Json { path: path.into(), source })?;
-        text.push(b'\n');
-        fs::write(path, text).map_err(|source| Error::Write { path: path.into(), source })
+impl QuestionTally {
+    /// Questions of all parts.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.train + self.validation + self.test
     }
+
+    pub(crate) fn count(&mut self, part: Part) {
+        match part {
+            Part::Train => self.train += 1,
+            Part::Validation => self.validation += 1,
+            Part::Test => self.test += 1,
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.train += other.train;
+        self.validation += other.validation;
+        self.test += other.test;
+        self.cold_targets += other.cold_targets;
+        self.short_history += other.short_history;
+        self.repeated_title += other.repeated_title;
+        self.few_distractors += other.few_distractors;
+    }
+}
+
+/// Writes a manifest.
+pub(crate) fn write_json(value: &impl Serialize, path: &Path) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|source| Error::Json { path: path.into(), source })?;
+    text.push(b'\n');
+    fs::write(path, text).map_err(|source| Error::Write { path: path.into(), source })
 }

@@ -2,7 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Distractors, Error, Result};
+use crate::{Distractors, Error, IngestOptions, Result, SplitMethod};
+
+/// What becomes of several purchases of one item by one user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Repeats {
+    /// The first stands for all of them, so that no answer stands in its history.
+    #[default]
+    First,
+    /// All of them stand in the history, and an answer may stand in its history.
+    Keep,
+}
 
 /// Options of [`prepare`](crate::prepare).
 ///
@@ -17,13 +29,24 @@ use crate::{Distractors, Error, Result};
 pub struct PrepareOptions {
     /// Seed of the order of ties, the distractors and the answer positions (default 0).
     pub seed: u64,
-    /// Keep verified purchases alone (default true).
+    /// Columns and cleaning of the tables.
+    pub ingest: IngestOptions,
+    /// Keep verified purchases alone (default true). Where files do not say, all count as verified.
     pub verified_only: bool,
-    /// Distinct items that a user needs to have a history (default 5).
+    /// Least rating of a purchase that counts, 1 to 5 (default none).
+    pub min_rating: Option<f32>,
+    /// Several purchases of one item by one user (default the first).
+    pub repeats: Repeats,
+    /// Purchases that a user needs to have a history, distinct items unless repeats are kept (default 5).
     pub min_interactions: usize,
-    /// Quantile of the purchase times where validation begins (default 0.8).
+    /// Keep users and items of the k-core of training (default none): every user has k purchases there and
+    /// every item k buyers.
+    pub k_core: Option<usize>,
+    /// How purchases are divided (default by time).
+    pub split: SplitMethod,
+    /// Quantile of the purchase times, or the share of users, where validation begins (default 0.8).
     pub validation_from: f64,
-    /// Quantile of the purchase times where the test begins (default 0.9).
+    /// Quantile of the purchase times, or the share of users, where the test begins (default 0.9).
     pub test_from: f64,
     /// Training questions per user at most, the latest first (default 4).
     pub train_targets_per_user: usize,
@@ -46,8 +69,13 @@ impl Default for PrepareOptions {
     fn default() -> Self {
         Self {
             seed: 0,
+            ingest: IngestOptions::default(),
             verified_only: true,
+            min_rating: None,
+            repeats: Repeats::First,
             min_interactions: 5,
+            k_core: None,
+            split: SplitMethod::GlobalTime,
             validation_from: 0.8,
             test_from: 0.9,
             train_targets_per_user: 4,
@@ -62,6 +90,11 @@ impl Default for PrepareOptions {
 }
 
 impl PrepareOptions {
+    /// Whether an answer may stand in its history.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.repeats == Repeats::Keep
+    }
+
     /// Checks every option's range.
     ///
     /// # Errors
@@ -84,8 +117,12 @@ impl PrepareOptions {
             let expected = format!("from validation_from ({}) to below 1", self.validation_from);
             return fail("test_from", &expected, self.test_from.to_string());
         }
+        if let Some(rating) = self.min_rating.filter(|rating| !(1.0..=5.0).contains(rating)) {
+            return fail("min_rating", "1 to 5", rating.to_string());
+        }
         let positive = [
             ("min_interactions", self.min_interactions),
+            ("k_core", self.k_core.unwrap_or(1)),
             ("train_targets_per_user", self.train_targets_per_user),
             ("min_history", self.min_history),
             ("max_history", self.max_history),
@@ -122,6 +159,8 @@ mod tests {
             Some("validation_from"),
         );
         check(PrepareOptions { test_from: 0.5, ..default.clone() }, Some("test_from"));
+        check(PrepareOptions { min_rating: Some(0.5), ..default.clone() }, Some("min_rating"));
+        check(PrepareOptions { k_core: Some(0), ..default.clone() }, Some("k_core"));
         check(PrepareOptions { max_history: 0, ..default }, Some("max_history"));
     }
 }

@@ -1,6 +1,9 @@
 //! The question: what a customer bought so far, what they may buy next, and what they did buy.
 
+use arrow::array::StringArray;
 use serde::{Deserialize, Serialize};
+
+use crate::{Result, table::Column};
 
 /// A catalogue entry as a question shows it, cleaned by the one cleaning function of this crate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +61,34 @@ pub struct Question {
     pub candidates: Vec<Product>,
     /// Index of the target in `candidates`.
     pub answer: usize,
+    /// The user's other items, where the whole catalogue stands against the target and `candidates` holds
+    /// the target alone ([`Distractors::Catalogue`](crate::Distractors::Catalogue)); else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<String>,
+}
+
+impl Part {
+    /// The name that files use.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+
+    /// The part that a cell names.
+    pub(crate) fn parse(column: &Column<'_>, names: &StringArray, row: usize) -> Result<Self> {
+        match names.value(row) {
+            "train" => Ok(Self::Train),
+            "validation" => Ok(Self::Validation),
+            "test" => Ok(Self::Test),
+            other => {
+                let expected = "train, validation or test";
+                Err(column.value_error(row, expected, format!("`{other}`")))
+            }
+        }
+    }
 }
 
 impl Question {

@@ -1,11 +1,11 @@
 //! Questions as a Parquet file that needs nothing beside it: titles, prices and all stand inside.
 
-use std::{path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 use arrow::{
     array::{
-        Array, ArrayRef, Float32Array, Float64Array, Int64Array, ListArray, StringArray,
-        StructArray, UInt32Array,
+        Array, ArrayRef, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch,
+        StringArray, StructArray, UInt32Array,
     },
     buffer::OffsetBuffer,
     datatypes::{DataType, Field, Fields, Schema},
@@ -13,12 +13,56 @@ use arrow::{
 
 use crate::{
     Error, Part, Product, Purchase, Question, Result,
-    seed_file::read_seed_table,
+    seed::read_seed_table,
     table::{Column, Table, TableFile, atomically},
 };
 
 /// Questions in a batch.
-const BATCH: usize = 2048;
+pub(crate) const BATCH: usize = 1024;
+
+/// A question whose products stand elsewhere.
+#[derive(Debug)]
+pub(crate) struct QuestionRow<'a> {
+    pub(crate) id: String,
+    pub(crate) user: String,
+    pub(crate) part: Part,
+    pub(crate) time: Option<i64>,
+    /// Products with the time and rating of their purchase.
+    pub(crate) history: Vec<(&'a Product, Option<i64>, Option<f32>)>,
+    pub(crate) candidates: Vec<&'a Product>,
+    pub(crate) answer: usize,
+    pub(crate) excluded: Vec<&'a str>,
+}
+
+impl<'a> From<&'a Question> for QuestionRow<'a> {
+    fn from(question: &'a Question) -> Self {
+        let Question { id, user, part, time, history, candidates, answer, excluded } = question;
+        Self {
+            id: id.clone(),
+            user: user.clone(),
+            part: *part,
+            time: *time,
+            history: history
+                .iter()
+                .map(|purchase| (&purchase.product, purchase.time, purchase.rating))
+                .collect(),
+            candidates: candidates.iter().collect(),
+            answer: *answer,
+            excluded: excluded.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+/// Questions as rows of the file.
+pub(crate) fn to_batch(questions: &[QuestionRow<'_>]) -> RecordBatch {
+    RecordBatch::try_new(Arc::new(schema()), to_columns(questions))
+        .expect("columns of the schema's types")
+}
+
+/// A question file, to be written in batches.
+pub(crate) fn create_questions(file: File, path: &Path) -> Result<TableFile> {
+    TableFile::from_file(file, path, Arc::new(schema()))
+}
 
 /// Writes questions; the file appears under its name once it is whole.
 ///
@@ -39,8 +83,11 @@ pub fn write_questions(path: impl AsRef<Path>, questions: &[Question]) -> Result
         });
     }
     atomically(path, |file| {
-        let mut table = TableFile::from_file(file, path, Arc::new(schema()))?;
-        questions.chunks(BATCH).try_for_each(|batch| table.write(to_columns(batch)))?;
+        let mut table = create_questions(file, path)?;
+        for batch in questions.chunks(BATCH) {
+            let rows: Vec<QuestionRow<'_>> = batch.iter().map(QuestionRow::from).collect();
+            table.write_batch(&to_batch(&rows))?;
+        }
         table.finish()
     })
 }
@@ -109,27 +156,27 @@ fn schema() -> Schema {
         Field::new("history", DataType::List(list_field(purchase_fields())), false),
         Field::new("candidates", DataType::List(list_field(product_fields())), false),
         Field::new("answer", DataType::UInt32, false),
+        Field::new("excluded", texts(), false),
     ])
 }
 
-fn to_columns(questions: &[Question]) -> Vec<ArrayRef> {
-    let purchases: Vec<&Purchase> =
-        questions.iter().flat_map(|question| &question.history).collect();
-    let bought: Vec<&Product> = purchases.iter().map(|purchase| &purchase.product).collect();
+fn to_columns(questions: &[QuestionRow<'_>]) -> Vec<ArrayRef> {
+    let purchases = || questions.iter().flat_map(|question| &question.history);
+    let bought: Vec<&Product> = purchases().map(|(product, ..)| *product).collect();
     let mut history = product_columns(&bought);
-    history.push(Arc::new(Int64Array::from_iter(purchases.iter().map(|purchase| purchase.time))));
-    history
-        .push(Arc::new(Float32Array::from_iter(purchases.iter().map(|purchase| purchase.rating))));
+    history.push(Arc::new(Int64Array::from_iter(purchases().map(|(_, time, _)| *time))));
+    history.push(Arc::new(Float32Array::from_iter(purchases().map(|(.., rating)| *rating))));
     let offered: Vec<&Product> =
-        questions.iter().flat_map(|question| &question.candidates).collect();
-
-    let names = |of: fn(&Question) -> &str| {
+        questions.iter().flat_map(|question| &question.candidates).copied().collect();
+    let excluded: Vec<&str> =
+        questions.iter().flat_map(|question| &question.excluded).copied().collect();
+    let names = |of: fn(&QuestionRow<'_>) -> String| {
         Arc::new(StringArray::from_iter_values(questions.iter().map(of)))
     };
     vec![
-        names(|question| &question.id),
-        names(|question| &question.user),
-        names(|question| question.part.as_str()),
+        names(|question| question.id.clone()),
+        names(|question| question.user.clone()),
+        names(|question| question.part.as_str().into()),
         Arc::new(Int64Array::from_iter(questions.iter().map(|question| question.time))),
         lists(questions.iter().map(|question| question.history.len()), purchase_fields(), history),
         lists(
@@ -139,6 +186,12 @@ fn to_columns(questions: &[Question]) -> Vec<ArrayRef> {
         ),
         Arc::new(UInt32Array::from_iter_values(
             questions.iter().map(|question| question.answer as u32),
+        )),
+        Arc::new(ListArray::new(
+            Arc::new(Field::new_list_field(DataType::Utf8, true)),
+            OffsetBuffer::from_lengths(questions.iter().map(|question| question.excluded.len())),
+            Arc::new(StringArray::from_iter_values(excluded)),
+            None,
         )),
     ]
 }
@@ -175,6 +228,7 @@ fn lists(
 }
 
 fn read_question_table(table: Table<'_>) -> Result<Vec<Question>> {
+    let has_excluded = table.has("excluded");
     let mut questions = Vec::new();
     table.for_each(|batch| {
         let ids = batch.column("id", "text")?.texts()?;
@@ -188,6 +242,14 @@ fn read_question_table(table: Table<'_>) -> Result<Vec<Question>> {
         let products = read_products(&offered)?;
         let answer_column = batch.column("answer", "whole numbers")?;
         let answers = answer_column.integers()?;
+        // Files of other writers may lack it.
+        let excluded = match has_excluded {
+            true => {
+                let (lists, items) = batch.column("excluded", "lists of text")?.lists()?;
+                Some((lists, items.texts()?))
+            }
+            false => None,
+        };
         for row in 0..batch.rows() {
             let candidates = products[range(&candidates, row)].to_vec();
             let answer = usize::try_from(answers.value(row))
@@ -196,18 +258,7 @@ fn read_question_table(table: Table<'_>) -> Result<Vec<Question>> {
             questions.push(Question {
                 id: ids.value(row).into(),
                 user: users.value(row).into(),
-                part: match parts.value(row) {
-                    "train" => Part::Train,
-                    "validation" => Part::Validation,
-                    "test" => Part::Test,
-                    other => {
-                        return Err(part_column.value_error(
-                            row,
-                            "train, validation or test",
-                            format!("`{other}`"),
-                        ));
-                    }
-                },
+                part: Part::parse(&part_column, &parts, row)?,
                 time: times.is_valid(row).then(|| times.value(row)),
                 history: purchases[range(&history, row)].to_vec(),
                 answer: answer.ok_or_else(|| {
@@ -215,6 +266,12 @@ fn read_question_table(table: Table<'_>) -> Result<Vec<Question>> {
                     answer_column.value_error(row, expected, answers.value(row).to_string())
                 })?,
                 candidates,
+                excluded: match &excluded {
+                    Some((lists, items)) => {
+                        range(lists, row).map(|index| items.value(index).into()).collect()
+                    }
+                    None => Vec::new(),
+                },
             });
         }
         Ok(())

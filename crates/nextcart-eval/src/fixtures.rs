@@ -24,5 +24,6 @@ pub(crate) fn question(id: &str, history: &[&str], candidates: &[&str], answer: 
         history: history.iter().map(purchase).collect(),
         candidates: candidates.iter().map(|title| product(title)).collect(),
         answer,
+        excluded: Vec::new(),
     }
 }

@@ -23,6 +23,7 @@
 //!     history: vec![],
 //!     candidates: vec![product("Tea, 20 Bags"), product("Honey"), product("Soap (2 Pack)")],
 //!     answer: 1,
+//!     excluded: Vec::new(),
 //! };
 //! let questions: Vec<Question> = (0..200).map(question).collect();
 //!

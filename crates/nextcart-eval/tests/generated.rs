@@ -2,13 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
-use nextcart_data::{Part, PrepareOptions, Prepared, Question, prepare};
+use nextcart_data::{Dataset, Part, PrepareOptions, Question, prepare};
 use nextcart_eval::{
     Chance, CoOccurrence, FnPredictor, Popularity, Predictor, PunctuationRule, TextSimilarity,
     Verdict, audit, compare, evaluate,
 };
 
-fn prepared(users: usize) -> (Corpus, Prepared) {
+fn prepared(users: usize) -> (Corpus, Dataset) {
     let folder = tempfile::tempdir().unwrap();
     let config = SyntheticConfig { users, ..SyntheticConfig::default() };
     let corpus = Corpus::generate(&config).unwrap();
@@ -16,7 +16,7 @@ fn prepared(users: usize) -> (Corpus, Prepared) {
     let out = folder.path().join("out");
     let prepared =
         prepare(&[files.reviews], &[files.meta], out, &PrepareOptions::default()).unwrap();
-    (corpus, prepared)
+    (corpus, prepared.load().unwrap())
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn questions() -> Vec<Question> {
                 .collect(),
             candidates: ["Tea | Mint", "Honey <b>", "Soap, 2 pk", "Rice"].map(product).to_vec(),
             answer: id % 4,
+            excluded: Vec::new(),
         })
         .collect()
 }

@@ -44,6 +44,7 @@
 //! off. With default options [`prepare`](crate::prepare) removes all of it, so that the histories are the
 //! process's own, apart from the order within a day.
 
+mod bulk;
 mod calendar;
 mod catalogue;
 mod config;
@@ -56,6 +57,7 @@ mod write;
 
 use std::collections::HashMap;
 
+pub use bulk::Bulk;
 pub use config::SyntheticConfig;
 pub use write::CorpusFiles;
 

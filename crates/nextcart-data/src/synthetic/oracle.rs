@@ -34,7 +34,9 @@ impl Corpus {
     /// As [`oracle`](Self::oracle), for questions whose distractors were drawn in this way.
     ///
     /// The posterior is `P(i | history) / w_i`, normalised over the candidates, where `w_i` is the weight
-    /// with which `i` would have been drawn as a distractor: its purchases, or 1 for uniform draws.
+    /// with which `i` would have been drawn as a distractor: its purchases, or 1 for uniform draws. Where
+    /// distractors are not drawn but chosen by their nearness to target or history, what the choice itself
+    /// says of the target is left out, and the posterior is a good guess, not the best.
     #[must_use]
     pub fn oracle_for(&self, question: &Question, distractors: Distractors) -> Vec<f64> {
         let count = question.candidates.len();
@@ -58,8 +60,13 @@ impl Corpus {
                     return 0.0;
                 };
                 let weight = match distractors {
-                    Distractors::Popularity => f64::from(self.sales[item as usize].max(1)),
-                    Distractors::Uniform => 1.0,
+                    Distractors::Popularity | Distractors::Category | Distractors::Brand => {
+                        f64::from(self.sales[item as usize].max(1))
+                    }
+                    Distractors::Uniform
+                    | Distractors::Nearest
+                    | Distractors::Retrieved
+                    | Distractors::Catalogue => 1.0,
                 };
                 past.predict(item, &same_day) / weight
             })

@@ -314,7 +314,7 @@ fn to_json(line: &impl Serialize) -> io::Result<String> {
     serde_json::to_string(line).map_err(io::Error::from)
 }
 
-fn write_gzip(
+pub(super) fn write_gzip(
     path: &Path,
     write: impl FnOnce(&mut GzEncoder<BufWriter<File>>) -> io::Result<()>,
 ) -> Result<()> {

@@ -4,13 +4,15 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+        Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch,
+        StringArray,
     },
     compute::cast,
     datatypes::{DataType, Field, Float64Type, Int64Type, SchemaRef},
 };
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
+use super::files::BATCH_ROWS;
 use crate::{Error, Result};
 
 /// A Parquet file being read.
@@ -18,6 +20,8 @@ pub(crate) struct Table<'a> {
     path: &'a Path,
     schema: SchemaRef,
     batches: ParquetRecordBatchReader,
+    /// The file's row of the next batch's first.
+    next_row: usize,
 }
 
 /// A column of a batch, or one nested in it, with the name that errors show.
@@ -45,7 +49,8 @@ impl<'a> Table<'a> {
         let failed = |source| Error::Parquet { path: path.into(), source };
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
         let schema = builder.schema().clone();
-        Ok(Self { path, schema, batches: builder.build().map_err(failed)? })
+        let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
+        Ok(Self { path, schema, batches, next_row: 0 })
     }
 
     pub(crate) fn has(&self, column: &str) -> bool {
@@ -59,16 +64,21 @@ impl<'a> Table<'a> {
         names.join(", ")
     }
 
-    /// Calls `read` on every batch with the file's row of its first.
-    pub(crate) fn for_each(self, mut read: impl FnMut(Batch<'a>) -> Result<()>) -> Result<()> {
-        let mut first_row = 0;
-        for batch in self.batches {
-            let batch = batch.map_err(|source| Error::Arrow { path: self.path.into(), source })?;
-            let rows = batch.num_rows();
-            read(Batch { path: self.path, first_row, batch })?;
-            first_row += rows;
+    /// Calls `read` on every batch.
+    pub(crate) fn for_each(mut self, mut read: impl FnMut(Batch<'a>) -> Result<()>) -> Result<()> {
+        while let Some(batch) = self.next_batch()? {
+            read(batch)?;
         }
         Ok(())
+    }
+
+    /// The next rows.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<Batch<'a>>> {
+        let Some(batch) = self.batches.next() else { return Ok(None) };
+        let batch = batch.map_err(|source| Error::Arrow { path: self.path.into(), source })?;
+        let first_row = self.next_row;
+        self.next_row += batch.num_rows();
+        Ok(Some(Batch { path: self.path, first_row, batch }))
     }
 }
 
@@ -80,6 +90,11 @@ pub(crate) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// Rows that do not come from a file; errors name `path`.
+    pub(crate) fn new(path: &'a Path, batch: RecordBatch) -> Self {
+        Self { path, first_row: 0, batch }
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.batch.num_rows()
     }
@@ -160,6 +175,15 @@ impl<'a> Column<'a> {
     /// Text without nulls.
     pub(crate) fn texts(&self) -> Result<StringArray> {
         self.without_nulls_where(Self::optional_texts, "text")
+    }
+
+    /// Truth values without nulls.
+    pub(crate) fn booleans(&self) -> Result<BooleanArray> {
+        let Some(values) = self.array.as_boolean_opt() else {
+            return Err(self.type_error("truth values"));
+        };
+        self.without_nulls("true or false")?;
+        Ok(values.clone())
     }
 
     /// Whole numbers, nulls allowed.

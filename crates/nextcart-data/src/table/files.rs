@@ -49,8 +49,13 @@ impl TableFile {
     pub(crate) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
         let batch = RecordBatch::try_new(self.schema.clone(), columns)
             .map_err(|source| Error::Arrow { path: self.path.clone(), source })?;
+        self.write_batch(&batch)
+    }
+
+    /// Writes a batch of the file's schema.
+    pub(crate) fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
         self.writer
-            .write(&batch)
+            .write(batch)
             .map_err(|source| Error::Parquet { path: self.path.clone(), source })
     }
 

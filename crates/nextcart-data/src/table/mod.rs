@@ -1,13 +1,11 @@
 //! Typed tables on disk: Arrow schemas, zstd-compressed Parquet.
 
+mod by_user;
 mod columns;
+mod copy;
 mod files;
-mod histories;
-mod items;
-mod reviews;
 
-pub(crate) use columns::{Column, Table};
-pub(crate) use files::{TableFile, atomically};
-pub(crate) use histories::write_histories;
-pub(crate) use items::ItemTable;
-pub(crate) use reviews::ReviewTable;
+pub(crate) use by_user::{ByUser, Grouper};
+pub(crate) use columns::{Batch, Column, Table};
+pub(crate) use copy::append_without;
+pub(crate) use files::{BATCH_ROWS, TableFile, atomically};

@@ -83,10 +83,16 @@ fn no_file_at_all() {
 }
 
 #[test]
-fn a_folder_in_place_of_a_file() {
+fn a_folder_with_an_empty_file_or_none() {
     let mut input = input();
     input.reviews = vec![input.path().to_owned()];
-    check(input, &["expected a file, found a folder"]);
+    let expected = ["`reviews.json`: expected reviews, found an empty file"];
+    write(input.path(), "reviews.json", "");
+    check(input, &expected);
+    let mut input = self::input();
+    fs::create_dir(input.path().join("empty")).unwrap();
+    input.meta = vec![input.path().join("empty")];
+    check(input, &["`empty`: expected files of metadata (.json, .jsonl or .csv"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use arrow::{
     datatypes::{Float32Type, Int64Type, UInt32Type},
 };
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
-use nextcart_data::{PrepareOptions, Prepared, Question, prepare};
+use nextcart_data::{Dataset, PrepareOptions, Question, prepare};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
@@ -91,12 +91,13 @@ pub(crate) fn prepare_lines(
     reviews: &str,
     meta: &str,
     options: &PrepareOptions,
-) -> (tempfile::TempDir, Prepared) {
+) -> (tempfile::TempDir, Dataset) {
     let folder = tempfile::tempdir().unwrap();
     let reviews = write(folder.path(), "reviews.json", reviews);
     let meta = write(folder.path(), "meta.json", meta);
     let prepared = prepare(&[reviews], &[meta], folder.path().join("out"), options).unwrap();
-    (folder, prepared)
+    let dataset = prepared.load().unwrap();
+    (folder, dataset)
 }
 
 /// Names of what is in a folder, hidden files included.

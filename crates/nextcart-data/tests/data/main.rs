@@ -3,7 +3,13 @@
 
 mod bad_input;
 mod common;
+mod describe;
+mod formats;
+mod fuzz;
 mod prepared;
+mod properties;
 mod question_files;
 mod real_files;
+mod relations;
+mod splits;
 mod synthetic;

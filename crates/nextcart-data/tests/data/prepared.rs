@@ -9,8 +9,8 @@ use std::{
 };
 
 use nextcart_data::{
-    Distractors, Error, Manifest, Part, PrepareOptions, Prepared, Question, prepare, prepare_until,
-    read_questions,
+    Dataset, Distractors, Error, Manifest, Part, PrepareOptions, Question, Resources, prepare,
+    prepare_until, read_questions,
     synthetic::{Corpus, CorpusFiles, SyntheticConfig},
 };
 use sha2::{Digest, Sha256};
@@ -38,7 +38,7 @@ fn part_name(part: Part) -> &'static str {
 }
 
 /// Everything that a question must not know, against the histories on disk.
-fn check_no_leak(prepared: &Prepared, histories: &HashMap<String, Vec<Row>>) {
+fn check_no_leak(prepared: &Dataset, histories: &HashMap<String, Vec<Row>>) {
     let options = &prepared.manifest.options;
     let mut bought_in_training: HashMap<&str, u32> = HashMap::new();
     for row in histories.values().flatten().filter(|row| row.part == "train") {
@@ -73,7 +73,7 @@ fn check_no_leak(prepared: &Prepared, histories: &HashMap<String, Vec<Row>>) {
         let rows = &histories[&history.user];
         let train: Vec<&Row> = rows.iter().filter(|row| row.part == "train").collect();
         assert_eq!(history.items, train.iter().map(|row| row.item.as_str()).collect::<Vec<_>>());
-        assert_eq!(history.times, train.iter().map(|row| row.time).collect::<Vec<_>>());
+        assert_eq!(history.times, train.iter().map(|row| Some(row.time)).collect::<Vec<_>>());
     }
     assert_eq!(
         prepared.histories.iter().map(|history| history.items.len() as u64).sum::<u64>(),
@@ -82,7 +82,7 @@ fn check_no_leak(prepared: &Prepared, histories: &HashMap<String, Vec<Row>>) {
 }
 
 /// Counts that must add up, in the manifest and on disk.
-fn check_counts(prepared: &Prepared, out: &Path) {
+fn check_counts(prepared: &Dataset, out: &Path) {
     let manifest = &prepared.manifest;
     for lines in [&manifest.reviews, &manifest.items.lines] {
         assert_eq!(lines.read, lines.kept + lines.rejected);
@@ -96,7 +96,7 @@ fn check_counts(prepared: &Prepared, out: &Path) {
     );
 
     let tally = &manifest.histories;
-    assert_eq!(manifest.reviews.kept, tally.interactions + tally.dropped.total());
+    assert_eq!(manifest.reviews.rows, tally.interactions + tally.dropped.total());
     let split = &manifest.split;
     assert_eq!(tally.interactions, split.train + split.validation + split.test);
     let histories = histories(out);
@@ -117,11 +117,12 @@ fn check_counts(prepared: &Prepared, out: &Path) {
 }
 
 #[track_caller]
-fn check_generated(config: &SyntheticConfig, options: &PrepareOptions) -> Prepared {
+fn check_generated(config: &SyntheticConfig, options: &PrepareOptions) -> Dataset {
     let folder = tempfile::tempdir().unwrap();
     let files = Corpus::generate(config).unwrap().write(folder.path()).unwrap();
     let out = folder.path().join("out");
     let prepared = prepare(&[files.reviews], &[files.meta], &out, options).unwrap();
+    let prepared = prepared.load().unwrap();
     assert_eq!(names(&out), FILES.map(str::to_owned).into());
     check_counts(&prepared, &out);
     prepared
@@ -173,7 +174,7 @@ fn popularity_is_that_of_the_training_part_alone() {
         });
         let reviews = reviews.clone() + &late.collect::<String>();
         let (_folder, prepared) = prepare_lines(&reviews, &meta, &options);
-        let cuts = prepared.manifest.split.cuts;
+        let cuts = prepared.manifest.split.cuts.unwrap();
         assert!(cuts.validation_from < 16_080 * crate::common::DAY, "the late ones are late");
         prepared.questions.into_iter().filter(|question| question.user.starts_with('u')).collect()
     };
@@ -241,6 +242,7 @@ fn several_files_are_read_as_one() {
     let meta = write(folder.path(), "meta.json", meta);
     let out = folder.path().join("out");
     let prepared = prepare(&parts, &[meta], &out, &PrepareOptions::default()).unwrap();
+    let prepared = prepared.load().unwrap();
     assert_eq!(prepared.questions, whole.questions);
     let inputs = &prepared.manifest.inputs;
     let files: Vec<&str> = inputs.iter().map(|input| input.path.as_str()).collect();
@@ -293,13 +295,14 @@ fn a_rejected_line_is_kept_with_file_line_and_reason() {
             (text("file"), reject["line"].as_u64().unwrap(), text("reason"))
         })
         .collect();
+    // Duplicates are known once all lines are read.
     let expected = [
         ("meta.json", 1, "wrong_type"),
         ("reviews.json", 1, "broken_json"),
         ("reviews.json", 2, "blank_line"),
         ("reviews.json", 3, "wrong_type"),
-        ("reviews.json", 5, "duplicate"),
         ("reviews.json", 6, "wrong_kind"),
+        ("reviews.json", 5, "duplicate"),
         ("reviews.json", 7, "duplicate"),
     ];
     let expected =
@@ -332,7 +335,8 @@ fn a_stopped_run_leaves_nothing_behind() {
     let before = names(folder.path());
     let stop = AtomicBool::new(true);
     let options = PrepareOptions::default();
-    let outcome = prepare_until(&[reviews], &[meta], folder.path().join("out"), &options, &stop);
+    let (out, limits) = (folder.path().join("out"), Resources::default());
+    let outcome = prepare_until(&[reviews], &[meta], out, &options, &limits, &stop);
     assert!(matches!(outcome.unwrap_err(), Error::Interrupted));
     assert_eq!(names(folder.path()), before);
 }

@@ -45,6 +45,7 @@ fn question(id: &str) -> Question {
         ],
         candidates: vec![product("rice"), full, product("mugs")],
         answer: 2,
+        excluded: Vec::new(),
     }
 }
 

@@ -8,9 +8,8 @@ use std::{
 };
 
 use nextcart_data::{
-    Error, PrepareOptions, Prepared, Question,
-    amazon::{Metadata, Reason, Review},
-    clean_text, prepare, read_seed_questions,
+    Dataset, Error, PrepareOptions, Question, clean_text, prepare, read_seed_questions,
+    source::{Metadata, Reason, Review},
 };
 
 use crate::common::{data_folder, distractors, histories, lines, names, rejects};
@@ -19,10 +18,11 @@ fn run(
     reviews: &Path,
     meta: &Path,
     options: &PrepareOptions,
-) -> (tempfile::TempDir, Result<Prepared, Error>) {
+) -> (tempfile::TempDir, Result<Dataset, Error>) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let outcome = prepare(&[reviews.to_owned()], &[meta.to_owned()], out, options);
+    let outcome = prepare(&[reviews.to_owned()], &[meta.to_owned()], out, options)
+        .and_then(|prepared| prepared.load());
     (folder, outcome)
 }
 
@@ -31,12 +31,12 @@ fn gift_cards_give_the_known_histories() {
     let Some(data) = data_folder() else { return };
     let reviews = data.join("gift_cards/Gift_Cards_5.json.gz");
     let meta = data.join("gift_cards/meta_Gift_Cards.json.gz");
-    let rows: Vec<Review> =
-        lines(&reviews).iter().map(|line| Review::parse(line).unwrap()).collect();
-    let users: HashSet<&str> = rows.iter().map(|review| review.user.as_str()).collect();
-    let items: HashSet<&str> = rows.iter().map(|review| review.item.as_str()).collect();
+    let texts = lines(&reviews);
+    let rows: Vec<Review<'_>> = texts.iter().map(|line| Review::parse(line).unwrap()).collect();
+    let users: HashSet<&str> = rows.iter().map(|review| &*review.user).collect();
+    let items: HashSet<&str> = rows.iter().map(|review| &*review.item).collect();
     assert_eq!((rows.len(), users.len(), items.len()), (2972, 458, 148));
-    let verified = rows.iter().filter(|review| review.verified).count();
+    let verified = rows.iter().filter(|review| review.verified == Some(true)).count();
     assert_eq!(format!("{:.1}", 100.0 * verified as f64 / rows.len() as f64), "95.5");
 
     let (folder, prepared) = run(&reviews, &meta, &PrepareOptions::default());

@@ -6,9 +6,8 @@ use std::{
 };
 
 use nextcart_data::{
-    Distractors, Part, PrepareOptions, Prepared, Question,
-    amazon::Reason,
-    prepare,
+    Dataset, Distractors, Part, PrepareOptions, Question, prepare,
+    source::Reason,
     synthetic::{Corpus, CorpusFiles, SyntheticConfig},
 };
 use serde_json::Value;
@@ -22,10 +21,11 @@ fn generate(config: &SyntheticConfig) -> (tempfile::TempDir, Corpus, CorpusFiles
     (folder, corpus, files)
 }
 
-fn prepared(config: &SyntheticConfig, options: &PrepareOptions) -> (Corpus, Prepared) {
+fn prepared(config: &SyntheticConfig, options: &PrepareOptions) -> (Corpus, Dataset) {
     let (folder, corpus, files) = generate(config);
     let out = folder.path().join("out");
     let prepared = prepare(&[files.reviews], &[files.meta], out, options).unwrap();
+    let prepared = prepared.load().unwrap();
     (corpus, prepared)
 }
 
@@ -152,6 +152,7 @@ fn preparing_removes_the_noise_and_nothing_else() {
     let out = folder.path().join("out");
     let prepared =
         prepare(&[files.reviews], &[files.meta], out, &PrepareOptions::default()).unwrap();
+    let prepared = prepared.load().unwrap();
     let manifest = &prepared.manifest;
     assert_eq!(
         manifest.reviews.reasons,
@@ -215,7 +216,7 @@ fn deviations<'a>(
 }
 
 /// Purchases of each item in training.
-fn popularity(prepared: &Prepared) -> HashMap<&str, f64> {
+fn popularity(prepared: &Dataset) -> HashMap<&str, f64> {
     let mut popularity = HashMap::new();
     for item in prepared.histories.iter().flat_map(|history| &history.items) {
         *popularity.entry(item.as_str()).or_default() += 1.0;

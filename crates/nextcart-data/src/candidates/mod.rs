@@ -1,0 +1,57 @@
+//! Distractors: what a question offers beside the target.
+
+mod groups;
+mod nearest;
+mod picker;
+mod pool;
+mod popular;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use nearest::{Neighbours, TextIndex, best};
+pub(crate) use pool::{Asked, Owned, Pool};
+
+/// How distractors are drawn. All of them were bought in training, and none is an item of the user's.
+///
+/// # By popularity
+/// The items are ranked by their purchases in training (ties by a seeded hash) and the ranking is cut
+/// into buckets of [`PrepareOptions::bucket`](crate::PrepareOptions::bucket). Distractors come from the
+/// target's bucket, one after another, each with a probability proportional to its purchases.
+///
+/// Why proportional: somebody who knows nothing but popularity expects the target to be item `i` with
+/// probability `p_i`. If the distractors are drawn with the same `p` from the same bucket, the set of
+/// candidates is equally likely whichever of them is the target, and popularity says nothing. (Draws
+/// without replacement leave a rest: for two candidates `a` and `b` the odds are `(1 - p_b) : (1 - p_a)`
+/// within the bucket, near 1 unless one item dominates it.) A uniform draw from the bucket would favour
+/// the more popular candidate, and one from the whole catalogue far more so.
+///
+/// It follows that a reader of the questions who knows the probability `P(i | history)` of every item
+/// should weigh the candidates by `P(i | history) / p_i`.
+///
+/// # The others
+/// Each of them makes a rule that knows nothing of the history better than chance: within a category or
+/// brand, popular items are drawn more often, but as often as they are bought there; nearest titles and
+/// retrieved items say nothing of popularity at all. Read their scores beside those of such rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Distractors {
+    /// From the target's bucket of similar popularity, in proportion to popularity.
+    #[default]
+    Popularity,
+    /// From all items seen in training alike. Popularity alone then tells much of the answer.
+    Uniform,
+    /// From the target's category, the narrowest that has enough, in proportion to popularity.
+    Category,
+    /// From the target's brand, in proportion to popularity; where it has too few, from its category.
+    Brand,
+    /// Those whose titles are nearest to the target's (cosine of TF-IDF over words).
+    Nearest,
+    /// What item-kNN would retrieve for the history (cosine of co-purchases in training), best first.
+    Retrieved,
+    /// None in the file: the whole catalogue stands as candidates. A question then holds the target alone,
+    /// and in `excluded` the user's other items; [`FullCatalogue`](crate::FullCatalogue) lists the rest.
+    Catalogue,
+}

@@ -1,0 +1,158 @@
+//! What distractors are drawn from.
+
+use std::collections::{HashMap, HashSet};
+
+use rand::Rng;
+
+use super::{
+    Distractors, Neighbours, TextIndex,
+    groups::{By, Groups},
+    picker::{Picker, Weighted},
+    popular::Ranking,
+};
+use crate::{Catalogue, PrepareOptions};
+
+/// Items seen in training, and what is known of them from training.
+#[derive(Debug)]
+pub(crate) struct Pool<'a> {
+    ranking: Ranking,
+    titles: Titles,
+    method: Method<'a>,
+}
+
+#[derive(Debug)]
+enum Method<'a> {
+    Popularity,
+    Uniform(Weighted),
+    Groups(Vec<Groups>),
+    Nearest(TextIndex),
+    Retrieved(&'a Neighbours),
+    Catalogue,
+}
+
+/// One number for each distinct title, upper and lower case alike.
+#[derive(Debug)]
+pub(super) struct Titles {
+    of: Vec<u32>,
+}
+
+/// What a user's questions must not offer.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    pub(super) items: HashSet<u32>,
+    pub(super) titles: HashSet<u32>,
+}
+
+/// What a question asks for.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) target: u32,
+    /// Shown purchases, oldest first.
+    pub(crate) history: &'a [u32],
+    pub(crate) owned: &'a Owned,
+    /// Distractors.
+    pub(crate) count: usize,
+}
+
+impl Titles {
+    fn new(catalogue: &Catalogue) -> Self {
+        let mut numbers = HashMap::new();
+        let of = catalogue.products().map(|product| {
+            let next = numbers.len() as u32;
+            *numbers.entry(product.title.to_lowercase()).or_insert(next)
+        });
+        Self { of: of.collect() }
+    }
+
+    pub(super) fn of(&self, item: u32) -> u32 {
+        self.of[item as usize]
+    }
+}
+
+impl<'a> Pool<'a> {
+    /// From the items' purchases in training, and for [`Distractors::Retrieved`] the pairs that users
+    /// bought there.
+    pub(crate) fn new(
+        counts: &HashMap<u32, u32>,
+        catalogue: &Catalogue,
+        options: &PrepareOptions,
+        neighbours: Option<&'a Neighbours>,
+    ) -> Self {
+        let ranking = Ranking::new(counts, catalogue, options.seed, options.bucket);
+        let items = ranking.items();
+        let groups = |by| Groups::new(items, catalogue, by);
+        let method = match (options.distractors, neighbours) {
+            (Distractors::Popularity, _) => Method::Popularity,
+            (Distractors::Uniform, _) => {
+                let mut alike = Weighted::default();
+                items.iter().for_each(|(item, _)| alike.push(*item, 1));
+                Method::Uniform(alike)
+            }
+            (Distractors::Category, _) => Method::Groups(vec![groups(By::Category)]),
+            (Distractors::Brand, _) => {
+                Method::Groups(vec![groups(By::Brand), groups(By::Category)])
+            }
+            (Distractors::Nearest, _) => {
+                Method::Nearest(TextIndex::new(items.iter().map(|(item, _)| *item), catalogue))
+            }
+            (Distractors::Retrieved, Some(neighbours)) => Method::Retrieved(neighbours),
+            (Distractors::Retrieved, None) => {
+                unreachable!("the caller gives the neighbours that this method needs")
+            }
+            (Distractors::Catalogue, _) => Method::Catalogue,
+        };
+        Self { ranking, titles: Titles::new(catalogue), method }
+    }
+
+    pub(crate) fn is_seen(&self, item: u32) -> bool {
+        self.ranking.contains(item)
+    }
+
+    /// Whether questions hold no distractors, since all items stand against the target.
+    pub(crate) fn is_whole_catalogue(&self) -> bool {
+        matches!(self.method, Method::Catalogue)
+    }
+
+    pub(crate) fn title(&self, item: u32) -> u32 {
+        self.titles.of(item)
+    }
+
+    pub(crate) fn owned(&self, items: impl Iterator<Item = u32>) -> Owned {
+        let items: HashSet<u32> = items.collect();
+        let titles = items.iter().map(|item| self.title(*item)).collect();
+        Owned { items, titles }
+    }
+
+    /// Distractors, or `None` if there are not as many as asked. Where a method has too few, the rest is
+    /// drawn by popularity.
+    pub(crate) fn draw(
+        &self,
+        asked: &Asked<'_>,
+        catalogue: &Catalogue,
+        rng: &mut impl Rng,
+    ) -> Option<Vec<u32>> {
+        let target = asked.target;
+        let mut picker = Picker::new(&self.titles, asked.owned, asked.count);
+        match &self.method {
+            Method::Catalogue => return Some(Vec::new()),
+            Method::Popularity => {}
+            Method::Uniform(alike) => picker.draw(alike, rng),
+            Method::Groups(groups) => {
+                groups.iter().for_each(|groups| groups.draw(target, catalogue, &mut picker, rng));
+            }
+            Method::Nearest(index) => {
+                let nearest = index.nearest(target, catalogue).iter();
+                nearest.for_each(|item| picker.offer(*item));
+            }
+            Method::Retrieved(neighbours) => {
+                let retrieved = neighbours.retrieve(asked.history.iter().copied()).into_iter();
+                let seen = retrieved.filter(|item| self.is_seen(*item));
+                seen.for_each(|item| picker.offer(item));
+            }
+        }
+        if !picker.is_full() {
+            self.ranking.draw(target, &mut picker, rng);
+        }
+        picker.is_full().then_some(picker.picked)
+    }
+}

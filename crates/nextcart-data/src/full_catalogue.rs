@@ -1,0 +1,53 @@
+//! The whole catalogue as candidates.
+
+use std::{collections::HashSet, path::Path};
+
+use crate::{Catalogue, Product, Question, Result, histories::read_training};
+
+/// The items that stand against the target of a question of
+/// [`Distractors::Catalogue`](crate::Distractors::Catalogue): all that were bought in training.
+#[derive(Debug, Clone)]
+pub struct FullCatalogue {
+    products: Vec<Product>,
+}
+
+impl FullCatalogue {
+    /// Reads the items bought in training from a prepared folder, by their ids.
+    ///
+    /// # Errors
+    /// If the folder's tables cannot be read.
+    pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let catalogue = Catalogue::read(folder.join("items.parquet"))?;
+        let histories = read_training(&folder.join("histories.parquet"))?;
+        let items: HashSet<&str> =
+            histories.iter().flat_map(|history| &history.items).map(String::as_str).collect();
+        let mut products: Vec<Product> =
+            items.iter().filter_map(|item| catalogue.get(item)).cloned().collect();
+        products.sort_by(|a, b| a.item.cmp(&b.item));
+        Ok(Self { products })
+    }
+
+    /// The items.
+    #[must_use]
+    pub fn products(&self) -> &[Product] {
+        &self.products
+    }
+
+    /// The question with all items as candidates but those that it excludes, the target in its place
+    /// among them.
+    #[must_use]
+    pub fn expand(&self, question: &Question) -> Question {
+        let target = question.target();
+        let excluded: HashSet<&str> = question.excluded.iter().map(String::as_str).collect();
+        let mut candidates: Vec<Product> = self
+            .products
+            .iter()
+            .filter(|product| product.item != target.item && !excluded.contains(&*product.item))
+            .cloned()
+            .collect();
+        let answer = candidates.partition_point(|product| product.item < target.item);
+        candidates.insert(answer, target.clone());
+        Question { candidates, answer, excluded: Vec::new(), ..question.clone() }
+    }
+}

@@ -1,0 +1,180 @@
+//! Tables to histories: the relational stages.
+
+use std::{fs, path::Path, sync::atomic::AtomicBool};
+
+use arrow::{array::AsArray, datatypes::Int64Type};
+use datafusion::{
+    logical_expr::JoinType,
+    prelude::{DataFrame, SessionContext, col, lit},
+};
+use futures::TryStreamExt;
+use tracing::debug;
+
+use super::{HISTORIES, until::until};
+use crate::{
+    Dropped, Error, HistoryTally, Ingested, PrepareOptions, Result, Split, SplitMethod,
+    histories::{CoreWriter, Staged, Staging, assign_parts},
+    plan,
+    publish::TABLES,
+    split::Assigner,
+};
+
+/// Where the stages work.
+pub(super) struct Stages<'a> {
+    pub(super) context: &'a SessionContext,
+    pub(super) folder: &'a Path,
+    pub(super) scratch: &'a Path,
+    pub(super) options: &'a PrepareOptions,
+    pub(super) stop: &'a AtomicBool,
+}
+
+/// Sums over users.
+struct Totals {
+    dropped: Dropped,
+    usable: u64,
+    seen_users: u64,
+    /// Users with enough purchases if repeats count, and their purchases.
+    users: u64,
+    purchases: u64,
+    /// Purchases of the user who has most.
+    longest: u64,
+}
+
+impl Stages<'_> {
+    /// Writes `histories.parquet`; gives its tally and the cuts in time, if there are any.
+    pub(super) async fn histories(
+        &self,
+        ingested: &Ingested,
+    ) -> Result<(HistoryTally, Option<Split>)> {
+        let (totals, staged) = self.stage().await?;
+        if staged.tally.users == 0 {
+            return Err(self.too_few_users(ingested, &totals));
+        }
+        let assigner = Assigner::new(self.options, &staged.days).ok_or(Error::NoTimes {
+            unknown: staged.days.unknown,
+            purchases: staged.tally.interactions,
+        })?;
+        let path = self.folder.join(HISTORIES);
+        debug!("ordered purchases");
+        assign_parts(&self.staged(), &path, &self.owned(), &assigner, self.stop)?;
+
+        let mut tally = staged.tally;
+        let short = tally.dropped.short_history + totals.usable - totals.purchases;
+        tally.users_with_repeats = totals.users;
+        tally.dropped = Dropped {
+            repeat: totals.purchases - staged.purchases,
+            short_history: short,
+            ..totals.dropped
+        };
+        if let Some(k) = self.options.k_core {
+            tally = self.keep_core(k, tally).await?;
+        }
+        Ok((tally, assigner.cuts()))
+    }
+
+    /// What the users have that is no purchase.
+    pub(super) fn owned(&self) -> std::path::PathBuf {
+        self.scratch.join("owned.parquet")
+    }
+
+    fn staged(&self) -> std::path::PathBuf {
+        self.scratch.join("staged.parquet")
+    }
+
+    /// Users with enough purchases, not yet assigned to parts.
+    async fn stage(&self) -> Result<(Totals, Staged)> {
+        let [reviews, items] = TABLES.map(|file| self.folder.join(file));
+        let classified = plan::classify(self.context, &reviews, &items, self.options).await?;
+        let users = plan::users(classified.clone())?;
+        let folder = self.scratch.join("users");
+        let users = until(self.stop, plan::store(self.context, users, &folder)).await?;
+        let totals = self.totals(users.clone()).await?;
+        debug!("counted users");
+        let purchases = plan::purchases(classified, users, self.options)?;
+        let purchases = plan::in_order(purchases, self.options.seed)?;
+        let mut staging = Staging::create(&self.staged(), self.options)?;
+        let mut batches = until(self.stop, purchases.execute_stream()).await?;
+        while let Some(batch) = until(self.stop, batches.try_next()).await? {
+            staging.push(batch)?;
+        }
+        Ok((totals, staging.finish()?))
+    }
+
+    async fn totals(&self, users: DataFrame) -> Result<Totals> {
+        let sums = plan::totals(users, self.options.min_interactions)?;
+        let batches = until(self.stop, sums.collect()).await?;
+        let sum = |name: &str| {
+            let batch = batches.iter().find(|batch| batch.num_rows() > 0);
+            let column = batch.and_then(|batch| batch.column_by_name(name));
+            let values = column.and_then(|column| column.as_primitive_opt::<Int64Type>());
+            // Sums over no rows are null.
+            values.map_or(0, |values| values.iter().flatten().sum::<i64>() as u64)
+        };
+        let dropped = Dropped {
+            unverified: sum("unverified"),
+            low_rating: sum("low_rating"),
+            unknown_item: sum("unknown_item"),
+            untitled_item: sum("untitled_item"),
+            ..Dropped::default()
+        };
+        Ok(Totals {
+            dropped,
+            usable: sum("usable"),
+            seen_users: sum("seen_users"),
+            users: sum("users"),
+            purchases: sum("purchases"),
+            longest: sum("longest"),
+        })
+    }
+
+    fn too_few_users(&self, ingested: &Ingested, totals: &Totals) -> Error {
+        Error::TooFewUsers {
+            needed: self.options.min_interactions,
+            users: totals.seen_users,
+            purchases: totals.usable,
+            reviews: ingested.reviews.rows,
+            unverified: totals.dropped.unverified,
+            unknown: totals.dropped.unknown_item,
+            untitled: totals.dropped.untitled_item,
+            longest: totals.longest as usize,
+        }
+    }
+
+    /// Writes the histories anew without users and items outside the k-core of training.
+    async fn keep_core(&self, k: usize, mut tally: HistoryTally) -> Result<HistoryTally> {
+        let path = self.folder.join(HISTORIES);
+        let all = plan::read_table(self.context, &path).await?;
+        let training = all.clone().filter(col("part").eq(lit("train")))?;
+        let core = plan::core(self.context, training, k, self.scratch);
+        let core = until(self.stop, core).await?;
+        let mut users = core.users.select(vec![col("user").alias("core_user")])?;
+        if self.options.split == SplitMethod::UserDisjoint {
+            // Users of the other parts have no purchase in training.
+            let others = all.clone().filter(col("part").not_eq(lit("train")))?;
+            let others = others.select(vec![col("user").alias("core_user")])?.distinct()?;
+            users = users.union(others)?;
+        }
+        let items = core.items.select(vec![col("item").alias("core_item")])?;
+        let kept = items.join(all, JoinType::RightSemi, &["core_item"], &["item"], None)?;
+        let kept = users
+            .join(kept, JoinType::RightSemi, &["core_user"], &["user"], None)?
+            .sort(vec![col("user").sort(true, true), col("position").sort(true, true)])?;
+        let copy = self.scratch.join(HISTORIES);
+        let mut writer = CoreWriter::create(&copy)?;
+        let mut batches = until(self.stop, kept.execute_stream()).await?;
+        while let Some(batch) = until(self.stop, batches.try_next()).await? {
+            writer.push(batch)?;
+        }
+        let counted = writer.finish()?;
+        if counted.users == 0 {
+            return Err(Error::EmptyCore { k, users: tally.users, purchases: tally.interactions });
+        }
+        fs::rename(&copy, &path).map_err(|source| Error::Write { path, source })?;
+        tally.dropped.outside_core = tally.interactions - counted.interactions;
+        Ok(HistoryTally {
+            dropped: tally.dropped,
+            users_with_repeats: tally.users_with_repeats,
+            ..counted
+        })
+    }
+}

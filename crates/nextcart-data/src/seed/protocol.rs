@@ -1,0 +1,127 @@
+//! Questions made as the seed project made its own.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::atomic::AtomicBool,
+};
+
+use rand::{RngExt, seq::SliceRandom};
+
+use crate::{
+    Catalogue, Error, IngestOptions, Part, Product, Purchase, Question, Resources, Result,
+    TextCleaning,
+    clean::keep_words_of_letters,
+    ingest::ingest_into,
+    publish::{TABLES, go_on},
+    seeded::seeded_rng,
+    table::Table,
+};
+
+/// Purchases that a question shows.
+const HISTORY: usize = 4;
+
+/// Candidates that are not the answer.
+const DISTRACTORS: usize = 3;
+
+/// Makes questions by the seed project's protocol from review and metadata files.
+///
+/// Reviews are taken in the order of the file, whatever their time and whether they are verified. A user's
+/// first four stand for the history and the fifth for the answer; the three distractors come from all
+/// metadata rows alike, bought or not. Titles of history and answer keep their words of ASCII letters
+/// alone, those of distractors stay as they are. (Which words the project's own cleaning dropped besides is
+/// not known: by this rule about a tenth of its cleaned titles come out letter for letter.)
+///
+/// Exact copies of lines are left out. Every question counts as a test question.
+///
+/// # Errors
+/// If a file cannot be used, no user has five reviews of titled items, or there are fewer than five items;
+/// [`Error::Interrupted`] soon after `stop` turns true.
+pub fn seed_protocol(
+    reviews: &[PathBuf],
+    meta: &[PathBuf],
+    seed: u64,
+    resources: &Resources,
+    stop: &AtomicBool,
+) -> Result<Vec<Question>> {
+    let stage = tempfile::tempdir()
+        .map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
+    let options =
+        IngestOptions { summary: false, cleaning: TextCleaning::None, ..IngestOptions::default() };
+    let ingested = ingest_into(reviews, meta, stage.path(), &options, resources, stop)?;
+    let [reviews, items] = TABLES.map(|file| stage.path().join(file));
+    let catalogue = Catalogue::read(&items)?;
+
+    let mut order: Vec<String> = Vec::new();
+    let mut firsts: HashMap<String, Vec<u32>> = HashMap::new();
+    Table::open(&reviews)?.for_each(|batch| {
+        go_on(stop)?;
+        let users = batch.column("user", "text")?.texts()?;
+        let names = batch.column("item", "text")?.texts()?;
+        for (user, name) in users.iter().flatten().zip(names.iter().flatten()) {
+            let Some(item) = catalogue.position(name) else { continue };
+            match firsts.get_mut(user) {
+                Some(items) if items.len() <= HISTORY => items.push(item),
+                Some(_) => {}
+                None => {
+                    order.push(user.to_owned());
+                    firsts.insert(user.to_owned(), vec![item]);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let users: Vec<(&String, &Vec<u32>)> = order
+        .iter()
+        .map(|user| (user, &firsts[user]))
+        .filter(|(_, items)| items.len() > HISTORY)
+        .collect();
+    if users.is_empty() || catalogue.len() <= DISTRACTORS {
+        return Err(Error::TooFewUsers {
+            needed: HISTORY + 1,
+            users: order.len() as u64,
+            purchases: firsts.values().map(|items| items.len() as u64).sum(),
+            reviews: ingested.reviews.rows,
+            unverified: 0,
+            unknown: 0,
+            untitled: ingested.items.lines.kept - ingested.items.titled,
+            longest: firsts.values().map(Vec::len).max().unwrap_or_default(),
+        });
+    }
+    Ok(users.into_iter().map(|(user, items)| question(user, items, &catalogue, seed)).collect())
+}
+
+fn question(user: &str, items: &[u32], catalogue: &Catalogue, seed: u64) -> Question {
+    let cleaned = |item: u32| {
+        let product = catalogue.product(item);
+        Product { title: keep_words_of_letters(&product.title), ..product.clone() }
+    };
+    let mut rng = seeded_rng(seed, &["seed protocol", user]);
+    let target = items[HISTORY];
+    let mut offered = HashSet::from([target]);
+    let mut candidates = vec![cleaned(target)];
+    while candidates.len() <= DISTRACTORS {
+        let item = rng.random_range(0..catalogue.len() as u32);
+        if offered.insert(item) {
+            candidates.push(catalogue.product(item).clone());
+        }
+    }
+    candidates.shuffle(&mut rng);
+    let id = &catalogue.product(target).item;
+    let answer = candidates.iter().position(|product| product.item == *id).unwrap_or_default();
+    let history = items[..HISTORY].iter().map(|item| Purchase {
+        product: cleaned(*item),
+        time: None,
+        rating: None,
+    });
+    Question {
+        id: format!("seed:{user}"),
+        user: user.into(),
+        part: Part::Test,
+        time: None,
+        history: history.collect(),
+        candidates,
+        answer,
+        excluded: Vec::new(),
+    }
+}

@@ -1,0 +1,374 @@
+//! A line of a review file: Amazon 2018, Amazon 2023, or a user's whole sequence of items.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    Fault, Reason,
+    value::{Value, parse_object},
+};
+
+/// 1 January 2100 in Unix seconds; times beyond are in other units, such as milliseconds.
+const LATEST_TIME: i64 = 4_102_444_800;
+
+/// What this crate reads of a review. Names of reviewers are passed over.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Review<'a> {
+    /// 2018: `reviewerID`; 2023: `user_id`.
+    pub user: Cow<'a, str>,
+    /// 2018: `asin`; 2023: `parent_asin`, which the metadata describe, or else `asin`.
+    pub item: Cow<'a, str>,
+    /// Seconds since the Unix epoch. 2018: `unixReviewTime`, midnight UTC of the day; 2023: `timestamp`,
+    /// in whole seconds. `None` in sequences, which have no times.
+    pub time: Option<i64>,
+    /// 2018: `overall`; 2023: `rating`; 1 to 5. `None` in sequences.
+    pub rating: Option<f32>,
+    /// Whether Amazon knows of the purchase. 2018: `verified`; 2023: `verified_purchase`. `None` where a
+    /// file does not say.
+    pub verified: Option<bool>,
+    /// The headline. 2018: `summary`; 2023: `title`.
+    pub summary: Option<Cow<'a, str>>,
+    /// The text, read on request. 2018: `reviewText`; 2023: `text`.
+    pub text: Option<Cow<'a, str>>,
+}
+
+/// A line of a review file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReviewLine<'a> {
+    /// One review.
+    Review(Review<'a>),
+    /// All items of a user, oldest first, of which nothing else is known.
+    Sequence {
+        /// `reviewerID`.
+        user: Cow<'a, str>,
+        /// `asins`.
+        items: Vec<String>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Raw<'a> {
+    #[serde(borrow, default, rename = "reviewerID")]
+    reviewer_id: Value<'a>,
+    #[serde(borrow, default)]
+    asin: Value<'a>,
+    #[serde(borrow, default)]
+    overall: Value<'a>,
+    #[serde(borrow, default)]
+    verified: Value<'a>,
+    #[serde(borrow, default, rename = "unixReviewTime")]
+    unix_review_time: Value<'a>,
+    #[serde(borrow, default)]
+    summary: Value<'a>,
+    #[serde(borrow, default, rename = "reviewText")]
+    review_text: Option<&'a RawValue>,
+    // Of 2023.
+    #[serde(borrow, default)]
+    user_id: Value<'a>,
+    #[serde(borrow, default)]
+    parent_asin: Value<'a>,
+    #[serde(borrow, default)]
+    rating: Value<'a>,
+    #[serde(borrow, default)]
+    verified_purchase: Value<'a>,
+    #[serde(borrow, default)]
+    timestamp: Value<'a>,
+    #[serde(borrow, default)]
+    title: Value<'a>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+    // Of sequences.
+    #[serde(borrow, default)]
+    asins: Value<'a>,
+    // No field of a review: they tell a metadata row that strayed in.
+    #[serde(borrow, default)]
+    also_buy: Value<'a>,
+    #[serde(borrow, default)]
+    category: Value<'a>,
+    #[serde(borrow, default)]
+    main_category: Value<'a>,
+}
+
+impl<'a> ReviewLine<'a> {
+    /// Parses one JSON line; the fields tell the format. `with_text` asks for the review's text.
+    ///
+    /// # Errors
+    /// If the line is no review with user, item, time and rating, and no sequence.
+    pub fn parse(line: &'a str, with_text: bool) -> Result<Self, Fault> {
+        let raw: Raw<'_> = parse_object(line)?;
+        if raw.asins.is_present() {
+            return Ok(Self::Sequence {
+                user: raw.reviewer_id.into_id("reviewerID")?,
+                items: sequence(raw.asins)?,
+            });
+        }
+        if raw.user_id.is_present() {
+            return raw.into_2023(with_text).map(Self::Review);
+        }
+        if !raw.reviewer_id.is_present() {
+            let foreign = [
+                ("title", &raw.title),
+                ("also_buy", &raw.also_buy),
+                ("category", &raw.category),
+                ("main_category", &raw.main_category),
+            ];
+            if let Some((field, _)) = foreign.into_iter().find(|(_, value)| value.is_present()) {
+                let detail = format!("a metadata row (it has `{field}` and no `reviewerID`)");
+                return Err(Fault::new(Reason::WrongKind, detail));
+            }
+        }
+        raw.into_2018(with_text).map(Self::Review)
+    }
+}
+
+impl<'a> Review<'a> {
+    /// Parses one line that is a single review, without its text.
+    ///
+    /// # Errors
+    /// As [`ReviewLine::parse`], and if the line is a sequence.
+    pub fn parse(line: &'a str) -> Result<Self, Fault> {
+        match ReviewLine::parse(line, false)? {
+            ReviewLine::Review(review) => Ok(review),
+            ReviewLine::Sequence { .. } => {
+                Err(Fault::new(Reason::WrongKind, "a sequence (it has `asins`)"))
+            }
+        }
+    }
+}
+
+impl<'a> Raw<'a> {
+    fn into_2018(self, with_text: bool) -> Result<Review<'a>, Fault> {
+        Ok(Review {
+            user: self.reviewer_id.into_id("reviewerID")?,
+            item: self.asin.into_id("asin")?,
+            time: Some(seconds("unixReviewTime", self.unix_review_time)?),
+            rating: Some(rating("overall", self.overall)?),
+            verified: self.verified.into_optional_bool("verified")?,
+            summary: shown(self.summary),
+            text: self.review_text.filter(|_| with_text).and_then(decode),
+        })
+    }
+
+    fn into_2023(self, with_text: bool) -> Result<Review<'a>, Fault> {
+        let item = if self.parent_asin.is_present() {
+            self.parent_asin.into_id("parent_asin")?
+        } else {
+            self.asin.into_id("asin")?
+        };
+        Ok(Review {
+            user: self.user_id.into_id("user_id")?,
+            item,
+            time: Some(milliseconds("timestamp", self.timestamp)?),
+            rating: Some(rating("rating", self.rating)?),
+            verified: self.verified_purchase.into_optional_bool("verified_purchase")?,
+            summary: shown(self.title),
+            text: self.text.filter(|_| with_text).and_then(decode),
+        })
+    }
+}
+
+fn sequence(value: Value<'_>) -> Result<Vec<String>, Fault> {
+    let Value::List(items) = value else {
+        return Err(value.unexpected("asins", "a list of text"));
+    };
+    let items: Vec<String> = items.iter().map(|item| item.trim().to_owned()).collect();
+    if items.is_empty() || items.iter().any(String::is_empty) {
+        let found = if items.is_empty() { "none" } else { "a blank one" };
+        let detail = format!("`asins`: expected items, found {found}");
+        return Err(Fault::new(Reason::MissingField, detail));
+    }
+    Ok(items)
+}
+
+/// A rating of 1 to 5.
+pub(super) fn rating(field: &str, value: Value<'_>) -> Result<f32, Fault> {
+    let rating = value.into_number(field)? as f32;
+    if (1.0..=5.0).contains(&rating) {
+        return Ok(rating);
+    }
+    let detail = format!("`{field}`: expected 1 to 5, found {rating}");
+    Err(Fault::new(Reason::OutOfRange, detail))
+}
+
+/// A time given in seconds.
+fn seconds(field: &str, value: Value<'_>) -> Result<i64, Fault> {
+    let time = value.into_integer(field)?;
+    if (0..LATEST_TIME).contains(&time) {
+        return Ok(time);
+    }
+    let detail = format!("`{field}`: expected seconds from 1970 to 2099, found {time}");
+    Err(Fault::new(Reason::OutOfRange, detail))
+}
+
+/// A time given in milliseconds, as whole seconds. What would lie in the first weeks of 1970 is taken
+/// for seconds: some files of 2023 and those of 2018 differ in nothing else.
+pub(super) fn milliseconds(field: &str, value: Value<'_>) -> Result<i64, Fault> {
+    let time = value.into_integer(field)?;
+    match time {
+        0..LATEST_TIME => Ok(time),
+        _ if (0..LATEST_TIME).contains(&(time / 1000)) && time > 0 => Ok(time / 1000),
+        _ => {
+            let detail =
+                format!("`{field}`: expected milliseconds from 1970 to 2099, found {time}");
+            Err(Fault::new(Reason::OutOfRange, detail))
+        }
+    }
+}
+
+fn shown<'a>(value: Value<'a>) -> Option<Cow<'a, str>> {
+    let text = value.into_text()?;
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        None
+    } else if trimmed.len() == text.len() {
+        Some(text)
+    } else {
+        Some(Cow::Owned(trimmed.to_owned()))
+    }
+}
+
+/// A text that was passed over at first.
+fn decode(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str(raw.get()).ok().and_then(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"overall": 5.0, "vote": "1,234", "verified": true, "reviewTime": "06 17, 2018",
+        "reviewerID": "A1", "asin": "B1", "style": {"Size:": " 50"}, "reviewerName": "reader",
+        "reviewText": "Good.", "summary": "Five \u2605", "unixReviewTime": 1529193600, "image": ["x"]}"#;
+
+    const GOOD_2023: &str = r#"{"rating": 4.0, "title": " Such a lovely scent ", "text": "Nice \"one\".",
+        "images": [{"small_image_url": "x"}], "asin": "B2", "parent_asin": "B1", "user_id": "AG1",
+        "timestamp": 1588687728923, "helpful_vote": 0, "verified_purchase": true}"#;
+
+    #[track_caller]
+    fn check(from: &str, to: &str, expected: Result<(), (Reason, &str)>) {
+        let good = if GOOD.contains(from) { GOOD } else { GOOD_2023 };
+        assert!(good.contains(from), "`{from}` is in no good line");
+        let line = good.replace(from, to);
+        let outcome = Review::parse(&line);
+        let outcome =
+            outcome.as_ref().map(|_| ()).map_err(|fault| (fault.reason, fault.detail.as_str()));
+        assert_eq!(outcome, expected);
+    }
+
+    #[test]
+    fn reads_a_review_of_2018_and_leaves_the_name_out() {
+        let expected = Review {
+            user: "A1".into(),
+            item: "B1".into(),
+            time: Some(1_529_193_600),
+            rating: Some(5.0),
+            verified: Some(true),
+            summary: Some("Five ★".into()),
+            text: None,
+        };
+        assert_eq!(Review::parse(GOOD).unwrap(), expected);
+        let with_text = ReviewLine::parse(GOOD, true).unwrap();
+        let expected = Review { text: Some("Good.".into()), ..expected };
+        assert_eq!(with_text, ReviewLine::Review(expected));
+    }
+
+    #[test]
+    fn reads_a_review_of_2023() {
+        let expected = Review {
+            user: "AG1".into(),
+            item: "B1".into(),
+            time: Some(1_588_687_728),
+            rating: Some(4.0),
+            verified: Some(true),
+            summary: Some("Such a lovely scent".into()),
+            text: Some("Nice \"one\".".into()),
+        };
+        assert_eq!(ReviewLine::parse(GOOD_2023, true).unwrap(), ReviewLine::Review(expected));
+        let line = GOOD_2023.replace("parent_asin", "parent");
+        assert_eq!(Review::parse(&line).unwrap().item, "B2");
+    }
+
+    #[test]
+    fn reads_a_sequence() {
+        let line = r#"{"reviewerID": "A1", "asins": ["B1", "B2", "B1"]}"#;
+        let items = ["B1", "B2", "B1"].map(str::to_owned).to_vec();
+        let expected = ReviewLine::Sequence { user: "A1".into(), items };
+        assert_eq!(ReviewLine::parse(line, false).unwrap(), expected);
+        assert_eq!(Review::parse(line).unwrap_err().reason, Reason::WrongKind);
+        for (items, reason) in [
+            ("[]", Reason::MissingField),
+            ("[\"\"]", Reason::MissingField),
+            ("\"B1\"", Reason::WrongType),
+        ] {
+            let line = format!(r#"{{"reviewerID": "A1", "asins": {items}}}"#);
+            assert_eq!(ReviewLine::parse(&line, false).unwrap_err().reason, reason, "{items}");
+        }
+    }
+
+    #[test]
+    fn tolerates_numbers_and_flags_as_text() {
+        check("5.0", "\"5.0\"", Ok(()));
+        check("5.0", "5", Ok(()));
+        check("1529193600", "\"1529193600\"", Ok(()));
+        check("1529193600", "1529193600.0", Ok(()));
+        check("true", "\"true\"", Ok(()));
+        check("\"verified\"", "\"was_verified\"", Ok(()));
+        check("\"Five \\u2605\"", "null", Ok(()));
+        check("\"Five \\u2605\"", "{}", Ok(()));
+        check("\"Good.\"", "[1, 2]", Ok(()));
+        check("1588687728923", "\"1588687728923\"", Ok(()));
+    }
+
+    #[test]
+    fn names_what_is_missing_or_of_another_type() {
+        use Reason::{MissingField, OutOfRange, WrongType};
+        check(
+            "reviewerID",
+            "reviewer",
+            Err((MissingField, "`reviewerID`: expected text, found no such field")),
+        );
+        check(
+            "\"A1\"",
+            "\" \"",
+            Err((MissingField, "`reviewerID`: expected text, found blank text")),
+        );
+        check("\"B1\",", "7,", Err((WrongType, "`asin`: expected text, found a number")));
+        check("5.0", "null", Err((MissingField, "`overall`: expected a number, found null")));
+        check("5.0", "[5]", Err((WrongType, "`overall`: expected a number, found a list")));
+        check("5.0", "7.0", Err((OutOfRange, "`overall`: expected 1 to 5, found 7")));
+        check("4.0", "0", Err((OutOfRange, "`rating`: expected 1 to 5, found 0")));
+        check(
+            "true",
+            "\"yes\"",
+            Err((WrongType, "`verified`: expected true or false, found text")),
+        );
+        let milliseconds =
+            "`unixReviewTime`: expected seconds from 1970 to 2099, found 1529193600000";
+        check("1529193600", "1529193600000", Err((OutOfRange, milliseconds)));
+        let nanoseconds =
+            "`timestamp`: expected milliseconds from 1970 to 2099, found 1588687728923000";
+        check("1588687728923", "1588687728923000", Err((OutOfRange, nanoseconds)));
+    }
+
+    #[test]
+    fn tells_broken_json_from_json_that_is_no_object() {
+        for line in ["", "{", "{\"asin\": \"B", "nonsense", "{} {}", &GOOD[..GOOD.len() - 20]] {
+            assert_eq!(Review::parse(line).unwrap_err().reason, Reason::BrokenJson, "{line}");
+        }
+        assert_eq!(Review::parse("[\"A1\", \"B1\"]").unwrap_err().reason, Reason::WrongType);
+    }
+
+    #[test]
+    fn recognises_a_metadata_row() {
+        for (line, field) in [
+            (r#"{"asin": "B1", "title": "Tea"}"#, "`title`"),
+            (r#"{"parent_asin": "B1", "main_category": "Tea"}"#, "`main_category`"),
+        ] {
+            let fault = Review::parse(line).unwrap_err();
+            assert_eq!(fault.reason, Reason::WrongKind);
+            assert!(fault.detail.contains(field), "{fault}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Says what a prepared folder holds: histories, popularity, ties, cold items, splits.
+//!
+//! Run: `cargo run --release --example describe -- DIR [--plots FOLDER]`
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use nextcart_data::describe;
+
+/// Prints counts and distributions of a folder that `prepare` wrote.
+#[derive(Parser)]
+struct Arguments {
+    /// The prepared folder.
+    folder: PathBuf,
+    /// Folder for the distributions as SVG files.
+    #[arg(long)]
+    plots: Option<PathBuf>,
+    /// Print the numbers as JSON and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("error: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let description = describe(&arguments.folder)?;
+    let plots = arguments.plots.as_ref().map(|folder| description.plot(folder)).transpose()?;
+    // Not `println!`, which panics where a reader such as `head` has seen enough.
+    let mut out = std::io::stdout();
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&description)?)?;
+        return Ok(());
+    }
+    write!(out, "{description}")?;
+    for plot in plots.into_iter().flatten() {
+        writeln!(out, "written {}", plot.display())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Makes questions as the seed project made its own, to show their leak on any category.
+//!
+//! Run: `cargo run --release --example seed_protocol -- --reviews F.. --meta F.. --out questions.parquet`
+//! and then `cargo run --release --example audit -- questions.parquet`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+use clap::Parser;
+use nextcart_data::{Resources, seed_protocol, write_questions};
+
+/// Writes questions by the seed project's protocol, leak included.
+#[derive(Parser)]
+struct Arguments {
+    /// Review files or folders.
+    #[arg(long, required = true, num_args = 1..)]
+    reviews: Vec<PathBuf>,
+    /// Metadata files or folders that belong to the reviews.
+    #[arg(long, required = true, num_args = 1..)]
+    meta: Vec<PathBuf>,
+    /// The question file.
+    #[arg(long)]
+    out: PathBuf,
+    /// Seed of the distractors and the answers' places.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// Set by Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("error: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
+    let Arguments { reviews, meta, out, seed } = arguments;
+    let questions = seed_protocol(reviews, meta, *seed, &Resources::default(), &STOP)?;
+    write_questions(out, &questions)?;
+    println!("{} questions written to {}", questions.len(), out.display());
+    Ok(())
+}
