@@ -1,6 +1,6 @@
 """Review files to next-purchase questions with DuckDB: a peer of `nextcart_data::prepare`.
 
-SQL on all threads, tables in memory, no Python loop over rows but for HTML entities.
+SQL on all threads, tables in memory; Python touches rows for HTML entities alone.
 
 Run: python prepare_duckdb.py --reviews R.json.gz --meta M.json.gz --out DIR [--threads 2]
 """
@@ -10,10 +10,11 @@ import html
 import json
 import resource
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
-import numpy  # noqa: F401 (DuckDB imports it for a Python function; imports are not timed)
+import numpy  # noqa: F401 (create_function would import it, and imports are not timed)
 
 PARTS = ["train", "validation", "test"]
 TO_PARQUET = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
@@ -69,10 +70,11 @@ GROUP BY user, item"""
 
 HISTORIES = """
 WITH placed AS (
-    SELECT user, row_number() OVER (PARTITION BY user ORDER BY time, hash(user, item)) - 1 AS position,
+    SELECT user, row_number() OVER (by_user ORDER BY time, hash(user, item)) - 1 AS position,
            item, time, rating
     FROM first_purchases
-    QUALIFY count(*) OVER (PARTITION BY user) >= 5
+    WINDOW by_user AS (PARTITION BY user)
+    QUALIFY count(*) OVER by_user >= 5
 ), cuts AS (
     SELECT quantile_disc(time, 0.8) AS validation, quantile_disc(time, 0.9) AS test FROM placed
 )
@@ -100,55 +102,61 @@ WITH last AS (
 SELECT row_number() OVER (ORDER BY user, position) AS question, *
 FROM last JOIN ranked USING (item)"""
 
-# The target is draw 0, so that the first of each title keeps it.
-OFFERED = """
-SELECT question, 0 AS draw, item FROM targets
-UNION ALL
-SELECT question, draw, ranked.item
-FROM (SELECT question, user, start, size, draw FROM targets, range(1, 9) AS draws(draw)) AS drawn
-JOIN ranked ON ranked.rank = drawn.start + hash(question, draw) % drawn.size
-ANTI JOIN histories ON histories.user = drawn.user AND histories.item = ranked.item"""
-
-CHOSEN = """
-WITH titled AS (
+# One query, so that candidates and histories are made side by side. The target is draw 0, so that
+# the first of each title keeps it. min_by with a count sorts faster than list(… ORDER BY …).
+QUESTIONS = f"""
+WITH drawn AS (
+    SELECT question, user, start, size, draw FROM targets, range(1, 9) AS draws(draw)
+), offered AS MATERIALIZED (
+    SELECT question, 0 AS draw, item FROM targets
+    UNION ALL
+    SELECT question, draw, ranked.item
+    FROM drawn JOIN ranked ON ranked.rank = drawn.start + hash(question, draw) % drawn.size
+    ANTI JOIN histories ON histories.user = drawn.user AND histories.item = ranked.item
+), titled AS (
     SELECT question, min(draw) AS draw, arg_min(item, draw) AS item
     FROM offered JOIN (SELECT item, title FROM items) USING (item)
     GROUP BY question, title
-)
-FROM titled QUALIFY row_number() OVER (PARTITION BY question ORDER BY draw) <= 4"""
-
-CANDIDATES = f"""
-SELECT question, min_by({PRODUCT}, hash(question, item), 4) AS candidates,
-       list_position(min_by(draw, hash(question, item), 4), 0) - 1 AS answer
-FROM chosen JOIN items USING (item)
-GROUP BY question HAVING count(*) = 4"""
-
-SHOWN = f"""
-SELECT question, position, {PURCHASE} AS purchase
-FROM (SELECT question, user, unnest(range(greatest(position - 10, 0), position)) AS position
-      FROM targets)
-JOIN histories USING (user, position)
-JOIN items USING (item)"""
-
-# min_by with a count sorts faster than list(… ORDER BY …).
-QUESTIONS = """
-WITH pasts AS (
+), chosen AS MATERIALIZED (
+    FROM titled QUALIFY row_number() OVER (PARTITION BY question ORDER BY draw) <= 4
+), candidates AS (
+    SELECT question, min_by({PRODUCT}, hash(question, item), 4) AS candidates,
+           list_position(min_by(draw, hash(question, item), 4), 0) - 1 AS answer
+    FROM chosen JOIN items USING (item)
+    GROUP BY question HAVING count(*) = 4
+), before AS (
+    SELECT question, user, unnest(range(greatest(position - 10, 0), position)) AS position
+    FROM targets
+), shown AS MATERIALIZED (
+    SELECT question, position, {PURCHASE} AS purchase
+    FROM before JOIN histories USING (user, position) JOIN items USING (item)
+), pasts AS (
     SELECT question, min_by(purchase, position, 10) AS history FROM shown GROUP BY question
 )
 SELECT user || ':' || position AS id, user, part, time, history, candidates, answer
 FROM targets JOIN pasts USING (question) JOIN candidates USING (question)"""
 
 
-def ingest(db, args):
+def write_reviews(db, args):
     out = args.out / "reviews.parquet"
     db.execute(f"COPY ({REVIEWS}) TO '{out}' {TO_PARQUET}", {"path": args.reviews})
-    # The first row of an item is told by its place.
-    db.execute("SET preserve_insertion_order = true")
+
+
+def write_items(db, args):
     db.execute(f"CREATE TABLE item_lines AS {ITEM_LINES}", {"path": args.meta})
-    db.execute("SET preserve_insertion_order = false")
     db.execute(f"CREATE TABLE items AS {ITEMS}")
     db.execute("DROP TABLE item_lines")
     db.execute(f"COPY items TO '{args.out / 'items.parquet'}' {TO_PARQUET}")
+
+
+def ingest(db, args):
+    """Both files at once: each is unzipped by one thread, so that two of them keep two busy."""
+    db.execute("SET preserve_insertion_order = true")  # which row of an item is the first
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(job, db.cursor(), args) for job in (write_reviews, write_items)]
+    for job in jobs:
+        job.result()
+    db.execute("SET preserve_insertion_order = false")
 
 
 def histories(db, args):
@@ -162,10 +170,6 @@ def histories(db, args):
 def questions(db, args):
     db.execute(f"CREATE TABLE ranked AS {RANKED}")
     db.execute(f"CREATE TABLE targets AS {TARGETS}")
-    db.execute(f"CREATE TABLE offered AS {OFFERED}")
-    db.execute(f"CREATE TABLE chosen AS {CHOSEN}")
-    db.execute(f"CREATE TABLE candidates AS {CANDIDATES}")
-    db.execute(f"CREATE TABLE shown AS {SHOWN}")
     db.execute(f"COPY ({QUESTIONS}) TO '{args.out / 'questions.parquet'}' {TO_PARQUET}")
 
 

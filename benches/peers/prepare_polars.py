@@ -1,6 +1,6 @@
 """Review files to next-purchase questions with Polars: a peer of `nextcart_data::prepare`.
 
-Lazy queries on the streaming engine, sinks and no Python loop over rows but for HTML entities.
+Lazy queries and sinks on the streaming engine; Python touches rows for HTML entities alone.
 
 Run: python prepare_polars.py --reviews R.json.gz --meta M.json.gz --out DIR [--threads 2]
 """

@@ -1,12 +1,13 @@
 //! Items by their id.
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
 use arrow::array::{Array, RecordBatch};
 
 use crate::{
     Product, Result,
     question_file::range,
+    seeded::FastMap,
     table::{Batch, Table},
 };
 
@@ -17,7 +18,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     products: Vec<Product>,
-    index: HashMap<String, u32>,
+    index: FastMap<String, u32>,
 }
 
 impl Catalogue {

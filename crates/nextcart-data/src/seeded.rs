@@ -1,5 +1,7 @@
 //! Hashes and generators that depend on a seed and on names, never on the order of work.
 
+use std::collections::{HashMap, HashSet};
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -19,6 +21,12 @@ pub(crate) fn seeded_hash(seed: u64, names: &[&str]) -> u64 {
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
 }
+
+/// A map for keys that nobody chooses in order to slow it down, such as positions.
+pub(crate) type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// A set, likewise.
+pub(crate) type FastSet<K> = HashSet<K, foldhash::fast::RandomState>;
 
 /// A generator of its own for the thing that `names` name.
 pub(crate) fn seeded_rng(seed: u64, names: &[&str]) -> ChaCha8Rng {

@@ -1,10 +1,9 @@
 //! Taking distractors as long as they fit the question.
 
-use std::collections::HashSet;
-
 use rand::{Rng, RngExt};
 
 use super::pool::{Owned, Titles};
+use crate::seeded::FastSet;
 
 /// Draws at random for each distractor before a picker goes through all items.
 const PATIENCE: usize = 20;
@@ -15,7 +14,7 @@ pub(super) struct Picker<'a> {
     owned: &'a Owned,
     count: usize,
     pub(super) picked: Vec<u32>,
-    seen: HashSet<u32>,
+    seen: FastSet<u32>,
 }
 
 /// Items with weights, to draw from in proportion to these.
@@ -48,7 +47,7 @@ impl Weighted {
 
 impl<'a> Picker<'a> {
     pub(super) fn new(titles: &'a Titles, owned: &'a Owned, count: usize) -> Self {
-        Self { titles, owned, count, picked: Vec::with_capacity(count), seen: HashSet::new() }
+        Self { titles, owned, count, picked: Vec::with_capacity(count), seen: FastSet::default() }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -87,6 +86,11 @@ impl<'a> Picker<'a> {
             .map(|(item, weight)| (-(1.0 - rng.random::<f64>()).ln() / weight as f64, item))
             .collect();
         waiting.sort_by(|a, b| a.0.total_cmp(&b.0));
-        waiting.into_iter().for_each(|(_, item)| self.offer(item));
+        for (_, item) in waiting {
+            if self.is_full() {
+                return;
+            }
+            self.offer(item);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What distractors are drawn from.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rand::Rng;
 
@@ -10,7 +10,7 @@ use super::{
     picker::{Picker, Weighted},
     popular::Ranking,
 };
-use crate::{Catalogue, PrepareOptions};
+use crate::{Catalogue, PrepareOptions, seeded::FastSet};
 
 /// Items seen in training, and what is known of them from training.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub(super) struct Titles {
 /// What a user's questions must not offer.
 #[derive(Debug)]
 pub(crate) struct Owned {
-    pub(super) items: HashSet<u32>,
-    pub(super) titles: HashSet<u32>,
+    pub(super) items: FastSet<u32>,
+    pub(super) titles: FastSet<u32>,
 }
 
 /// What a question asks for.
@@ -118,7 +118,7 @@ impl<'a> Pool<'a> {
     }
 
     pub(crate) fn owned(&self, items: impl Iterator<Item = u32>) -> Owned {
-        let items: HashSet<u32> = items.collect();
+        let items: FastSet<u32> = items.collect();
         let titles = items.iter().map(|item| self.title(*item)).collect();
         Owned { items, titles }
     }

@@ -5,14 +5,17 @@ use std::collections::HashMap;
 use rand::Rng;
 
 use super::picker::Picker;
-use crate::{Catalogue, seeded::seeded_hash};
+use crate::{
+    Catalogue,
+    seeded::{FastMap, seeded_hash},
+};
 
 /// Items seen in training, by popularity.
 #[derive(Debug)]
 pub(super) struct Ranking {
     /// Items by falling popularity with their purchases.
     ranked: Vec<(u32, u32)>,
-    rank_of: HashMap<u32, usize>,
+    rank_of: FastMap<u32, usize>,
     bucket: usize,
 }
 

@@ -1,15 +1,13 @@
 //! The stream of purchases, sorted by a plan, to users who have enough of them.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 
 use super::table::{Row, RowTable, decode_staged};
 use crate::{
     HistoryTally, PrepareOptions, Repeats, Result,
+    seeded::FastSet,
     split::Days,
     table::{Batch, Grouper},
 };
@@ -98,7 +96,7 @@ impl Kept {
 
 /// Leaves the first purchase of each item, oldest first as they are.
 fn keep_first_of_each(rows: &mut Vec<(Row, bool)>) {
-    let mut seen = HashSet::with_capacity(rows.len());
+    let mut seen = FastSet::with_capacity_and_hasher(rows.len(), Default::default());
     let is_first = rows.iter().map(|(row, usable)| !usable || seen.insert(row.item.as_str()));
     let is_first: Vec<bool> = is_first.collect();
     let mut is_first = is_first.into_iter();

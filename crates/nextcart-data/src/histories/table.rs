@@ -6,7 +6,7 @@ use arrow::{
     array::{
         Array, ArrayRef, BooleanBuilder, Float32Builder, Int64Builder, StringBuilder, UInt32Builder,
     },
-    datatypes::{DataType, Field, Schema},
+    datatypes::{DataType, Field, Schema, SchemaRef},
 };
 
 use crate::{
@@ -45,16 +45,22 @@ impl RowTable {
     /// Rows before they are assigned: `usable` tells whether they count as purchases.
     pub(super) fn staged(path: &Path) -> Result<Self> {
         let last = Field::new("usable", DataType::Boolean, false);
-        Self::create(path, last, Last::Usable(BooleanBuilder::new()))
+        let last = (last, Last::Usable(BooleanBuilder::new()));
+        Self::create(path, last, TableFile::scratch)
     }
 
     /// `histories.parquet`, and of the same form the users' other items.
     pub(super) fn histories(path: &Path) -> Result<Self> {
         let last = Field::new("part", DataType::Utf8, false);
-        Self::create(path, last, Last::Part(StringBuilder::new()))
+        let last = (last, Last::Part(StringBuilder::new()));
+        Self::create(path, last, TableFile::create)
     }
 
-    fn create(path: &Path, field: Field, last: Last) -> Result<Self> {
+    fn create(
+        path: &Path,
+        (field, last): (Field, Last),
+        file: impl Fn(&Path, SchemaRef) -> Result<TableFile>,
+    ) -> Result<Self> {
         let schema = Schema::new(vec![
             Field::new("user", DataType::Utf8, false),
             Field::new("position", DataType::UInt32, false),
@@ -64,7 +70,7 @@ impl RowTable {
             field,
         ]);
         Ok(Self {
-            file: TableFile::create(path, Arc::new(schema))?,
+            file: file(path, Arc::new(schema))?,
             rows: 0,
             users: StringBuilder::new(),
             positions: UInt32Builder::new(),

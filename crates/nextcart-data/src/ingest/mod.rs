@@ -94,7 +94,7 @@ pub(crate) fn ingest_into(
     let mut pipeline = Pipeline {
         folder,
         threads: resources.threads(),
-        filter_bytes: resources.memory_bytes / FILTER_SHARE,
+        most_filter_bytes: resources.memory_bytes / FILTER_SHARE,
         rejects: &mut rejects,
         stop,
     };

@@ -29,12 +29,18 @@ use crate::{
 /// metadata file of 12 GB given as reviews should not be read to its end.
 const PATIENCE: u64 = 1000;
 
+/// Bytes of a file for each byte of the filter: a line then has about a hundred bits, and the filter is
+/// wrong about none of them.
+const BYTES_PER_FILTER_BYTE: u64 = 8;
+
+const LEAST_FILTER_BYTES: usize = 64 << 10;
+
 /// Where the pipeline writes.
 pub(super) struct Pipeline<'a> {
     pub(super) folder: &'a Path,
     pub(super) threads: usize,
-    /// Memory of the filter that tells new lines.
-    pub(super) filter_bytes: usize,
+    /// Most memory of the filter that tells new lines.
+    pub(super) most_filter_bytes: usize,
     pub(super) rejects: &'a mut RejectLog,
     pub(super) stop: &'a AtomicBool,
 }
@@ -76,14 +82,15 @@ impl Pipeline<'_> {
     ) -> Result<Outcome> {
         let suspects = path.with_extension("suspects");
         let spare = Spare::default();
+        let filter_bytes = self.filter_bytes(files);
         let mut sorter = Sorter {
             files,
             kind: R::KIND,
             table: TableFile::create(path, rows.schema())?,
-            suspects: TableFile::create(&suspects, rows.schema())?,
+            suspects: TableFile::scratch(&suspects, rows.schema())?,
             suspect_rows: 0,
             rejects: self.rejects,
-            fingerprints: Fingerprints::new(self.folder, self.filter_bytes),
+            fingerprints: Fingerprints::new(self.folder, filter_bytes),
             tally: Tally::default(),
             inputs: Vec::new(),
             titled: 0,
@@ -104,6 +111,15 @@ impl Pipeline<'_> {
         )?;
         go_on(self.stop)?;
         sorter.finish(&suspects, R::DUPLICATE)
+    }
+
+    /// Enough for the files, of which a line has some hundred bytes even where it is compressed.
+    fn filter_bytes(&self, files: &[PathBuf]) -> usize {
+        let bytes = files.iter().filter_map(|file| file.metadata().ok()).map(|file| file.len());
+        let wanted = usize::try_from(bytes.sum::<u64>() / BYTES_PER_FILTER_BYTE);
+        wanted
+            .unwrap_or(usize::MAX)
+            .clamp(LEAST_FILTER_BYTES, self.most_filter_bytes.max(LEAST_FILTER_BYTES))
     }
 }
 

@@ -61,7 +61,8 @@ pub async fn classify(
     let items = read_table(context, items)
         .await?
         .select(vec![col("item").alias("described"), col("title").is_not_null().alias("titled")])?;
-    let joined = reviews.join(items, JoinType::Left, &["item"], &["described"], None)?;
+    // The left side of a join is the one that is held in memory.
+    let joined = items.join(reviews, JoinType::Right, &["described"], &["item"], None)?;
     let mut reason = when(col("described").is_null(), Reason::UnknownItem.number());
     let mut otherwise = reason
         .when(col("titled").is_false(), Reason::UntitledItem.number())

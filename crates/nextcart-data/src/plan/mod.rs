@@ -29,7 +29,7 @@ pub use classify::{Reason, classify, users};
 pub use kcore::{Core, core};
 pub use pairs::{PairKind, pairs};
 pub use purchases::{in_order, purchases};
-pub use session::{read_table, register, session, store};
+pub use session::{read_table, register, session, store, with_sorted_joins};
 pub use tie::tie_order;
 
 pub(crate) use classify::totals;

@@ -26,6 +26,9 @@ pub enum PairKind {
 /// Both directions of a co-purchase stand in the table. `window` bounds how many purchases may lie
 /// between two co-purchased items, so that a user with a thousand of them does not give a million pairs.
 ///
+/// Co-purchases join the table with itself: read it on a context [`with_sorted_joins`](super::with_sorted_joins),
+/// so that memory does not grow with it.
+///
 /// # Errors
 /// If the plan is not possible on these columns.
 pub fn pairs(purchases: DataFrame, kind: PairKind, window: usize) -> Result<DataFrame> {

@@ -29,7 +29,6 @@ pub fn purchases(
         .eq(Reason::Unverified.number())
         .or(col("reason").eq(Reason::LowRating.number()));
     let rows = classified.filter(is_usable.clone().or(is_refused.and(col("known"))))?;
-    // The left side of a join is the one that is held in memory.
     let rows = enough.join(rows, JoinType::RightSemi, &["kept_user"], &["user"], None)?;
     Ok(rows.select(vec![
         col("user"),

@@ -8,6 +8,7 @@ use datafusion::{
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::FairSpillPool,
         runtime_env::RuntimeEnvBuilder,
+        session_state::SessionStateBuilder,
     },
     prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext},
 };
@@ -35,16 +36,32 @@ pub fn session(resources: &Resources, scratch: &Path) -> Result<SessionContext> 
     let rows = (resources.memory_bytes / BYTES_PER_BATCH_ROW).clamp(256, config.batch_size());
     config = config.with_batch_size(rows);
     let options = config.options_mut();
+    // Plans put the small table on the left themselves; estimates of what filters leave go wrong.
+    options.optimizer.join_reordering = false;
+    options.optimizer.repartition_joins = false;
     // A view keeps the whole page alive that it looks into, and sorts would count that page for every batch.
     options.execution.parquet.schema_force_view_types = false;
     // Scratch tables are read once or twice and soon gone.
     options.execution.parquet.compression = Some("lz4_raw".into());
-    // A merge of spilled runs keeps this much for itself; the default would leave nothing of a small limit.
+    // Before a sort goes to disk it merges what it holds, and needs as much again for the keys: half of the
+    // memory is kept for that, divided among the threads that sort.
     options.execution.sort_spill_reservation_bytes =
-        (resources.memory_bytes / 6).min(options.execution.sort_spill_reservation_bytes);
+        resources.memory_bytes / (2 * resources.threads());
     let context = SessionContext::new_with_config_rt(config, runtime);
     register(&context);
     Ok(context)
+}
+
+/// The same context, but for joins of two large tables: by sorting both, which can go on on disk, not by
+/// holding one of them in memory.
+#[must_use]
+pub fn with_sorted_joins(context: &SessionContext) -> SessionContext {
+    let mut config = context.copied_config();
+    let options = config.options_mut();
+    options.optimizer.prefer_hash_join = false;
+    options.optimizer.repartition_joins = true;
+    let state = SessionStateBuilder::new_from_existing(context.state()).with_config(config).build();
+    SessionContext::new_with_state(state)
 }
 
 /// Registers the functions that the plans use. Executors of a cluster need them, too.

@@ -63,7 +63,7 @@ impl Known {
         })
         .await?;
         let (catalogue, popularity) = (&known.catalogue, &mut known.popularity);
-        for_each(stages, counted("item", training.clone())?, |batch| {
+        for_each(stages, counted("item", training)?, |batch| {
             for (item, rows) in names(batch, 0).iter().zip(counts(batch, 1)) {
                 if let Some(position) = item.and_then(|item| catalogue.position(item)) {
                     popularity.insert(position, u32::try_from(rows).unwrap_or(u32::MAX));
@@ -72,7 +72,7 @@ impl Known {
         })
         .await?;
         if stages.options.distractors == Distractors::Retrieved {
-            known.neighbours = Some(neighbours(stages, &known, training).await?);
+            known.neighbours = Some(neighbours(stages, &known).await?);
         }
         Ok(known)
     }
@@ -101,7 +101,10 @@ async fn catalogue(stages: &Stages<'_>, histories: DataFrame) -> Result<Catalogu
     outcome.map(|()| catalogue)
 }
 
-async fn neighbours(stages: &Stages<'_>, known: &Known, training: DataFrame) -> Result<Neighbours> {
+async fn neighbours(stages: &Stages<'_>, known: &Known) -> Result<Neighbours> {
+    let context = plan::with_sorted_joins(stages.context);
+    let histories = plan::read_table(&context, &stages.folder.join(HISTORIES)).await?;
+    let training = histories.filter(col("part").eq(lit("train")))?;
     let pairs = plan::pairs(training, PairKind::CoPurchase, CO_PURCHASE_WINDOW)?;
     let catalogue = &known.catalogue;
     let mut neighbours = Neighbours::new(catalogue.len());

@@ -36,7 +36,7 @@ impl Pairs {
         let scratch = tempfile::tempdir_in(&prepared.folder)
             .map_err(|source| Error::Write { path: prepared.folder.clone(), source })?;
         let work = async {
-            let context = plan::session(resources, scratch.path())?;
+            let context = plan::with_sorted_joins(&plan::session(resources, scratch.path())?);
             let histories = plan::read_table(&context, &prepared.folder.join(HISTORIES)).await?;
             let training = histories.filter(col("part").eq(lit("train")))?;
             let mut batches = plan::pairs(training, kind, options.window)?.execute_stream().await?;

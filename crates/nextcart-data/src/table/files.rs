@@ -12,7 +12,7 @@ use arrow::{
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
+    file::properties::{EnabledStatistics, WriterProperties},
 };
 use tempfile::NamedTempFile;
 
@@ -20,6 +20,9 @@ use crate::{Error, Result};
 
 /// Rows that tables collect before they write a batch; bounds memory.
 pub(crate) const BATCH_ROWS: usize = 8192;
+
+/// Columns whose values hardly ever come again: to look each up in a dictionary would be in vain.
+const MOSTLY_DIFFERENT: [&str; 4] = ["id", "summary", "text", "description"];
 
 /// A Parquet file that takes batches of one schema.
 pub(crate) struct TableFile {
@@ -35,11 +38,34 @@ impl TableFile {
         Self::from_file(file, path, schema)
     }
 
+    /// A file that is read once and soon gone: quick rather than small.
+    pub(crate) fn scratch(path: &Path, schema: SchemaRef) -> Result<Self> {
+        let file =
+            File::create(path).map_err(|source| Error::Write { path: path.into(), source })?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_dictionary_enabled(false)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .build();
+        Self::with_properties(file, path, schema, properties)
+    }
+
     /// Writes to an open file; errors name `path`.
     pub(crate) fn from_file(file: File, path: &Path, schema: SchemaRef) -> Result<Self> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .build();
+        let mut properties =
+            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
+        for column in MOSTLY_DIFFERENT {
+            properties = properties.set_column_dictionary_enabled(column.into(), false);
+        }
+        Self::with_properties(file, path, schema, properties.build())
+    }
+
+    fn with_properties(
+        file: File,
+        path: &Path,
+        schema: SchemaRef,
+        properties: WriterProperties,
+    ) -> Result<Self> {
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
             .map_err(|source| Error::Parquet { path: path.into(), source })?;
         Ok(Self { path: path.into(), schema, writer })
