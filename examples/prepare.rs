@@ -8,11 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use nextcart_data::{
     Distractors, IngestOptions, Manifest, PrepareOptions, Repeats, Resources, Salt, SplitMethod,
     Tally, TextCleaning, prepare_until,
 };
 use serde::de::DeserializeOwned;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Reads reviews and metadata and writes tables, questions and `manifest.json`.
 #[derive(Parser)]
@@ -67,7 +71,7 @@ struct Arguments {
     #[arg(long)]
     descriptions: bool,
     /// Replace user ids by pseudonyms made with this secret.
-    #[arg(long, value_name = "SALT")]
+    #[arg(long, value_name = "SALT", value_parser = NonEmptyStringValueParser::new())]
     pseudonymise: Option<String>,
     /// Megabytes for joins and sorts, which continue on disk beyond.
     #[arg(long, default_value_t = Resources::default().memory_bytes >> 20)]
@@ -100,6 +104,8 @@ fn run(arguments: Arguments) -> Result<()> {
     let options = PrepareOptions {
         seed: arguments.seed,
         candidates: arguments.candidates,
+        // A bucket of like popularity must hold a question's candidates.
+        bucket: PrepareOptions::default().bucket.max(arguments.candidates),
         distractors: if *uniform { Distractors::Uniform } else { arguments.distractors },
         split: arguments.split,
         min_interactions: arguments.min_interactions,

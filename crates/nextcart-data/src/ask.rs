@@ -83,7 +83,8 @@ impl<'a> Asker<'a> {
             owned,
             count: self.options.candidates - 1,
         };
-        let Some(mut candidates) = self.pool.draw(&asked, self.catalogue, &mut rng) else {
+        let filled = &mut tally.filled_by_popularity;
+        let Some(mut candidates) = self.pool.draw(&asked, self.catalogue, &mut rng, filled) else {
             tally.few_distractors += 1;
             return None;
         };

@@ -219,6 +219,12 @@ pub enum Error {
         /// The engine's error.
         source: Box<DataFusionError>,
     },
+    /// Joins or sorts need more memory than the limit allows, even with what they can leave on disk.
+    #[error("the memory limit is too small for these files: expected a higher one")]
+    Memory {
+        /// The engine's error.
+        source: Box<DataFusionError>,
+    },
     /// A chart could not be drawn.
     #[error("cannot draw `{path}`: {reason}")]
     Plot {
@@ -291,6 +297,9 @@ pub enum Error {
 
 impl From<DataFusionError> for Error {
     fn from(source: DataFusionError) -> Self {
-        Self::Plan { source: Box::new(source) }
+        match source.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::Memory { source: Box::new(source) },
+            _ => Self::Plan { source: Box::new(source) },
+        }
     }
 }

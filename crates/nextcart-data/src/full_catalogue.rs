@@ -1,6 +1,9 @@
 //! The whole catalogue as candidates.
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use crate::{Catalogue, Product, Question, Result, histories::read_training};
 
@@ -9,6 +12,8 @@ use crate::{Catalogue, Product, Question, Result, histories::read_training};
 #[derive(Debug, Clone)]
 pub struct FullCatalogue {
     products: Vec<Product>,
+    /// Titles of all items, as they are compared.
+    titles: HashMap<String, String>,
 }
 
 impl FullCatalogue {
@@ -25,7 +30,10 @@ impl FullCatalogue {
         let mut products: Vec<Product> =
             items.iter().filter_map(|item| catalogue.get(item)).cloned().collect();
         products.sort_by(|a, b| a.item.cmp(&b.item));
-        Ok(Self { products })
+        let titles = catalogue
+            .products()
+            .map(|product| (product.item.clone(), product.title.to_lowercase()));
+        Ok(Self { products, titles: titles.collect() })
     }
 
     /// The items.
@@ -34,16 +42,20 @@ impl FullCatalogue {
         &self.products
     }
 
-    /// The question with all items as candidates but those that it excludes, the target in its place
-    /// among them.
+    /// The question with all items as candidates, the target in its place among them, but for those that
+    /// it excludes and those that bear the title of one of these or of the target.
     #[must_use]
     pub fn expand(&self, question: &Question) -> Question {
         let target = question.target();
         let excluded: HashSet<&str> = question.excluded.iter().map(String::as_str).collect();
+        let mut known: HashSet<String> =
+            excluded.iter().filter_map(|item| self.titles.get(*item)).cloned().collect();
+        known.insert(target.title.to_lowercase());
         let mut candidates: Vec<Product> = self
             .products
             .iter()
-            .filter(|product| product.item != target.item && !excluded.contains(&*product.item))
+            .filter(|product| !excluded.contains(&*product.item))
+            .filter(|product| !known.contains(&product.title.to_lowercase()))
             .cloned()
             .collect();
         let answer = candidates.partition_point(|product| product.item < target.item);

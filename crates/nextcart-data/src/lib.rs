@@ -25,11 +25,11 @@
 //! ```
 //!
 //! # What is kept out of the questions
-//! * Anything after the target: its history lies before it, and what training can know of popularity lies
-//!   before the validation cut.
+//! * Anything after the target: no purchase of its history is later, and what training can know of popularity
+//!   lies before the validation cut.
 //! * What the user has: no distractor is an item, or has the title of one, that the user bought at any
 //!   time or reviewed without a verified purchase.
-//! * Differences of form between answers and distractors: all titles pass through [`clean_text`] once.
+//! * Differences of form between answers and distractors: all titles pass through one cleaning ([`TextCleaning`]) once.
 //! * Popularity: distractors are as popular as targets.
 //! * The order of items in the file: purchases of one day stand in an order that says nothing.
 

@@ -112,6 +112,9 @@ pub struct QuestionTally {
     pub repeated_title: u64,
     /// Targets for which the catalogue has too few distractors.
     pub few_distractors: u64,
+    /// Distractors drawn by popularity since the chosen kind had too few, such as the category of an item
+    /// without one.
+    pub filled_by_popularity: u64,
 }
 
 /// What [`prepare`](crate::prepare) did, as it stands in `manifest.json`.
@@ -228,6 +231,7 @@ impl QuestionTally {
         self.short_history += other.short_history;
         self.repeated_title += other.repeated_title;
         self.few_distractors += other.few_distractors;
+        self.filled_by_popularity += other.filled_by_popularity;
     }
 }
 

@@ -38,9 +38,13 @@ pub struct PrepareOptions {
     /// Several purchases of one item by one user (default the first).
     pub repeats: Repeats,
     /// Purchases that a user needs to have a history, distinct items unless repeats are kept (default 5).
+    ///
+    /// They count in all parts, as in the 5-core files that others use: whether a user's training purchases
+    /// are kept then depends on how many later ones there are, though not on what they are. With 1 nothing
+    /// depends on them; [`k_core`](Self::k_core) asks for enough purchases in training alone.
     pub min_interactions: usize,
-    /// Keep users and items of the k-core of training (default none): every user has k purchases there and
-    /// every item k buyers.
+    /// Keep users and items of the k-core of training (default none): every user has k different items there
+    /// and every item k buyers.
     pub k_core: Option<usize>,
     /// How purchases are divided (default by time).
     pub split: SplitMethod,

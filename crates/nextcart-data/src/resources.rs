@@ -5,14 +5,19 @@ use std::{num::NonZeroUsize, thread};
 /// Default of [`Resources::memory_bytes`].
 pub const DEFAULT_MEMORY_BYTES: usize = 512 << 20;
 
-/// Limits that change how fast and where things are computed, never what comes out.
+/// Most threads that are started, whatever is asked for.
+const MOST_THREADS: usize = 256;
+
+/// Limits that change how fast and where things are computed, not what comes out. (The rows of
+/// `reviews.parquet` stand in another order where files are so large that the filter of duplicates, which
+/// takes a quarter of the memory, is wrong about some lines.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resources {
     /// Memory of joins, sorts and groups, in bytes (default 512 MiB); beyond it, they continue on disk.
     /// Below 64 MiB they may not get on at all.
     /// Buffers of files and the catalogue come on top.
     pub memory_bytes: usize,
-    /// Threads (default 0: as many as the machine has).
+    /// Threads, at most 256 (default 0: as many as the machine has).
     pub threads: usize,
 }
 
@@ -27,7 +32,7 @@ impl Resources {
     pub(crate) fn threads(&self) -> usize {
         match self.threads {
             0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            threads => threads,
+            threads => threads.min(MOST_THREADS),
         }
     }
 }

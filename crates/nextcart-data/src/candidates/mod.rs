@@ -31,9 +31,13 @@ pub(crate) use pool::{Asked, Owned, Pool};
 /// should weigh the candidates by `P(i | history) / p_i`.
 ///
 /// # The others
-/// Each of them makes a rule that knows nothing of the history better than chance: within a category or
-/// brand, popular items are drawn more often, but as often as they are bought there; nearest titles and
-/// retrieved items say nothing of popularity at all. Read their scores beside those of such rules.
+/// Each of them makes a rule that knows nothing of the history better than chance. Items of a category or
+/// brand are drawn as often as they are bought, which leaves little. Those that are nearest to the target's
+/// title, or retrieved for the history, are chosen whatever their popularity, and most are less popular than
+/// what was bought: *take the most popular candidate* is right far more often than chance there. Read every
+/// score beside that of such rules.
+///
+/// Where a kind has too few items for a question, the rest is drawn by popularity; the manifest counts that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -43,13 +47,13 @@ pub enum Distractors {
     Popularity,
     /// From all items seen in training alike. Popularity alone then tells much of the answer.
     Uniform,
-    /// From the target's category, the narrowest that has enough, in proportion to popularity.
+    /// From the target's category in proportion to popularity: all of the narrowest before the next wider.
     Category,
     /// From the target's brand, in proportion to popularity; where it has too few, from its category.
     Brand,
     /// Those whose titles are nearest to the target's (cosine of TF-IDF over words).
     Nearest,
-    /// What item-kNN would retrieve for the history (cosine of co-purchases in training), best first.
+    /// What item-kNN would retrieve for the history (cosine of co-purchases in training, shrunk), best first.
     Retrieved,
     /// None in the file: the whole catalogue stands as candidates. A question then holds the target alone,
     /// and in `excluded` the user's other items; [`FullCatalogue`](crate::FullCatalogue) lists the rest.

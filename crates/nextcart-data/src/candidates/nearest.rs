@@ -8,6 +8,10 @@ use std::{
 
 use crate::Catalogue;
 
+/// Purchases that are added to those of a pair in a cosine: without them, two items bought once each, by one
+/// user, would be the nearest of all.
+const SHRINKAGE: f64 = 10.0;
+
 /// Neighbours that are kept of an item.
 pub(crate) const NEIGHBOURS: usize = 100;
 
@@ -98,7 +102,7 @@ pub(crate) fn best(scores: impl Iterator<Item = (u32, f32)>, count: usize) -> Ve
     sorted.into_iter().map(|Reverse((bits, Reverse(item)))| (item, f32::from_bits(bits))).collect()
 }
 
-/// Items that the same users bought in training: the table of item-kNN (Sarwar et al. 2001).
+/// Items that the same users bought in training: the table of item-kNN (Sarwar et al. 2001), cosines shrunk.
 #[derive(Debug)]
 pub(crate) struct Neighbours {
     /// By position in the catalogue: items and their cosine, best first.
@@ -120,7 +124,7 @@ impl Neighbours {
         popularity: &HashMap<u32, u32>,
     ) {
         let bought = |item: u32| f64::from(popularity.get(&item).copied().unwrap_or(1));
-        let cosine = users as f64 / (bought(item) * bought(other)).sqrt();
+        let cosine = users as f64 / ((bought(item) * bought(other)).sqrt() + SHRINKAGE);
         let list = &mut self.neighbours[item as usize];
         list.push((other, cosine as f32));
         if list.len() >= 4 * NEIGHBOURS {

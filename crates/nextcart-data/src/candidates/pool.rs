@@ -124,12 +124,13 @@ impl<'a> Pool<'a> {
     }
 
     /// Distractors, or `None` if there are not as many as asked. Where a method has too few, the rest is
-    /// drawn by popularity.
+    /// drawn by popularity, and `filled` counts that.
     pub(crate) fn draw(
         &self,
         asked: &Asked<'_>,
         catalogue: &Catalogue,
         rng: &mut impl Rng,
+        filled: &mut u64,
     ) -> Option<Vec<u32>> {
         let target = asked.target;
         let mut picker = Picker::new(&self.titles, asked.owned, asked.count);
@@ -151,7 +152,11 @@ impl<'a> Pool<'a> {
             }
         }
         if !picker.is_full() {
+            let before = picker.picked.len();
             self.ranking.draw(target, &mut picker, rng);
+            if !matches!(self.method, Method::Popularity) {
+                *filled += (picker.picked.len() - before) as u64;
+            }
         }
         picker.is_full().then_some(picker.picked)
     }

@@ -44,7 +44,7 @@ impl Shop {
         (0..times)
             .map(|round| {
                 let mut rng = seeded_rng(1, &[&round.to_string()]);
-                pool.draw(&asked, &self.catalogue, &mut rng)
+                pool.draw(&asked, &self.catalogue, &mut rng, &mut 0)
             })
             .collect()
     }
@@ -206,14 +206,14 @@ fn takes_what_users_bought_with_the_history_first() {
         neighbours.push(other, item, users, &shop.counts);
     }
     neighbours.sort();
-    // Of C: 2/4 + 1/4; of D: 3/8; of E: 1/4.
+    // Of C: 2/14 + 1/14; of D: 3/18; of E: 1/14.
     assert_eq!(neighbours.retrieve([0, 1].into_iter()), [2, 3, 4]);
     let options =
         PrepareOptions { distractors: Distractors::Retrieved, ..PrepareOptions::default() };
     let pool = Pool::new(&shop.counts, &shop.catalogue, &options, Some(&neighbours));
     let owned = pool.owned([0, 1, 3].into_iter());
     let asked = Asked { target: 3, history: &[0, 1], owned: &owned, count: 2 };
-    let drawn = pool.draw(&asked, &shop.catalogue, &mut seeded_rng(0, &[]));
+    let drawn = pool.draw(&asked, &shop.catalogue, &mut seeded_rng(0, &[]), &mut 0);
     assert_eq!(drawn.as_deref(), Some(&[2, 4][..]), "the target is left out");
 }
 

@@ -1,6 +1,6 @@
 //! One pass over the files.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::Array;
 
@@ -16,11 +16,14 @@ use crate::{
 pub(super) fn gather(prepared: &Prepared) -> Result<Description> {
     let mut history_lengths = Distribution::default();
     let mut neighbours = Neighbours::default();
+    let mut repeats = 0;
     let mut months: BTreeMap<i64, [u64; 3]> = BTreeMap::new();
     // Purchases of each item in training, and in validation and test.
     let mut bought: HashMap<String, [u64; 2]> = HashMap::new();
     read_users(&prepared.folder.join(HISTORIES), |purchases: Vec<Purchased>| {
         history_lengths.push(purchases.len() as u64);
+        let items: HashSet<&str> = purchases.iter().map(|bought| bought.item.as_str()).collect();
+        repeats += (purchases.len() - items.len()) as u64;
         for pair in purchases.windows(2) {
             neighbours.pairs += 1;
             neighbours.tied += u64::from(pair[0].time.is_some() && pair[0].time == pair[1].time);
@@ -55,6 +58,7 @@ pub(super) fn gather(prepared: &Prepared) -> Result<Description> {
         ranking,
         months,
         neighbours,
+        repeats: repeats + prepared.manifest.histories.dropped.repeat,
         titles: titles(prepared)?,
         cold,
     })

@@ -31,6 +31,8 @@ pub struct Description {
     pub months: BTreeMap<i64, [u64; 3]>,
     /// Neighbours in a history.
     pub neighbours: Neighbours,
+    /// Purchases of an item that the user had bought before, whether they were dropped or kept.
+    pub repeats: u64,
     /// Titles that several items share.
     pub titles: Titles,
     /// Items of validation and test that training never saw.

@@ -18,8 +18,8 @@ impl fmt::Display for Description {
         let HistoryTally { users, interactions, dropped, .. } = &manifest.histories;
         row("users", users.to_string())?;
         row("purchases", format!("{interactions}, {} of the rows dropped", dropped.total()))?;
-        let repeats = dropped.repeat;
-        row("repeat purchases", share(repeats, repeats + interactions))?;
+        let purchases = dropped.repeat + dropped.outside_core + interactions;
+        row("repeat purchases", share(self.repeats, purchases))?;
         row("history length", spread(&self.history_lengths))?;
         row("item popularity", spread(&self.popularity))?;
         let neighbours = self.neighbours;

@@ -3,8 +3,8 @@
 //! A Bloom filter (blocked, after Putze, Sanders and Singler, *Cache-, hash- and space-efficient Bloom
 //! filters*, 2007) tells at once that most lines are new. What it suspects is put aside until all lines are
 //! read; then each suspect is compared with the hashes of all lines, which lie on disk beyond a few
-//! thousand. A suspect that turns out to be new is a line that the filter was wrong about: none among
-//! ten million lines, as a rule.
+//! thousand. A suspect that turns out to be new is a line that the filter was wrong about; its rows come at
+//! the end of the table.
 
 use std::{
     fs::File,

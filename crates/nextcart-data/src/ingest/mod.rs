@@ -34,8 +34,8 @@ use items::ItemRows;
 use pipeline::Pipeline;
 use reviews::ReviewRows;
 
-/// Of the memory limit, one part in so many goes to the filter that tells new lines from others: with the
-/// default limit, 50 bits for each of 20 million lines.
+/// Of the memory limit, at most one part in so many goes to the filter that tells new lines from others: with
+/// the default limit, 50 bits for each of 20 million lines, or four for each of 233 million.
 const FILTER_SHARE: usize = 4;
 
 /// What [`ingest`] did, as it stands in its `manifest.json`.

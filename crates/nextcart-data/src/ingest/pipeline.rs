@@ -21,7 +21,7 @@ use crate::{
     Error, InputFile, Result, Tally,
     parallel::ordered,
     publish::go_on,
-    source::{Block, BlockReader, Fault, FileKind, Reason, RejectLog, lines},
+    source::{Block, BlockReader, Fault, FileKind, Reason, RejectLog, is_csv, lines},
     table::{TableFile, append_without},
 };
 
@@ -29,9 +29,9 @@ use crate::{
 /// metadata file of 12 GB given as reviews should not be read to its end.
 const PATIENCE: u64 = 1000;
 
-/// Bytes of a file for each byte of the filter: a line then has about a hundred bits, and the filter is
-/// wrong about none of them.
-const BYTES_PER_FILTER_BYTE: u64 = 8;
+/// Bytes of a file for each byte of the filter: a line then has about sixty bits, and the filter is wrong
+/// about one line in millions.
+const BYTES_PER_FILTER_BYTE: u64 = 16;
 
 const LEAST_FILTER_BYTES: usize = 64 << 10;
 
@@ -113,10 +113,14 @@ impl Pipeline<'_> {
         sorter.finish(&suspects, R::DUPLICATE)
     }
 
-    /// Enough for the files, of which a line has some hundred bytes even where it is compressed.
+    /// Enough for the files. A JSON line has some hundred bytes even where it is compressed, a line of
+    /// comma-separated values about ten.
     fn filter_bytes(&self, files: &[PathBuf]) -> usize {
-        let bytes = files.iter().filter_map(|file| file.metadata().ok()).map(|file| file.len());
-        let wanted = usize::try_from(bytes.sum::<u64>() / BYTES_PER_FILTER_BYTE);
+        let wanted = files.iter().map(|file| {
+            let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+            if is_csv(file) { bytes } else { bytes / BYTES_PER_FILTER_BYTE }
+        });
+        let wanted = usize::try_from(wanted.sum::<u64>());
         wanted
             .unwrap_or(usize::MAX)
             .clamp(LEAST_FILTER_BYTES, self.most_filter_bytes.max(LEAST_FILTER_BYTES))

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Result,
-    source::{Fault, FileKind, RatingColumns, Review, ReviewLine},
+    source::{Fault, FileKind, RatingColumns, Review, ReviewLine, is_csv},
 };
 
 /// Reviews with the columns that the options ask for.
@@ -82,7 +82,8 @@ impl<'a> ReviewRows<'a> {
 
 impl Rows for ReviewRows<'_> {
     const KIND: FileKind = FileKind::Reviews;
-    const DUPLICATE: &'static str = "expected a new review, found a line read before";
+    const DUPLICATE: &'static str =
+        "expected a new review or a user's only sequence, found one read before";
     type Format = ReviewFormat;
     type Columns = ReviewColumns;
 
@@ -91,9 +92,7 @@ impl Rows for ReviewRows<'_> {
     }
 
     fn detect(&self, path: &Path, first_line: &[u8]) -> (ReviewFormat, bool) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_csv = name.split('.').skip(1).any(|ending| ending == "csv");
-        if !is_csv {
+        if !is_csv(path) {
             return (ReviewFormat::Json, false);
         }
         let columns = RatingColumns::detect(&String::from_utf8_lossy(first_line));
@@ -114,10 +113,10 @@ impl Rows for ReviewRows<'_> {
             ReviewFormat::Json => ReviewLine::parse(line, self.options.text)?,
             ReviewFormat::Csv(places) => ReviewLine::Review(places.parse(line)?),
         };
-        let rows = match parsed {
+        let kept = match parsed {
             ReviewLine::Review(review) => {
                 self.append(&review, None, columns);
-                1
+                Kept { hash: hash(line.trim().as_bytes()), rows: 1 }
             }
             ReviewLine::Sequence { user, items } => {
                 let mut rows = 0;
@@ -126,10 +125,11 @@ impl Rows for ReviewRows<'_> {
                     self.append(&Review { user, item, ..Review::default() }, Some(rows), columns);
                     rows += 1;
                 }
-                rows
+                // The order of two sequences of one user would not be known.
+                Kept { hash: hash(format!("sequence of {user}").as_bytes()), rows }
             }
         };
-        Ok(Kept { hash: hash(line.trim().as_bytes()), rows })
+        Ok(kept)
     }
 
     fn batch(&self, columns: &mut ReviewColumns) -> RecordBatch {

@@ -14,17 +14,17 @@ use crate::Result;
 /// Users and items of a k-core.
 #[derive(Debug, Clone)]
 pub struct Core {
-    /// `user`: those with at least k purchases of core items.
+    /// `user`: those with at least k core items.
     pub users: DataFrame,
     /// `item`: those bought by at least k core users.
     pub items: DataFrame,
-    /// Purchases of core items by core users.
+    /// Pairs of a core user and a core item that the user bought.
     pub purchases: u64,
     /// Rounds until nothing changed any more.
     pub rounds: usize,
 }
 
-/// The largest set of users and items in which every user has `k` purchases and every item `k` buyers,
+/// The largest set of users and items in which every user has `k` different items and every item `k` buyers,
 /// from a table with `user` and `item`, by dropping those that have fewer until none is left.
 ///
 /// What remains after each round is written to `scratch`.
@@ -37,7 +37,8 @@ pub async fn core(
     k: usize,
     scratch: &Path,
 ) -> Result<Core> {
-    let mut rest = purchases.select_columns(&["user", "item"])?;
+    // Several purchases of one item by one user are those of one buyer.
+    let mut rest = purchases.select_columns(&["user", "item"])?.distinct()?;
     let mut before = None;
     for round in 0.. {
         let stored = store(context, rest, &scratch.join(format!("core-{round}"))).await?;

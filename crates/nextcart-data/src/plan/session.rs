@@ -113,7 +113,7 @@ mod tests {
     use std::path::PathBuf;
 
     use arrow::{array::RecordBatch, compute::concat_batches};
-    use datafusion::physical_plan::{ExecutionPlan, collect};
+    use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 
     use super::*;
     use crate::{
@@ -124,15 +124,20 @@ mod tests {
     };
 
     /// Stores the purchases of the tables in a folder.
-    fn store_purchases(folder: &Path) {
+    fn store_purchases(folder: &Path, sorted_joins: bool) {
         let tables: Vec<PathBuf> =
             ["reviews.parquet", "items.parquet"].iter().map(|file| folder.join(file)).collect();
         let options = PrepareOptions::default();
         let work = async {
-            let context = session(&Resources::default(), folder)?;
+            let plain = session(&Resources::default(), folder)?;
+            let context = if sorted_joins { with_sorted_joins(&plain) } else { plain };
             let classified = classify(&context, &tables[0], &tables[1], &options).await?;
             let users = users(classified.clone())?;
             let purchases = purchases(classified, users, &options)?;
+            let plan = purchases.clone().create_physical_plan().await?;
+            let plan = displayable(plan.as_ref()).indent(false).to_string();
+            assert_eq!(plan.contains("SortMergeJoin"), sorted_joins, "{plan}");
+            assert_eq!(plan.contains("HashJoin"), !sorted_joins, "{plan}");
             store(&context, purchases, &folder.join("purchases")).await
         };
         on_runtime(2, work).unwrap();
@@ -165,7 +170,7 @@ mod tests {
         let (limits, options) = (Resources::default(), IngestOptions::default());
         let out = folder.path().join("out");
         crate::ingest(&[files.reviews], &[files.meta], &out, &options, &limits, &stop).unwrap();
-        store_purchases(&out);
+        store_purchases(&out, false);
         let (none, expected) = spills(512 << 20, &out);
         let (some, found) = spills(12 << 20, &out);
         assert_eq!(none, 0);
@@ -173,5 +178,9 @@ mod tests {
         let schema = expected[0].schema();
         let whole = |batches: &[RecordBatch]| concat_batches(&schema, batches).unwrap();
         assert_eq!(whole(&found), whole(&expected));
+
+        store_purchases(&out, true);
+        let (_, found) = spills(512 << 20, &out);
+        assert!(whole(&found) == whole(&expected), "sorted joins give other rows");
     }
 }

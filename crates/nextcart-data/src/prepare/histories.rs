@@ -19,12 +19,17 @@ use crate::{
     split::Assigner,
 };
 
+/// Memory that a join takes for each row of the side that it holds: keys, their hashes and places.
+const BYTES_PER_JOINED_ROW: usize = 64;
+
 /// Where the stages work.
 pub(super) struct Stages<'a> {
     pub(super) context: &'a SessionContext,
     pub(super) folder: &'a Path,
     pub(super) scratch: &'a Path,
     pub(super) options: &'a PrepareOptions,
+    /// Memory of the plans.
+    pub(super) memory_bytes: usize,
     pub(super) stop: &'a AtomicBool,
 }
 
@@ -46,7 +51,7 @@ impl Stages<'_> {
         &self,
         ingested: &Ingested,
     ) -> Result<(HistoryTally, Option<Split>)> {
-        let (totals, staged) = self.stage().await?;
+        let (totals, staged) = self.stage(ingested.items.lines.rows).await?;
         if staged.tally.users == 0 {
             return Err(self.too_few_users(ingested, &totals));
         }
@@ -81,15 +86,30 @@ impl Stages<'_> {
         self.scratch.join("staged.parquet")
     }
 
+    /// The context for a join that would hold so many rows in memory: where these are too many, joins sort
+    /// both sides instead.
+    pub(super) fn context_for(&self, rows: u64) -> SessionContext {
+        let bytes =
+            usize::try_from(rows).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_JOINED_ROW);
+        if bytes > self.memory_bytes / 4 {
+            plan::with_sorted_joins(self.context)
+        } else {
+            self.context.clone()
+        }
+    }
+
     /// Users with enough purchases, not yet assigned to parts.
-    async fn stage(&self) -> Result<(Totals, Staged)> {
+    async fn stage(&self, items_described: u64) -> Result<(Totals, Staged)> {
         let [reviews, items] = TABLES.map(|file| self.folder.join(file));
-        let classified = plan::classify(self.context, &reviews, &items, self.options).await?;
-        let users = plan::users(classified.clone())?;
+        let context = self.context_for(items_described);
+        let classified = plan::classify(&context, &reviews, &items, self.options).await?;
+        let users = plan::users(classified)?;
         let folder = self.scratch.join("users");
         let users = until(self.stop, plan::store(self.context, users, &folder)).await?;
         let totals = self.totals(users.clone()).await?;
         debug!("counted users");
+        let context = self.context_for(items_described.max(totals.users));
+        let classified = plan::classify(&context, &reviews, &items, self.options).await?;
         let purchases = plan::purchases(classified, users, self.options)?;
         let purchases = plan::in_order(purchases, self.options.seed)?;
         let mut staging = Staging::create(&self.staged(), self.options)?;
@@ -143,9 +163,10 @@ impl Stages<'_> {
     /// Writes the histories anew without users and items outside the k-core of training.
     async fn keep_core(&self, k: usize, mut tally: HistoryTally) -> Result<HistoryTally> {
         let path = self.folder.join(HISTORIES);
-        let all = plan::read_table(self.context, &path).await?;
+        let context = self.context_for(tally.users);
+        let all = plan::read_table(&context, &path).await?;
         let training = all.clone().filter(col("part").eq(lit("train")))?;
-        let core = plan::core(self.context, training, k, self.scratch);
+        let core = plan::core(&context, training, k, self.scratch);
         let core = until(self.stop, core).await?;
         let mut users = core.users.select(vec![col("user").alias("core_user")])?;
         if self.options.split == SplitMethod::UserDisjoint {
@@ -155,21 +176,22 @@ impl Stages<'_> {
             users = users.union(others)?;
         }
         let items = core.items.select(vec![col("item").alias("core_item")])?;
-        let kept = items.join(all, JoinType::RightSemi, &["core_item"], &["item"], None)?;
-        let kept = users
-            .join(kept, JoinType::RightSemi, &["core_user"], &["user"], None)?
-            .sort(vec![col("user").sort(true, true), col("position").sort(true, true)])?;
+        let all = users.join(all, JoinType::RightSemi, &["core_user"], &["user"], None)?;
+        let join = |kind| items.clone().join(all.clone(), kind, &["core_item"], &["item"], None);
+        let by_user = || vec![col("user").sort(true, true), col("position").sort(true, true)];
+        let kept = join(JoinType::RightSemi)?.sort(by_user())?;
+        // What goes was bought all the same, and is no distractor.
+        let owned = plan::read_table(&context, &self.owned()).await?;
+        let owned = owned.union(join(JoinType::RightAnti)?)?.sort(by_user())?;
+        let owned_path = self.scratch.join("owned-outside-core.parquet");
+        self.write_purchases(owned, &owned_path).await?;
+        replace(&owned_path, &self.owned())?;
         let copy = self.scratch.join(HISTORIES);
-        let mut writer = CoreWriter::create(&copy)?;
-        let mut batches = until(self.stop, kept.execute_stream()).await?;
-        while let Some(batch) = until(self.stop, batches.try_next()).await? {
-            writer.push(batch)?;
-        }
-        let counted = writer.finish()?;
+        let counted = self.write_purchases(kept, &copy).await?;
         if counted.users == 0 {
             return Err(Error::EmptyCore { k, users: tally.users, purchases: tally.interactions });
         }
-        fs::rename(&copy, &path).map_err(|source| Error::Write { path, source })?;
+        replace(&copy, &path)?;
         tally.dropped.outside_core = tally.interactions - counted.interactions;
         Ok(HistoryTally {
             dropped: tally.dropped,
@@ -177,4 +199,18 @@ impl Stages<'_> {
             ..counted
         })
     }
+
+    /// Writes purchases, which are ordered by user, in the form of `histories.parquet`.
+    async fn write_purchases(&self, rows: DataFrame, path: &Path) -> Result<HistoryTally> {
+        let mut writer = CoreWriter::create(path)?;
+        let mut batches = until(self.stop, rows.execute_stream()).await?;
+        while let Some(batch) = until(self.stop, batches.try_next()).await? {
+            writer.push(batch)?;
+        }
+        writer.finish()
+    }
+}
+
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|source| Error::Write { path: to.into(), source })
 }

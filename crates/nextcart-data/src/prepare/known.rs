@@ -16,7 +16,7 @@ use futures::TryStreamExt;
 
 use super::{HISTORIES, histories::Stages, until::until};
 use crate::{
-    Catalogue, Distractors, Result, SplitTally,
+    Catalogue, Distractors, HistoryTally, Result, SplitTally,
     candidates::Neighbours,
     plan::{self, PairKind},
     publish::TABLES,
@@ -38,9 +38,9 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) async fn read(stages: &Stages<'_>) -> Result<Self> {
+    pub(super) async fn read(stages: &Stages<'_>, tally: &HistoryTally) -> Result<Self> {
         let histories = plan::read_table(stages.context, &stages.folder.join(HISTORIES)).await?;
-        let catalogue = catalogue(stages, histories.clone()).await?;
+        let catalogue = catalogue(stages, tally.interactions).await?;
         let training = histories.clone().filter(col("part").eq(lit("train")))?;
         let mut known = Self {
             popularity: HashMap::new(),
@@ -79,11 +79,14 @@ impl Known {
 }
 
 /// The items that stand in histories or that their users have otherwise, in the order of their ids.
-async fn catalogue(stages: &Stages<'_>, histories: DataFrame) -> Result<Catalogue> {
-    let owned = plan::read_table(stages.context, &stages.owned()).await?;
+async fn catalogue(stages: &Stages<'_>, purchases: u64) -> Result<Catalogue> {
+    // There are no more items than purchases, and hardly more than a tenth as many.
+    let context = stages.context_for(purchases / 10);
+    let histories = plan::read_table(&context, &stages.folder.join(HISTORIES)).await?;
+    let owned = plan::read_table(&context, &stages.owned()).await?;
     let items = histories.select_columns(&["item"])?.union(owned.select_columns(&["item"])?)?;
     let items = items.distinct()?.select(vec![col("item").alias("held")])?;
-    let rows = plan::read_table(stages.context, &stages.folder.join(TABLES[1])).await?;
+    let rows = plan::read_table(&context, &stages.folder.join(TABLES[1])).await?;
     let rows = rows
         .select_columns(&["item", "title", "brand", "category", "price"])?
         .filter(col("title").is_not_null())?;

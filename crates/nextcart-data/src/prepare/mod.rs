@@ -134,10 +134,11 @@ async fn run(
     let mut watch = Watch::start();
     let ingested = ingest_into(reviews, meta, folder, &options.ingest, resources, stop)?;
     watch.lap("read the files");
-    let stages = Stages { context, folder, scratch: &scratch, options, stop };
+    let memory_bytes = resources.memory_bytes;
+    let stages = Stages { context, folder, scratch: &scratch, options, memory_bytes, stop };
     let (histories, cuts) = stages.histories(&ingested).await?;
     watch.lap("made histories");
-    let known = Known::read(&stages).await?;
+    let known = Known::read(&stages, &histories).await?;
     watch.lap("counted training");
     let split = SplitTally { cuts, ..known.split };
     let questions = questions::write(&stages, &known, resources.threads())?;

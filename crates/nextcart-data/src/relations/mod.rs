@@ -126,18 +126,18 @@ impl Relations {
         self.pairs(&self.next_purchases, item, asker)
     }
 
-    /// Items of the same brand, by their purchases in training.
+    /// Items of the same brand, by their purchases in training, without the asker's own.
     #[must_use]
-    pub fn same_brand(&self, item: &str) -> Vec<Related<'_>> {
+    pub fn same_brand(&self, item: &str, asker: Option<&History>) -> Vec<Related<'_>> {
         let brand = self.catalogue.get(item).and_then(|product| product.brand.as_ref());
-        self.alike(item, brand.and_then(|brand| self.brands.get(&brand.to_lowercase())))
+        self.alike(item, brand.and_then(|brand| self.brands.get(&brand.to_lowercase())), asker)
     }
 
-    /// Items of the same category path, by their purchases in training.
+    /// Items of the same category path, by their purchases in training, without the asker's own.
     #[must_use]
-    pub fn same_category(&self, item: &str) -> Vec<Related<'_>> {
+    pub fn same_category(&self, item: &str, asker: Option<&History>) -> Vec<Related<'_>> {
         let path = self.catalogue.get(item).map(|product| &product.category);
-        self.alike(item, path.and_then(|path| self.categories.get(path)))
+        self.alike(item, path.and_then(|path| self.categories.get(path)), asker)
     }
 
     /// Items that the crawl lists as also bought, in its order; none unless the crawl was asked for.
@@ -185,12 +185,29 @@ impl Relations {
         found.into_iter().map(|(other, users)| self.related(other, f64::from(users))).collect()
     }
 
-    fn alike(&self, item: &str, group: Option<&Vec<u32>>) -> Vec<Related<'_>> {
+    fn alike(
+        &self,
+        item: &str,
+        group: Option<&Vec<u32>>,
+        asker: Option<&History>,
+    ) -> Vec<Related<'_>> {
+        let mut own: HashMap<&str, u32> = HashMap::new();
+        for item in asker.into_iter().flat_map(|asker| &asker.items) {
+            *own.entry(item).or_default() += 1;
+        }
         let others = group.into_iter().flatten().map(|other| {
+            let product = self.catalogue.product(*other);
             let purchases = self.popularity.get(other).copied().unwrap_or_default();
-            self.related(*other, f64::from(purchases))
+            (
+                *other,
+                purchases - own.get(&*product.item).copied().unwrap_or_default().min(purchases),
+            )
         });
-        others.filter(|related| related.product.item != item).take(self.top).collect()
+        let mut others: Vec<(u32, u32)> = others.filter(|(_, purchases)| *purchases > 0).collect();
+        others.retain(|(other, _)| self.catalogue.product(*other).item != item);
+        others.sort_by_key(|(_, purchases)| std::cmp::Reverse(*purchases));
+        others.truncate(self.top);
+        others.into_iter().map(|(other, count)| self.related(other, f64::from(count))).collect()
     }
 
     fn listed(&self, others: &[u32]) -> Vec<Related<'_>> {

@@ -40,6 +40,8 @@ impl Pairs {
             let histories = plan::read_table(&context, &prepared.folder.join(HISTORIES)).await?;
             let training = histories.filter(col("part").eq(lit("train")))?;
             let mut batches = plan::pairs(training, kind, options.window)?.execute_stream().await?;
+            // More than are shown stay, for so many may be the asker's own and go.
+            let kept = options.top + 2 * options.window;
             let mut pairs =
                 Self { kind, window: options.window, pairs: vec![Vec::new(); catalogue.len()] };
             while let Some(batch) = batches.try_next().await? {
@@ -58,14 +60,13 @@ impl Pairs {
                     {
                         let list = &mut pairs.pairs[item as usize];
                         list.push((other, u32::try_from(users.value(row)).unwrap_or(u32::MAX)));
-                        // More than are shown stay, for some may lose the asker's purchase.
-                        if list.len() >= 8 * options.top {
-                            keep_best(list, 2 * options.top);
+                        if list.len() >= 4 * kept {
+                            keep_best(list, kept);
                         }
                     }
                 }
             }
-            pairs.pairs.iter_mut().for_each(|list| keep_best(list, 2 * options.top));
+            pairs.pairs.iter_mut().for_each(|list| keep_best(list, kept));
             Ok(pairs)
         };
         on_runtime(resources.threads(), work)

@@ -87,7 +87,14 @@ fn in_folder(folder: &Path, kind: FileKind) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Whether a file holds comma-separated values, by its name.
+pub(crate) fn is_csv(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.split('.').skip(1).any(|ending| ending == "csv")
+}
+
 fn is_data(name: &str) -> bool {
+    let name = name.to_lowercase();
     let mut endings = name.rsplit('.');
     let mut last = endings.next().unwrap_or_default();
     if COMPRESSIONS.contains(&last) {

@@ -40,6 +40,6 @@ pub use review::{Review, ReviewLine};
 pub use title::recover_title;
 
 pub(crate) use blocks::{Block, BlockReader, lines};
-pub(crate) use inputs::{FileKind, find_files};
+pub(crate) use inputs::{FileKind, find_files, is_csv};
 pub(crate) use ratings::RatingColumns;
 pub(crate) use reject::RejectLog;

@@ -29,8 +29,8 @@ impl RatingColumns {
             cells.iter().position(|cell| names.iter().any(|name| cell.eq_ignore_ascii_case(name)))
         };
         let named = (
-            find(&["user_id", "user", "reviewerID"]),
-            find(&["parent_asin", "item", "asin"]),
+            find(&["user_id", "userId", "user", "reviewerID"]),
+            find(&["parent_asin", "item_id", "itemId", "product_id", "productId", "item", "asin"]),
             find(&["rating", "overall"]),
             find(&["timestamp", "time", "unixReviewTime"]),
         );

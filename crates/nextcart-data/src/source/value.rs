@@ -58,7 +58,10 @@ impl<'a> Value<'a> {
         let integer = match &self {
             Self::Integer(value) => Some(*value),
             Self::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => Some(*value as i64),
-            Self::Text(text) => text.trim().parse().ok(),
+            Self::Text(text) => text.trim().parse().ok().or_else(|| {
+                let number: f64 = text.trim().parse().ok()?;
+                (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
+            }),
             _ => None,
         };
         integer.ok_or_else(|| self.unexpected(field, "a whole number"))

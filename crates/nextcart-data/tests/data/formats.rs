@@ -133,6 +133,12 @@ fn sequences_stay_in_their_order_and_need_a_split_without_times() {
     assert_eq!((manifest.split.train, manifest.split.test), (150, 30));
     let first = &dataset.histories[0];
     assert_eq!(first.items, ["i00", "i17", "i34", "i11", "i28"]);
+    // A user's second sequence has no place in the order.
+    let text = fs::read_to_string(&reviews[0]).unwrap();
+    let second = json!({ "reviewerID": "u00", "asins": ["i01", "i02"] });
+    let twice = [write(folder.path(), "twice.jsonl", format!("{text}{second}\n"))];
+    let found = prepare_files(&twice, &meta, &options).manifest.reviews;
+    assert_eq!((found.kept, found.rows, found.reasons[&Reason::Duplicate]), (30, 210, 1));
     assert!(first.times.iter().all(Option::is_none));
     assert!(dataset.questions.iter().all(|question| question.time.is_none()));
 }

@@ -125,11 +125,14 @@ fn purchases_at_one_time_have_no_next() {
 
 #[test]
 fn brands_and_categories_are_ranked_by_training() {
-    let (_folder, relations, _) = relations(&USERS, &RelationOptions::default());
+    let (_folder, relations, histories) = relations(&USERS, &RelationOptions::default());
     // Brand X: a, c, e; category Tea: a, b, c; training knows nothing of e and f.
-    assert_eq!(shown(&relations.same_brand("a")), "c2");
-    assert_eq!(shown(&relations.same_category("c")), "a4 b4");
-    assert_eq!(shown(&relations.same_brand("nowhere")), "");
+    assert_eq!(shown(&relations.same_brand("a", None)), "c2");
+    assert_eq!(shown(&relations.same_category("c", None)), "a4 b4");
+    assert_eq!(shown(&relations.same_brand("nowhere", None)), "");
+    // The asker bought a, b and c.
+    assert_eq!(shown(&relations.same_brand("a", Some(&histories[0]))), "c1");
+    assert_eq!(shown(&relations.same_category("c", Some(&histories[0]))), "a3 b3");
 }
 
 #[test]

@@ -242,11 +242,14 @@ fn the_whole_catalogue_stands_against_the_target() {
         assert!(whole.candidates.iter().all(|p| p.item == *target || !bought.contains(&*p.item)));
         let offered: HashSet<&str> = whole.candidates.iter().map(|p| &*p.item).collect();
         assert_eq!(offered.len(), whole.candidates.len());
-        for product in catalogue.products() {
-            let excluded = bought.contains(&*product.item) && product.item != *target;
-            // A user's unverified items are left out as well.
-            let unbought = question.excluded.contains(&product.item);
-            assert_eq!(offered.contains(&*product.item), !(excluded || unbought));
+        let titles: HashSet<String> =
+            whole.candidates.iter().map(|product| product.title.to_lowercase()).collect();
+        assert!(titles.contains(&question.target().title.to_lowercase()));
+        for product in catalogue.products().iter().filter(|product| product.item != *target) {
+            let excluded = bought.contains(&*product.item)
+                // A user's unverified items are left out as well.
+                || question.excluded.contains(&product.item);
+            assert_eq!(offered.contains(&*product.item), !excluded);
         }
     }
 }
@@ -296,4 +299,90 @@ fn titles_that_collide_never_stand_in_one_question() {
         assert!(bought.into_iter().all(|title| title != target));
     }
     assert!(dataset.manifest.questions.repeated_title > 0);
+}
+
+#[test]
+fn the_whole_catalogue_offers_no_title_twice_and_none_that_the_user_has() {
+    let (reviews, _) = small_corpus(40, 6);
+    // Forty items, twenty titles; the case differs.
+    let meta: String = (0..40)
+        .map(|item| {
+            let title = format!("Tea number {}", item % 20);
+            let title = if item < 20 { title } else { title.to_uppercase() };
+            metadata(&format!("i{item:02}"), &title)
+        })
+        .collect();
+    let options =
+        PrepareOptions { distractors: Distractors::Catalogue, ..PrepareOptions::default() };
+    let (folder, dataset) = prepare_lines(&reviews, &meta, &options);
+    let out = folder.path().join("out");
+    let catalogue = FullCatalogue::read(&out).unwrap();
+    let histories = histories(&out);
+    for question in &dataset.questions {
+        let whole = catalogue.expand(question);
+        let of = |item: &str| dataset.catalogue.get(item).unwrap().title.to_lowercase();
+        let target = &question.target().item;
+        let owned: HashSet<String> =
+            histories[&question.user].iter().map(|row| of(&row.item)).collect();
+        let others = whole.candidates.iter().filter(|product| product.item != *target);
+        assert!(others.clone().count() > 5);
+        for product in others {
+            assert!(!owned.contains(&product.title.to_lowercase()), "{}", question.id);
+        }
+    }
+}
+
+#[test]
+fn what_a_core_drops_is_still_what_the_user_has() {
+    let options = PrepareOptions { min_interactions: 3, ..PrepareOptions::default() };
+    let (plain, _) = generated(&options);
+    let all = histories(&plain.path().join("out"));
+    let (_folder, dataset) = generated(&PrepareOptions { k_core: Some(5), ..options });
+    assert!(dataset.manifest.histories.dropped.outside_core > 0);
+    for question in &dataset.questions {
+        let bought: HashSet<&str> =
+            all[&question.user].iter().map(|row| row.item.as_str()).collect();
+        let titles: HashSet<String> = bought
+            .iter()
+            .filter_map(|item| dataset.catalogue.get(item))
+            .map(|product| product.title.to_lowercase())
+            .collect();
+        for product in question.candidates.iter().filter(|p| p.item != question.target().item) {
+            assert!(!titles.contains(&product.title.to_lowercase()), "{}", question.id);
+        }
+    }
+}
+
+#[test]
+fn a_core_counts_buyers_and_not_their_repeats() {
+    let (reviews, meta) = small_corpus(40, 6);
+    // One user buys an item five times, which nobody else does.
+    let again: String = (0..5).map(|day| review("u00", "lonely", 15_000 + day)).collect();
+    let meta = meta + &metadata("lonely", "Lonely tea");
+    let options = PrepareOptions {
+        repeats: Repeats::Keep,
+        split: SplitMethod::LeaveOneOut,
+        k_core: Some(2),
+        min_history: 1,
+        ..PrepareOptions::default()
+    };
+    let (folder, dataset) = prepare_lines(&(reviews + &again), &meta, &options);
+    assert!(dataset.manifest.histories.dropped.outside_core >= 5);
+    let histories = histories(&folder.path().join("out"));
+    assert!(histories.values().flatten().all(|row| row.item != "lonely"));
+}
+
+#[test]
+fn what_a_kind_lacks_is_drawn_by_popularity_and_counted() {
+    let filled = |kind: Distractors| {
+        let (reviews, meta) = small_corpus(40, 6);
+        let meta = meta.replace("\"category\":[\"Grocery\"]", "\"category\":[]");
+        let options = PrepareOptions { distractors: kind, ..PrepareOptions::default() };
+        let (_folder, dataset) = prepare_lines(&reviews, &meta, &options);
+        let questions = &dataset.manifest.questions;
+        (questions.filled_by_popularity, 3 * questions.total())
+    };
+    let (none, _) = filled(Distractors::Popularity);
+    let (all, distractors) = filled(Distractors::Category);
+    assert_eq!((none, all), (0, distractors), "there are no categories");
 }
