@@ -31,11 +31,11 @@ pub(crate) use pool::{Asked, Owned, Pool};
 /// should weigh the candidates by `P(i | history) / p_i`.
 ///
 /// # The others
-/// Each of them makes a rule that knows nothing of the history better than chance. Items of a category or
-/// brand are drawn as often as they are bought, which leaves little. Those that are nearest to the target's
-/// title, or retrieved for the history, are chosen whatever their popularity, and most are less popular than
-/// what was bought: *take the most popular candidate* is right far more often than chance there. Read every
-/// score beside that of such rules.
+/// Popularity tells something there. On Prime Pantry, left one out, *take the most popular of the four* is right
+/// for 25 % of the questions drawn by popularity, for 51 % of the uniform ones, for 39 % of those with the nearest
+/// titles, and for 19 % of the retrieved ones, where the least popular is thus a good guess. Items of a category
+/// or brand are drawn as often as they are bought, which leaves little. Read every score beside that of rules
+/// which never look at the history.
 ///
 /// Where a kind has too few items for a question, the rest is drawn by popularity; the manifest counts that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,11 +20,14 @@ const GRID: RGBColor = RGBColor(0xe6, 0xe6, 0xe6);
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 
+/// Draws a description into an SVG text.
+type Draw = fn(&Description, &mut String) -> Drawn;
+
 /// Writes all plots that have something to show.
 pub(super) fn plot(description: &Description, folder: &Path) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.into(), source })?;
     let mut written = Vec::new();
-    let plots: [(&str, fn(&Description, &mut String) -> Drawn); 3] = [
+    let plots: [(&str, Draw); 3] = [
         ("history_lengths.svg", history_lengths),
         ("popularity.svg", popularity),
         ("months.svg", months),

@@ -11,7 +11,7 @@
 //! | [`users`] | classified reviews | one row a user: reviews by reason |
 //! | [`purchases`] | classified reviews, users | purchases of users who may have enough |
 //! | [`in_order`] | purchases | each user's together, oldest first |
-//! | [`core`] | training purchases | users and items of the k-core |
+//! | [`core()`] | training purchases | users and items of the k-core |
 //! | [`pairs`] | training purchases | how many users bought two items, together or one after the other |
 //!
 //! What a plan gives is [`store`]d where others need it twice. No plan sorts twice: two sorts share the memory

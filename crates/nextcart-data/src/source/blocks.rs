@@ -47,8 +47,8 @@ pub(crate) struct BlockReader {
 enum Source {
     Plain(BufReader<Hashed>),
     // Several gzip members may follow each other, as from `cat a.gz b.gz`; zstd frames likewise.
-    Gzip(MultiGzDecoder<BufReader<Hashed>>),
-    Zstd(zstd::stream::read::Decoder<'static, BufReader<Hashed>>),
+    Gzip(Box<MultiGzDecoder<BufReader<Hashed>>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<Hashed>>>),
 }
 
 /// A file that hashes and counts what is read from it.
@@ -73,9 +73,10 @@ impl BlockReader {
             BufReader::with_capacity(BUFFER, Hashed { file, digest: Sha256::new(), bytes: 0 });
         let head = plain.fill_buf().map_err(failed)?;
         let source = if head.starts_with(&[0x1f, 0x8b]) {
-            Source::Gzip(MultiGzDecoder::new(plain))
+            Source::Gzip(Box::new(MultiGzDecoder::new(plain)))
         } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            Source::Zstd(zstd::stream::read::Decoder::with_buffer(plain).map_err(failed)?)
+            let decoder = zstd::stream::read::Decoder::with_buffer(plain);
+            Source::Zstd(Box::new(decoder.map_err(failed)?))
         } else {
             Source::Plain(plain)
         };

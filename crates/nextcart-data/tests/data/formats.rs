@@ -154,7 +154,11 @@ fn a_folder_stands_for_its_files() {
     write(&data, "a.json", &reviews[..half]);
     write(&data, "meta_a.json", meta);
     write(&data, "README.txt", "no data");
-    let dataset = prepare_files(&[data.clone()], &[data], &PrepareOptions::default());
+    let dataset = prepare_files(
+        std::slice::from_ref(&data),
+        std::slice::from_ref(&data),
+        &PrepareOptions::default(),
+    );
     assert_eq!(dataset.manifest.reviews.kept, 240);
     let files: Vec<&str> =
         dataset.manifest.inputs.iter().map(|input| input.path.as_str()).collect();

@@ -161,7 +161,7 @@ proptest! {
         }
         prop_assert_eq!(&these.histories, &those.histories);
         let of_early = |dataset: &Dataset| -> Vec<_> {
-            let early = |question: &&nextcart_data::Question| question.user < "u20".to_owned();
+            let early = |question: &&nextcart_data::Question| question.user.as_str() < "u20";
             dataset.questions.iter().filter(early).cloned().collect()
         };
         prop_assert_eq!(of_early(&these), of_early(&those));
