@@ -163,6 +163,12 @@ mod tests {
     }
 
     #[test]
+    fn a_runtime_within_a_runtime_comes_and_goes() {
+        let inner = || on_runtime(1, async { Ok(7) }).unwrap();
+        assert_eq!(on_runtime(1, async { Ok(inner()) }).unwrap(), 7);
+    }
+
+    #[test]
     fn sorts_go_on_on_disk_when_memory_ends() {
         let folder = tempfile::tempdir().unwrap();
         let files = Bulk::new(300_000).write(folder.path()).unwrap();

@@ -116,7 +116,8 @@ pub(crate) fn on_runtime<T: Send>(
         .enable_time()
         .build()
         .map_err(|source| Error::Threads { source })?;
-    thread::scope(|scope| match scope.spawn(|| runtime.block_on(work)).join() {
+    // It also ends in that thread: a runtime may not be dropped within another.
+    thread::scope(|scope| match scope.spawn(move || runtime.block_on(work)).join() {
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic),
     })
