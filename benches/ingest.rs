@@ -18,9 +18,6 @@ use nextcart_data::synthetic::{Bulk, CorpusFiles};
 use nextcart_data::{IngestOptions, PrepareOptions, Resources, ingest, prepare_until};
 use serde_json::{Value, json};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let value = |name: &str| {

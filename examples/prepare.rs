@@ -15,9 +15,6 @@ use nextcart_data::{
 };
 use serde::de::DeserializeOwned;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Reads reviews and metadata and writes tables, questions and `manifest.json`.
 #[derive(Parser)]
 struct Arguments {

@@ -24,6 +24,9 @@ pub(crate) const BATCH_ROWS: usize = 8192;
 /// Columns whose values hardly ever come again: to look each up in a dictionary would be in vain.
 const MOSTLY_DIFFERENT: [&str; 4] = ["id", "summary", "text", "description"];
 
+/// Size up to which a column's different values are stored once: the titles of a large catalogue.
+const DICTIONARY_BYTES: usize = 16 << 20;
+
 /// A Parquet file that takes batches of one schema.
 pub(crate) struct TableFile {
     path: PathBuf,
@@ -52,8 +55,9 @@ impl TableFile {
 
     /// Writes to an open file; errors name `path`.
     pub(crate) fn from_file(file: File, path: &Path, schema: SchemaRef) -> Result<Self> {
-        let mut properties =
-            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_dictionary_page_size_limit(DICTIONARY_BYTES);
         for column in MOSTLY_DIFFERENT {
             properties = properties.set_column_dictionary_enabled(column.into(), false);
         }
