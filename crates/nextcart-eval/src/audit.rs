@@ -82,10 +82,14 @@ pub struct Audit {
 /// evidence, and [`Audit::conclusive`] is false.
 ///
 /// # Errors
-/// If there are no questions or an answer is no candidate.
+/// If there are no questions, an answer is no candidate or a question has no other candidate.
 pub fn audit(questions: &[Question]) -> Result<Audit> {
     let chance = chance(questions).ok_or(Error::NoQuestions { purpose: "audit" })?;
     questions.iter().try_for_each(check_answer)?;
+    // Every rule would be right on these, and so would chance.
+    if let Some(question) = questions.iter().find(|question| question.candidates.len() < 2) {
+        return Err(Error::NoChoice { question: question.id.clone() });
+    }
     let corrected = 1.0 - (1.0 - CONFIDENCE) / RULES.len() as f64;
     let mut rules = Vec::with_capacity(RULES.len());
     for rule in &RULES {

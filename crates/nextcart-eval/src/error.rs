@@ -25,6 +25,15 @@ pub enum Error {
         /// How many candidates it has.
         candidates: usize,
     },
+    /// A question leaves no choice.
+    #[error(
+        "question `{question}`: expected at least two candidates, found one (where the whole catalogue stands \
+         against the target, expand the question first)"
+    )]
+    NoChoice {
+        /// Id of the question.
+        question: String,
+    },
     /// A predictor returned another number of scores than there are candidates.
     #[error(
         "`{predictor}` on question `{question}`: expected {expected} scores, one a candidate, \

@@ -19,6 +19,9 @@ use crate::{Error, Resources, Result};
 /// Memory for each row of a batch: some hundred bytes, times the batches that sorts and merges hold.
 const BYTES_PER_BATCH_ROW: usize = 16 << 10;
 
+/// Sorts that a plan with two sorted joins runs at once, about.
+const SORTS_OF_A_PLAN: usize = 8;
+
 /// A context on this machine: plans take up to [`Resources::memory_bytes`] and continue in files in
 /// `scratch` beyond.
 ///
@@ -60,6 +63,8 @@ pub fn with_sorted_joins(context: &SessionContext) -> SessionContext {
     let options = config.options_mut();
     options.optimizer.prefer_hash_join = false;
     options.optimizer.repartition_joins = true;
+    // Every join sorts twice, and each of these sorts keeps memory for its merge.
+    options.execution.sort_spill_reservation_bytes /= SORTS_OF_A_PLAN;
     let state = SessionStateBuilder::new_from_existing(context.state()).with_config(config).build();
     SessionContext::new_with_state(state)
 }

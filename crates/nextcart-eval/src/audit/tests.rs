@@ -216,3 +216,11 @@ fn rule_names_are_unique() {
     let names: std::collections::BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
     assert_eq!(names.len(), RULES.len());
 }
+
+#[test]
+fn a_question_without_a_choice_is_refused() {
+    let mut some = questions(9, 4, |_| {});
+    some.push(question("whole", &["Tea"], &["Oats"], 0));
+    let error = audit(&some).unwrap_err();
+    assert!(matches!(&error, Error::NoChoice { question } if question == "whole"), "{error}");
+}
