@@ -110,6 +110,8 @@ impl Stages<'_> {
         debug!("counted users");
         let context = self.context_for(items_described.max(totals.users));
         let classified = plan::classify(&context, &reviews, &items, self.options).await?;
+        // A join runs on the context of its left side.
+        let users = DataFrame::new(context.state(), users.into_unoptimized_plan());
         let purchases = plan::purchases(classified, users, self.options)?;
         let purchases = plan::in_order(purchases, self.options.seed)?;
         let mut staging = Staging::create(&self.staged(), self.options)?;

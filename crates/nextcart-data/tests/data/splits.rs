@@ -258,7 +258,12 @@ fn the_whole_catalogue_stands_against_the_target() {
 fn little_memory_and_many_threads_give_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let files = Bulk::new(150_000).write(folder.path()).unwrap();
-    let (reviews, meta) = ([files.reviews], [files.meta]);
+    // So many items that nobody bought that the small limit does not hold them in a join.
+    let unsold: String = (0..280_000)
+        .map(|item| format!("{{\"asin\": \"X{item}\", \"title\": \"Unsold {item}\"}}\n"))
+        .collect();
+    let unsold = write(folder.path(), "meta_unsold.json", unsold);
+    let (reviews, meta) = ([files.reviews], [files.meta, unsold]);
     let options = PrepareOptions { k_core: Some(3), ..PrepareOptions::default() };
     let run = |memory_bytes: usize, threads: usize| {
         let out = folder.path().join(format!("out-{memory_bytes}-{threads}"));
