@@ -4,7 +4,8 @@
 //!
 //! Files are generated once and kept in `target/bench-data`. The peers are the scripts in `benches/peers`,
 //! run by the Python that `NEXTCART_PYTHON` names. Every run is a process of its own, whose peak memory the
-//! kernel tells (`RUST_LOG=nextcart_data=debug` with `--task prepare` tells how long its stages take); the runs of all tools take turns, so that a busy moment hits all of them.
+//! kernel tells; the runs of all tools take turns, so that a busy moment hits all of them. With `--task prepare`
+//! and `RUST_LOG=nextcart_data=debug` it tells how long the stages of one run take.
 
 use std::collections::BTreeMap;
 use std::fs::File;

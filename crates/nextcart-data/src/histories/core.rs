@@ -1,4 +1,4 @@
-//! Histories of a k-core.
+//! Purchases that plans sorted by user, in the form of `histories.parquet`: what a k-core leaves, and what not.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::{
     table::{Batch, Grouper},
 };
 
-/// Writes purchases that stay, with new positions, and counts them.
+/// Writes purchases with new positions, and counts them.
 pub(crate) struct CoreWriter {
     path: PathBuf,
     grouper: Grouper<(Row, Part)>,
@@ -40,7 +40,7 @@ impl CoreWriter {
         grouper.push(&users, rows, |user, rows| kept.user(&user, &rows))
     }
 
-    /// The tally of what stayed.
+    /// The tally of what was written.
     pub(crate) fn finish(self) -> Result<HistoryTally> {
         let Self { grouper, mut kept, .. } = self;
         if let Some((user, rows)) = grouper.finish() {

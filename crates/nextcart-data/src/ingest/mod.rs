@@ -1,8 +1,9 @@
 //! Files to tables: every line becomes a row or a rejected line with a reason.
 //!
 //! One thread reads and decodes, the others parse, the caller's writes; blocks of lines pass between them
-//! in the order of the files. Memory does not grow with the number of lines: what is known of earlier
-//! lines, to find duplicates, lies on disk beyond a few thousand of them.
+//! in the order of the files. What is known of earlier lines, to find duplicates, lies on disk beyond a few
+//! thousand of them: memory grows with the filter in front of it, up to a quarter of the limit, and with the
+//! number of duplicates, not of lines.
 
 mod fingerprints;
 mod items;
@@ -26,7 +27,7 @@ pub use salt::Salt;
 use crate::{
     InputFile, ItemTally, Result, Tally,
     manifest::write_json,
-    publish::{Publication, REJECTS, TABLES},
+    publish::{MANIFEST, Publication, REJECTS, TABLES},
     resources::Resources,
     source::{FileKind, RejectLog, find_files},
 };
@@ -74,7 +75,7 @@ pub fn ingest(
 ) -> Result<Ingested> {
     let publication = Publication::begin(out.as_ref(), &[&TABLES[..], &[REJECTS]].concat())?;
     let ingested = ingest_into(reviews, meta, publication.folder(), options, resources, stop)?;
-    write_json(&ingested, &publication.folder().join("manifest.json"))?;
+    write_json(&ingested, &publication.folder().join(MANIFEST))?;
     publication.publish(stop)?;
     Ok(ingested)
 }

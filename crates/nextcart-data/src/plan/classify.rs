@@ -1,5 +1,7 @@
 //! Which reviews are purchases of known items, and why the others are not.
 
+use std::path::Path;
+
 use datafusion::{
     functions_aggregate::expr_fn::{count, max, sum},
     logical_expr::{Expr, JoinType, when},
@@ -8,7 +10,6 @@ use datafusion::{
 
 use super::read_table;
 use crate::{PrepareOptions, Result};
-use std::path::Path;
 
 /// Why a review is no purchase, by the first reason that applies; the numbers stand in the column `reason`
 /// of [`classify`].
@@ -63,17 +64,15 @@ pub async fn classify(
         .select(vec![col("item").alias("described"), col("title").is_not_null().alias("titled")])?;
     // The left side of a join is the one that is held in memory.
     let joined = items.join(reviews, JoinType::Right, &["described"], &["item"], None)?;
-    let mut reason = when(col("described").is_null(), Reason::UnknownItem.number());
-    let mut otherwise = reason
+    let mut reason = when(col("described").is_null(), Reason::UnknownItem.number())
         .when(col("titled").is_false(), Reason::UntitledItem.number())
         .otherwise(Reason::None.number())?;
     if let Some(least) = options.min_rating {
-        otherwise =
-            when(col("rating").lt(lit(least)), Reason::LowRating.number()).otherwise(otherwise)?;
+        reason =
+            when(col("rating").lt(lit(least)), Reason::LowRating.number()).otherwise(reason)?;
     }
     if options.verified_only {
-        otherwise =
-            when(col("verified").is_false(), Reason::Unverified.number()).otherwise(otherwise)?;
+        reason = when(col("verified").is_false(), Reason::Unverified.number()).otherwise(reason)?;
     }
     Ok(joined.select(vec![
         col("user"),
@@ -81,7 +80,7 @@ pub async fn classify(
         col("time"),
         col("position"),
         col("rating"),
-        otherwise.alias("reason"),
+        reason.alias("reason"),
         col("described").is_not_null().alias("known"),
     ])?)
 }

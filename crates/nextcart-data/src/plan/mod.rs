@@ -14,9 +14,10 @@
 //! | [`core()`] | training purchases | users and items of the k-core |
 //! | [`pairs`] | training purchases | how many users bought two items, together or one after the other |
 //!
-//! What a plan gives is [`store`]d where others need it twice. No plan sorts twice: two sorts share the memory
-//! limit, and the first does not give back what the second lacks. So the policy on several purchases of one
-//! item, which needs no more than one user's rows, is applied as users pass in the order of [`in_order`].
+//! What a plan gives is [`store`]d where others need it twice. Sorts of one plan share the memory limit, and the
+//! first does not give back what the second lacks, so there are few: the policy on several purchases of one
+//! item, which needs no more than one user's rows, is applied as users pass in the order of [`in_order`]. Only
+//! joins of two large tables sort, too ([`with_sorted_joins`]), and keep less memory for each of their sorts.
 
 mod classify;
 mod kcore;
