@@ -7,10 +7,7 @@ use std::{
     sync::{Mutex, atomic::AtomicBool},
 };
 
-use arrow::{
-    array::{Array, AsArray, BooleanArray, RecordBatch},
-    compute::{filter_record_batch, not},
-};
+use arrow::array::{Array, AsArray, RecordBatch};
 use tracing::{info, warn};
 
 use super::{
@@ -22,7 +19,7 @@ use crate::{
     parallel::ordered,
     publish::go_on,
     source::{Block, BlockReader, Fault, FileKind, Reason, RejectLog, is_csv, lines},
-    table::{TableFile, append_without},
+    table::{TableFile, append_without, split_rows},
 };
 
 /// Lines of the other kind, without one usable line among them, after which a file is given up: a
@@ -288,11 +285,9 @@ impl Sorter<'_> {
         } else {
             let mut is_new = vec![true; batch.num_rows()];
             suspected.into_iter().for_each(|range| is_new[range].fill(false));
-            let is_new = BooleanArray::from(is_new);
-            let is_suspect = not(&is_new).expect("truth values");
-            let part = |mask| filter_record_batch(&batch, mask).expect("a mask of its length");
-            self.table.write_batch(&part(&is_new))?;
-            self.suspects.write_batch(&part(&is_suspect))?;
+            let (new, suspects) = split_rows(&batch, is_new);
+            self.table.write_batch(&new)?;
+            self.suspects.write_batch(&suspects)?;
         }
         for (line, fault) in rejects {
             let of_file = &mut self.of_file;

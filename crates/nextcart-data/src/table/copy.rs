@@ -37,14 +37,23 @@ pub(crate) fn append_without(
             }
             ranges.next();
         }
-        let keep = BooleanArray::from(keep);
-        let leave = not(&keep).expect("truth values");
-        let part = |mask| filter_record_batch(&batch, mask).expect("a mask of its length");
-        left_out(&part(&leave));
-        to.write_batch(&part(&keep))?;
+        let (kept, left) = split_rows(&batch, keep);
+        left_out(&left);
+        to.write_batch(&kept)?;
         first = end;
     }
     Ok(())
+}
+
+/// The rows that `is_first` marks, and the others.
+///
+/// # Panics
+/// If there are not as many marks as rows.
+pub(crate) fn split_rows(batch: &RecordBatch, is_first: Vec<bool>) -> (RecordBatch, RecordBatch) {
+    let is_first = BooleanArray::from(is_first);
+    let is_second = not(&is_first).expect("truth values");
+    let part = |mask| filter_record_batch(batch, mask).expect("a mask of its length");
+    (part(&is_first), part(&is_second))
 }
 
 #[cfg(test)]
