@@ -7,7 +7,8 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use nextcart_adapters::LoraConfig;
 use nextcart_models::{Llama, LlamaConfig};
-use nextcart_train::{Sample, SftConfig, Trainer};
+use nextcart_text::Sample;
+use nextcart_train::{SftConfig, Trainer};
 
 /// Samples in a step, and tokens in each.
 const SHAPES: [(usize, usize); 2] = [(4, 64), (8, 128)];

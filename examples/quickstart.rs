@@ -7,6 +7,8 @@
 //! score beside those of simpler predictors and of its twin that cannot see the history. Ctrl-C stops
 //! at the next step and leaves a checkpoint from which `--resume` goes on.
 
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,9 +25,10 @@ use nextcart_eval::{
     Chance, CoOccurrence, Evaluation, FnPredictor, LanguageModel, Popularity, Predictor,
     PunctuationRule, Report, TextSimilarity, audit, evaluate_each,
 };
-use nextcart_models::{Checkpoint, Llama, LlamaConfig, Tokenizer, save_adapter, save_checkpoint};
-use nextcart_prompt::{Prompt, Template, Wrapper};
-use nextcart_train::{Sample, Schedule, SftConfig, Trainer, evaluate_loss};
+use nextcart_models::{Checkpoint, Llama, LlamaConfig, save_adapter, save_checkpoint};
+use nextcart_prompt::{Template, Wrapper};
+use nextcart_text::{Built, Lengths, Sample, SampleBuilder, Tokenizer, diagnose};
+use nextcart_train::{Schedule, SftConfig, Trainer, evaluate_loss};
 use tracing_subscriber::EnvFilter;
 
 /// Training frees and takes the same large blocks again at every step; an allocator that keeps them
@@ -109,27 +112,32 @@ fn run(arguments: &Arguments) -> Result<()> {
     heading("Questions to prompts");
     let template = Template::builtin("options_first")?;
     let history_free = Template::builtin("history_free")?;
-    let render = |question: &Question| template.render(question);
-    let train: Vec<Prompt> = part(Part::Train).map(render).collect::<Result<_, _>>()?;
-    let validation: Vec<Prompt> =
-        part(Part::Validation).take(100).map(render).collect::<Result<_, _>>()?;
-    let shown = train[0].prefix(Wrapper::Plain);
-    println!("{shown}{}\n", train[0].output);
+    let train: Vec<&Question> = part(Part::Train).collect();
+    let validation: Vec<&Question> = part(Part::Validation).take(100).collect();
+    let Some(first) = train.first() else { bail!("no question to train on") };
+    let prompt = template.render(first)?;
+    let shown = prompt.prefix(Wrapper::Plain);
+    println!("{shown}{}\n", prompt.output);
 
     heading("Base model");
     let mut base = match checkpoint {
         Some(base) => base,
-        None => Base::pretrain(&prepared, &train, arguments, &device)?,
+        None => {
+            let prompts = train.iter().take(200).map(|question| template.render(question));
+            let prompts = prompts.map(|prompt| Ok(prompt?.prefix(Wrapper::Plain)));
+            Base::pretrain(&prepared, prompts.collect::<Result<_>>()?, arguments, &device)?
+        }
     };
 
     heading("Fine-tuning");
-    let samples = base.samples(&train)?;
-    let held_out = base.samples(&validation)?;
-    let (tokens, trained) = (samples[0].len(), samples[0].trained_tokens());
-    println!(
-        "{} prompts; the one above has {tokens} tokens, {trained} of them trained",
-        samples.len()
-    );
+    let builder = SampleBuilder::new(&base.tokenizer, &template, Wrapper::Plain)
+        .with_max_tokens(base.llama.max_position_embeddings);
+    let built = builder.build_all(&train)?;
+    println!("{}\n", Lengths::of(&built));
+    look_at(&built, &base.tokenizer)?;
+    let samples: Vec<Sample> = built.into_iter().map(|built| built.sample).collect();
+    let held_out = builder.build_all(&validation)?.into_iter().map(|built| built.sample);
+    let held_out: Vec<Sample> = held_out.collect();
     if let Some(steps) = arguments.steps {
         base.tuning =
             SftConfig { max_steps: Some(steps), warmup_steps: warmup(steps), ..base.tuning };
@@ -191,6 +199,25 @@ fn clear(out: &Path) -> Result<()> {
         if file.exists() {
             std::fs::remove_file(file)?;
         }
+    }
+    Ok(())
+}
+
+/// Shows what the first sample is trained on, and whatever is wrong with any of them.
+fn look_at(built: &[Built], tokenizer: &Tokenizer) -> Result<()> {
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, Built { sample, dropped, .. }) in built.iter().enumerate() {
+        let diagnosis = diagnose(sample, tokenizer)?.with_dropped(*dropped);
+        for finding in &diagnosis.findings {
+            *found.entry(finding.to_string()).or_default() += 1;
+        }
+        if index == 0 {
+            let colour = std::io::stdout().is_terminal();
+            println!("{}", diagnosis.near_answer(3).show(colour));
+        }
+    }
+    for (finding, samples) in found {
+        println!("{samples} samples: {finding}");
     }
     Ok(())
 }
@@ -264,12 +291,11 @@ impl Base {
     /// A small Llama that learns the language of the shop from the training part of the histories.
     fn pretrain(
         prepared: &Dataset,
-        prompts: &[Prompt],
+        prompts: Vec<String>,
         arguments: &Arguments,
         device: &Device,
     ) -> Result<Self> {
         let titles = prepared.catalogue.products().map(|product| product.title.clone());
-        let prompts = prompts.iter().take(200).map(|prompt| prompt.prefix(Wrapper::Plain));
         let tokenizer =
             Tokenizer::train(titles.chain(prompts).collect::<Vec<_>>().into_iter(), 900)?;
         // Few blocks and wide ones: the fastest of this size on a CPU.
@@ -317,19 +343,6 @@ impl Base {
             ..SftConfig::default()
         };
         Ok(Self { name: folder.display().to_string(), llama, tokenizer, model, tuning })
-    }
-
-    /// Tokens with a loss mask on the answer alone.
-    fn samples(&self, prompts: &[Prompt]) -> Result<Vec<Sample>> {
-        prompts
-            .iter()
-            .map(|prompt| {
-                let pair =
-                    self.tokenizer.encode_pair(&prompt.prefix(Wrapper::Plain), &prompt.output)?;
-                let (before, answer) = pair.ids.split_at(pair.answer_start);
-                Ok(Sample::completion(before, answer)?)
-            })
-            .collect()
     }
 
     fn predictor<'a>(

@@ -4,7 +4,8 @@ use burn::tensor::{Device, Tensor};
 use nextcart_adapters::nf4::{NestedAbsmax, Nf4Weight};
 use nextcart_adapters::{Base, LoraConfig, PeftAdapter, Projection, load_peft};
 use nextcart_models::{Checkpoint, Llama, LlamaConfig, ModelInput};
-use nextcart_train::{Sample, Schedule, SftConfig, Trainer, loss_and_gradients};
+use nextcart_text::Sample;
+use nextcart_train::{Schedule, SftConfig, Trainer, loss_and_gradients};
 use serde_json::Value;
 
 use crate::reference::{Deviation, Reference, Tensors, array, float, ids, object, size};

@@ -7,7 +7,8 @@ use std::io::Write as _;
 use burn::tensor::Device;
 use nextcart_adapters::LoraConfig;
 use nextcart_models::Checkpoint;
-use nextcart_train::{Sample, SftConfig, Trainer, evaluate_loss};
+use nextcart_text::Sample;
+use nextcart_train::{SftConfig, Trainer, evaluate_loss};
 
 #[test]
 fn a_short_lora_run_on_smollm2_lowers_the_loss() {
@@ -23,7 +24,7 @@ fn a_short_lora_run_on_smollm2_lowers_the_loss() {
         .map(|(bought, next)| {
             let prompt = format!("Bought:\n{bought}\nAnswer:\n");
             let pair = tokenizer.encode_pair(&prompt, next).unwrap();
-            let (prompt, answer) = pair.ids.split_at(pair.answer_start);
+            let (prompt, answer) = pair.ids.split_at(pair.spans[1].start);
             Sample::completion(prompt, answer).unwrap()
         })
         .collect();

@@ -2,7 +2,9 @@
 
 mod audit;
 mod describe;
+mod doctor;
 mod prepare;
+mod prompt_gallery;
 mod quickstart;
 mod seed_protocol;
 

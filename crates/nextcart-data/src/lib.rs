@@ -37,6 +37,7 @@ mod ask;
 mod candidates;
 mod catalogue;
 mod clean;
+mod context;
 mod describe;
 mod error;
 mod full_catalogue;
@@ -62,6 +63,9 @@ mod table;
 pub use candidates::Distractors;
 pub use catalogue::Catalogue;
 pub use clean::{TextCleaning, clean_text};
+pub use context::{
+    ContextOptions, Contexts, Profile, PurchaseContext, QuestionContext, RelationPath,
+};
 pub use describe::{Cold, Description, Distribution, Neighbours, Titles, describe};
 pub use error::{Error, Result};
 pub use full_catalogue::FullCatalogue;

@@ -1,7 +1,8 @@
 //! A language model as a predictor.
 
 use nextcart_data::Question;
-use nextcart_models::{Llama, LlamaConfig, Tokenizer, score_texts};
+use nextcart_models::{Llama, LlamaConfig, score_texts};
+use nextcart_text::Tokenizer;
 
 use crate::error::{Error, Result};
 use crate::predictor::Predictor;

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_adapters::Projection;
 use nextcart_adapters::nf4::Nf4Weight;
+use nextcart_text::Tokenizer;
 use safetensors::Dtype;
 use serde_json::Value;
 
@@ -16,7 +17,6 @@ use crate::hub;
 use crate::llama::Llama;
 use crate::names::{self, HEAD};
 use crate::safetensors_file::SafetensorsFile;
-use crate::tokenizer::Tokenizer;
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
@@ -98,7 +98,12 @@ impl Checkpoint {
         if !path.is_file() {
             return Err(missing(&self.folder, TOKENIZER));
         }
-        Tokenizer::from_file(&path, &self.config)
+        let tokenizer = Tokenizer::from_file(&path, self.config.eos_token_ids.first().copied())?;
+        let (expected, found) = (self.config.vocab, tokenizer.vocab());
+        if found > expected {
+            return Err(Error::VocabularyTooLarge { path, expected, found });
+        }
+        Ok(tokenizer)
     }
 
     /// Reads the weights into f32 on the device, one tensor at a time, all of them frozen.

@@ -56,14 +56,6 @@ pub enum Error {
         /// Every disagreement found.
         problems: Vec<TensorMismatch>,
     },
-    /// The tokenizer could not be read, trained or applied.
-    #[error("tokenizer `{path}`: {reason}")]
-    Tokenizer {
-        /// The file, or a word for a tokenizer in memory.
-        path: PathBuf,
-        /// What the tokenizers library said.
-        reason: String,
-    },
     /// The tokenizer knows more tokens than the model has embeddings.
     #[error(
         "`{path}`: expected at most {expected} tokens (vocab_size of config.json), found {found}"
@@ -75,14 +67,6 @@ pub enum Error {
         expected: usize,
         /// Highest token id plus one.
         found: usize,
-    },
-    /// A text gave no token where at least one is needed.
-    #[error("{what} has no tokens: `{text}`")]
-    NoTokens {
-        /// What was encoded.
-        what: &'static str,
-        /// The text.
-        text: String,
     },
     /// Neither a folder here nor a model that the hub could give.
     #[error("`{id}` is neither a folder nor a model that could be fetched from the hub")]
@@ -104,6 +88,9 @@ pub enum Error {
         /// The configuration's target modules.
         targets: Vec<String>,
     },
+    /// A text or its tokenizer cannot be used.
+    #[error(transparent)]
+    Text(#[from] nextcart_text::Error),
     /// The adapter crate refused.
     #[error(transparent)]
     Adapter(#[from] nextcart_adapters::Error),

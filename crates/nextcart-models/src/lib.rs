@@ -34,7 +34,6 @@ mod rope;
 mod safetensors_file;
 mod save;
 mod score;
-mod tokenizer;
 
 pub use attention::Attention;
 pub use block::Block;
@@ -50,4 +49,3 @@ pub use llama::Llama;
 pub use rope::RotaryEmbedding;
 pub use save::{save_adapter, save_checkpoint};
 pub use score::{ContinuationScore, score_continuations, score_texts};
-pub use tokenizer::{Encoded, Tokenizer};

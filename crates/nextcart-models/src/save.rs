@@ -7,6 +7,7 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 use nextcart_adapters::{LoraConfig, save_peft};
+use nextcart_text::Tokenizer;
 use safetensors::{Dtype, View};
 use tempfile::NamedTempFile;
 
@@ -14,7 +15,6 @@ use crate::config::LlamaConfig;
 use crate::error::{Error, Result};
 use crate::llama::Llama;
 use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, projection_path};
-use crate::tokenizer::Tokenizer;
 
 /// Writes a model in Hugging Face layout to the folder, made if it is missing: `model.safetensors`
 /// (f32), `config.json` and, where given, `tokenizer.json`.

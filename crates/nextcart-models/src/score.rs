@@ -4,10 +4,10 @@ use burn::tensor::{DType, Int, Tensor, TensorData, activation};
 
 use crate::cache::KvCache;
 use crate::config::LlamaConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::input::ModelInput;
 use crate::llama::Llama;
-use crate::tokenizer::Tokenizer;
+use nextcart_text::Tokenizer;
 
 /// How likely a model finds one continuation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,7 +88,7 @@ pub fn score_continuations(
 /// preferred for being the beginning of a longer one.
 ///
 /// # Errors
-/// [`Error::NoTokens`] if an answer has none or nothing stands before all of them, and if the
+/// [`nextcart_text::Error::NoTokens`] if an answer has none or nothing stands before all of them, and if the
 /// tokenizers library refuses.
 pub fn score_texts(
     model: &Llama,
@@ -100,19 +100,20 @@ pub fn score_texts(
     let encoded = answers
         .iter()
         .map(|answer| tokenizer.encode_pair(prompt, answer))
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
     let Some((first, others)) = encoded.split_first() else {
         return Ok(Vec::new());
     };
     // A tokenizer may join the end of the prompt with the start of an answer: what all have in
     // common is the prompt, and the rest is scored.
-    let shared = others.iter().fold(first.answer_start, |shared, other| {
-        let most = shared.min(other.answer_start);
+    let shared = others.iter().fold(first.spans[1].start, |shared, other| {
+        let most = shared.min(other.spans[1].start);
         let differ = first.ids.iter().zip(&other.ids).take(most).position(|(a, b)| a != b);
         differ.unwrap_or(most)
     });
     if shared == 0 {
-        return Err(Error::NoTokens { what: "the prompt", text: prompt.to_owned() });
+        let text = prompt.to_owned();
+        return Err(nextcart_text::Error::NoTokens { what: "the prompt", text }.into());
     }
     let continuations: Vec<&[u32]> = encoded.iter().map(|e| &e.ids[shared..]).collect();
     Ok(score_continuations(model, config, &first.ids[..shared], &continuations))

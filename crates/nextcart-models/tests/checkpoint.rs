@@ -7,9 +7,10 @@ use std::path::Path;
 use burn::tensor::Device;
 use nextcart_adapters::{LoraConfig, load_peft};
 use nextcart_models::{
-    Checkpoint, Error, Llama, LlamaConfig, ModelInput, TensorMismatch, Tokenizer, save_adapter,
+    Checkpoint, Error, Llama, LlamaConfig, ModelInput, TensorMismatch, save_adapter,
     save_checkpoint,
 };
+use nextcart_text::Tokenizer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

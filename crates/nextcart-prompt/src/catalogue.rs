@@ -11,24 +11,50 @@ pub struct Builtin {
 }
 
 impl Builtin {
-    /// What it shows and where it comes from, in a sentence.
+    /// What it shows and where it comes from.
     #[must_use]
     pub fn about(&self) -> &'static str {
-        self.source.split("\n--- ").next().unwrap_or_default()
+        self.source.lines().next().unwrap_or_default()
     }
 }
 
 /// All built-in templates, the default first.
 #[must_use]
 pub fn catalogue() -> &'static [Builtin] {
-    &CATALOGUE
+    CATALOGUE
 }
 
-const CATALOGUE: [Builtin; 6] = [
-    Builtin { name: "next_purchase", source: include_str!("../templates/next_purchase.jinja") },
-    Builtin { name: "options_first", source: include_str!("../templates/options_first.jinja") },
-    Builtin { name: "history_free", source: include_str!("../templates/history_free.jinja") },
-    Builtin { name: "titles_only", source: include_str!("../templates/titles_only.jinja") },
-    Builtin { name: "attributes", source: include_str!("../templates/attributes.jinja") },
-    Builtin { name: "seed", source: include_str!("../templates/seed.jinja") },
+/// Names and sources, from the files in `templates`.
+macro_rules! builtins {
+    ($($name:literal),* $(,)?) => {
+        &[$(Builtin {
+            name: $name,
+            source: include_str!(concat!("../templates/", $name, ".jinja")),
+        }),*]
+    };
+}
+
+const CATALOGUE: &[Builtin] = builtins![
+    "next_purchase",
+    "options_first",
+    "numbered",
+    "recency",
+    "liked_disliked",
+    "attributes",
+    "reviews",
+    "item_relations",
+    "same_kind",
+    "crowd",
+    "paths",
+    "profile",
+    "retriever_hint",
+    "pointwise",
+    "pairwise",
+    "listwise",
+    "history_free",
+    "titles_only",
+    "seed",
+    "seed_free",
+    "seed_attributes",
+    "seed_descriptions",
 ];

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::PromptPart;
+use crate::{Form, PromptPart};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -60,6 +60,36 @@ pub enum Error {
         /// What stands after the dashes.
         found: String,
     },
+    /// A template file asks about something that no question has.
+    #[error(
+        "template `{origin}`, line {line}: expected `asks: question`, `asks: candidate` or \
+         `asks: pair`, found `asks: {found}`"
+    )]
+    UnknownForm {
+        /// The file, or the name of a template that is not from a file.
+        origin: String,
+        /// Line of the file.
+        line: usize,
+        /// What stands there.
+        found: String,
+    },
+    /// One prompt was asked of a template that makes several of a question.
+    #[error(
+        "template `{template}` makes a prompt for each {form}: expected a template that asks about \
+         the whole question"
+    )]
+    SeveralPrompts {
+        /// Name of the template.
+        template: String,
+        /// What a prompt of it asks about.
+        form: Form,
+    },
+    /// An answer by letter or number, of options without such marks.
+    #[error("an answer by {answer}: expected options marked by {answer}s, found others")]
+    UnmarkedOptions {
+        /// `letter` or `number`.
+        answer: &'static str,
+    },
     /// The output part has no text, so that there would be nothing to learn.
     #[error("template `{template}`: the output is empty")]
     EmptyOutput {
@@ -107,5 +137,74 @@ pub enum Error {
     NoCandidates {
         /// Name of the template.
         template: String,
+    },
+    /// The question does not say which candidate was bought.
+    #[error(
+        "template `{template}`: expected `answer`, an index of one of {candidates} candidates, \
+         found {found}"
+    )]
+    Answer {
+        /// Name of the template.
+        template: String,
+        /// Number of candidates.
+        candidates: usize,
+        /// What the question has.
+        found: String,
+    },
+    /// A JSON file beside a checkpoint does not parse.
+    #[error("`{path}` is not the JSON that was expected")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected there.
+        source: serde_json::Error,
+    },
+    /// A checkpoint's folder has no chat template.
+    #[error(
+        "no chat template in `{folder}`: expected `chat_template.jinja` or a field `chat_template` \
+         in `tokenizer_config.json`"
+    )]
+    NoChatTemplate {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A chat template is no valid Jinja template.
+    #[error("chat template `{origin}`, line {line}: not a valid template")]
+    ChatSyntax {
+        /// The file, or a word for a template that is not from a file.
+        origin: String,
+        /// Line of the fault.
+        line: usize,
+        /// What the parser found.
+        source: Box<minijinja::Error>,
+    },
+    /// A chat template does not accept the conversation, by `raise_exception`.
+    #[error("chat template `{origin}` refuses the conversation: {reason}")]
+    ChatRefused {
+        /// The file, or a word for a template that is not from a file.
+        origin: String,
+        /// What the template says.
+        reason: String,
+    },
+    /// A chat template failed in another way.
+    #[error("chat template `{origin}`, line {line}: cannot be rendered")]
+    ChatRender {
+        /// The file, or a word for a template that is not from a file.
+        origin: String,
+        /// Line of the fault.
+        line: usize,
+        /// What the engine reports.
+        source: Box<minijinja::Error>,
+    },
+    /// A chat template changes, drops or repeats what it should pass on, so that the places of the
+    /// parts in the text are not known.
+    #[error("chat template `{origin}` does not pass on message {message} ({role}) as it is")]
+    ChatContent {
+        /// The file, or a word for a template that is not from a file.
+        origin: String,
+        /// Index of the message.
+        message: usize,
+        /// Its role.
+        role: String,
     },
 }

@@ -26,13 +26,28 @@
 //! ```
 
 mod catalogue;
+mod chat;
+mod decision;
 mod error;
+mod fields;
+mod filters;
+mod form;
+mod layout;
 mod parts;
 mod prompt;
+mod segment;
+mod style;
 mod template;
 
 pub use catalogue::{Builtin, catalogue};
+pub use chat::{ChatTemplate, Message};
+pub use decision::{Choice, Decision};
 pub use error::{Error, Result};
+pub use fields::Fields;
+pub use form::Form;
+pub use layout::Layout;
 pub use parts::PromptPart;
 pub use prompt::{Prompt, Wrapper};
+pub use segment::{Segment, SegmentKind};
+pub use style::{AnswerForm, Labels, Style};
 pub use template::Template;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::Form;
 use crate::error::{Error, Result};
 
 /// A part of a prompt.
@@ -46,8 +47,9 @@ pub(crate) struct Section {
 /// A parsed template file.
 #[derive(Debug)]
 pub(crate) struct Sections {
-    /// The lines before the first section.
+    /// The lines before the first section, without the one that names the form.
     pub(crate) about: String,
+    pub(crate) form: Form,
     /// One a part, in the order of [`PromptPart::ALL`].
     pub(crate) sections: [Section; 3],
 }
@@ -55,6 +57,7 @@ pub(crate) struct Sections {
 /// Splits a file at its `--- part` lines. `origin` is what errors call the file.
 pub(crate) fn parse(origin: &str, text: &str) -> Result<Sections> {
     let mut about = String::new();
+    let mut form = Form::default();
     let mut found: [Option<Section>; 3] = [None, None, None];
     let mut current: Option<usize> = None;
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -75,6 +78,14 @@ pub(crate) fn parse(origin: &str, text: &str) -> Result<Sections> {
             current = Some(place);
             continue;
         }
+        if let (None, Some(name)) = (current, line.strip_prefix("asks: ")) {
+            form = Form::parse(name.trim()).ok_or_else(|| Error::UnknownForm {
+                origin: origin.to_owned(),
+                line: index + 1,
+                found: name.trim().to_owned(),
+            })?;
+            continue;
+        }
         let text = match current.and_then(|place| found[place].as_mut()) {
             Some(section) => &mut section.source,
             None => &mut about,
@@ -87,5 +98,5 @@ pub(crate) fn parse(origin: &str, text: &str) -> Result<Sections> {
         let missing = || Error::MissingPart { origin: origin.to_owned(), part };
         *section = found.ok_or_else(missing)?;
     }
-    Ok(Sections { about: about.trim().to_owned(), sections })
+    Ok(Sections { about: about.trim().to_owned(), form, sections })
 }

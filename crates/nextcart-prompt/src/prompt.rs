@@ -1,6 +1,8 @@
 //! A rendered question, and the text around its parts.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::{Segment, SegmentKind};
 
 /// A question as text, in three parts without surrounding white space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,7 +16,7 @@ pub struct Prompt {
 }
 
 /// The text that joins instruction and input and announces the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Wrapper {
@@ -25,6 +27,9 @@ pub enum Wrapper {
     /// The wording of Stanford Alpaca (<https://github.com/tatsu-lab/stanford_alpaca>), the form
     /// without an input where the input is empty.
     Alpaca,
+    /// What the seed project put around its prompts, a variant of Alpaca's second form; for the
+    /// template `seed` and its kin, whose input is empty. Another input follows the instruction.
+    Seed,
 }
 
 impl Prompt {
@@ -48,12 +53,31 @@ impl Prompt {
                  further context. Write a response that appropriately completes the request.\n\n\
                  ### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
             ),
+            (Wrapper::Seed, _, _) => {
+                let joint = if input.is_empty() { "" } else { "\n" };
+                format!(
+                    "Below is an instruction that describes a user's interaction history with \
+                     products on Amazon. Write a response that appropriately completes the request.\n\n\
+                     ### Instruction:\n{instruction}{joint}{input}\n\n### Response:\n"
+                )
+            }
             (Wrapper::Alpaca, _, true) => format!(
                 "Below is an instruction that describes a task. Write a response that \
                  appropriately completes the request.\n\n\
                  ### Instruction:\n{instruction}\n\n### Response:\n"
             ),
         }
+    }
+}
+
+impl Prompt {
+    /// The text in its parts: everything before the answer, and the answer.
+    #[must_use]
+    pub fn segments(&self, wrapper: Wrapper) -> Vec<Segment> {
+        vec![
+            Segment::new(SegmentKind::Text, self.prefix(wrapper)),
+            Segment::new(SegmentKind::Answer, self.output.clone()),
+        ]
     }
 }
 

@@ -3,24 +3,33 @@
 use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::parts::{self, Section, Sections};
-use crate::{Prompt, PromptPart, catalogue};
+use crate::style::Style;
+use crate::{Choice, Decision, Fields, Form, Prompt, PromptPart, catalogue, filters};
 
 /// Three Jinja templates that turn a question into a [`Prompt`].
 ///
 /// The language is [`minijinja`]'s with `trim_blocks` and `lstrip_blocks`, so that a line with only
-/// a tag leaves no line behind. Beyond its filters there are two: `line` puts a text on one line
-/// (white space of any kind becomes one space) and `dollars` writes a price as `$3.50`. A rendered
-/// part loses white space at both ends.
+/// a tag leaves no line behind. A rendered part loses white space at both ends. Beyond the language's
+/// own filters there are:
+///
+/// | filter | what it gives |
+/// |---|---|
+/// | `text \| line` | the text on one line, without a colon at its end, so that it cannot pass for a heading |
+/// | `price \| dollars` | `$3.50` |
+/// | `index \| label` | what marks the option at an index, from 0, in the template's [`Style`] |
+/// | `candidates \| chosen(index)` | what the answer says of that option in the template's style |
+/// | `candidates \| ranking(index)` | that of all options, as a list, the one at the index first |
 #[derive(Debug, Clone)]
 pub struct Template {
     name: String,
     about: String,
+    form: Form,
+    style: Style,
     environment: Environment<'static>,
     lines_before: [usize; 3],
 }
@@ -48,13 +57,14 @@ impl Template {
     pub fn new(name: &str, instruction: &str, input: &str, output: &str) -> Result<Self> {
         let sections = [instruction, input, output]
             .map(|source| Section { source: source.to_owned(), lines_before: 0 });
-        Self::compile(name, Sections { about: String::new(), sections })
+        Self::compile(name, Sections { about: String::new(), form: Form::Question, sections })
     }
 
     /// A template from a file with three sections in any order, named after the file.
     ///
     /// A section starts with a line `--- instruction`, `--- input` or `--- output`; lines before
-    /// the first one say what the template is for. No other line may start with `--- `.
+    /// the first one say what the template is for, and may hold one that names its [`Form`]. No other
+    /// line may start with `--- `.
     ///
     /// ```text
     /// Titles alone.
@@ -79,15 +89,14 @@ impl Template {
         Self::compile(&name, sections)
     }
 
-    fn compile(name: &str, Sections { about, sections }: Sections) -> Result<Self> {
+    fn compile(name: &str, Sections { about, form, sections }: Sections) -> Result<Self> {
         let mut environment = Environment::new();
         environment.set_syntax(syntax());
         // Without it, as is the default in release builds, errors do not know the variable's name.
         environment.set_debug(true);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.add_filter("line", line);
-        environment.add_filter("dollars", dollars);
+        filters::add(&mut environment, Style::default());
         let lines_before = sections.each_ref().map(|section| section.lines_before);
         if sections[2].source.trim().is_empty() {
             return Err(Error::EmptyOutput { template: name.to_owned() });
@@ -101,7 +110,19 @@ impl Template {
                 source: Box::new(source),
             })?;
         }
-        Ok(Self { name: name.to_owned(), about, environment, lines_before })
+        let (name, style) = (name.to_owned(), Style::default());
+        Ok(Self { name, about, form, style, environment, lines_before })
+    }
+
+    /// The same template with options and answers in another style.
+    ///
+    /// # Errors
+    /// If the answer is a mark that the options do not bear.
+    pub fn with_style(mut self, style: Style) -> Result<Self> {
+        style.check()?;
+        filters::add(&mut self.environment, style);
+        self.style = style;
+        Ok(self)
     }
 
     /// Name of the template.
@@ -116,37 +137,164 @@ impl Template {
         &self.about
     }
 
+    /// What one prompt asks about.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// How options are marked and answers written.
+    #[must_use]
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
     /// The question as text. Instruction and input do not see `answer`.
     ///
     /// # Errors
-    /// If a part uses a variable that the question lacks, or fails otherwise.
+    /// If the template asks about less than the whole question, or if a part uses a variable that the
+    /// question lacks, or fails otherwise.
     pub fn render(&self, question: &impl Serialize) -> Result<Prompt> {
-        let question = Value::from(Serde(question));
-        let blind = without_answer(&question);
-        Ok(Prompt {
-            instruction: self.render_part(PromptPart::Instruction, &blind)?,
-            input: self.render_part(PromptPart::Input, &blind)?,
-            output: self.render_part(PromptPart::Output, &question)?,
-        })
+        self.render_fields(&Fields::new(question))
+    }
+
+    /// As [`Self::render`], of fields that are read already.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn render_fields(&self, fields: &Fields) -> Result<Prompt> {
+        self.asks_about_the_question()?;
+        self.prompt(fields.blind(), &fields.seeing())
+    }
+
+    /// All prompts of a question with their right answers, to train on: one; or one a candidate; or,
+    /// for pairs, the bought candidate beside each other one, in both orders.
+    ///
+    /// # Errors
+    /// As [`Self::render`], and if the question has no candidates or no answer where they are needed.
+    pub fn prompts(&self, fields: &Fields) -> Result<Vec<Prompt>> {
+        if self.form == Form::Question {
+            return self.render_fields(fields).map(|prompt| vec![prompt]);
+        }
+        let candidates = self.candidates(fields)?;
+        let answer = self.answer(fields, candidates.len())?;
+        let others = (0..candidates.len()).filter(|other| *other != answer);
+        match self.form {
+            Form::Candidate => (0..candidates.len())
+                .map(|asked| {
+                    let ask = about(fields, &candidates[asked]);
+                    let chosen = asked == answer;
+                    self.prompt(&ask, &context! { chosen => chosen, ..ask.clone() })
+                })
+                .collect(),
+            _ => others
+                .flat_map(|other| [(answer, other), (other, answer)])
+                .map(|(first, second)| {
+                    let ask = pair(fields, &candidates, first, second);
+                    let first_chosen = first == answer;
+                    self.prompt(&ask, &context! { first_chosen => first_chosen, ..ask.clone() })
+                })
+                .collect(),
+        }
+    }
+
+    /// The prompts to predict from, with what may be answered to each. They do not depend on `answer`.
+    ///
+    /// # Errors
+    /// As [`Self::render`], and if the question has no candidates.
+    pub fn decisions(&self, fields: &Fields) -> Result<Vec<Decision>> {
+        let candidates = self.candidates(fields)?;
+        let indices = 0..candidates.len();
+        match self.form {
+            Form::Question => {
+                let sees = indices.map(|index| (Some(index), fields.answered_by(index)));
+                self.decision(fields.blind(), sees).map(|decision| vec![decision])
+            }
+            Form::Candidate => indices
+                .map(|index| {
+                    let ask = about(fields, &candidates[index]);
+                    let sees = [true, false].map(|chosen| {
+                        let sees = context! { chosen => chosen, ..ask.clone() };
+                        (chosen.then_some(index), sees)
+                    });
+                    self.decision(&ask, sees)
+                })
+                .collect(),
+            Form::Pair => indices
+                .clone()
+                .flat_map(|first| indices.clone().map(move |second| (first, second)))
+                .filter(|(first, second)| first != second)
+                .map(|(first, second)| {
+                    let ask = pair(fields, &candidates, first, second);
+                    let sees = [(true, first), (false, second)].map(|(first_chosen, candidate)| {
+                        let sees = context! { first_chosen => first_chosen, ..ask.clone() };
+                        (Some(candidate), sees)
+                    });
+                    self.decision(&ask, sees)
+                })
+                .collect(),
+        }
     }
 
     /// The output that each entry of the question's `candidates` would have as the answer, in their
     /// order: the texts between which option scoring chooses.
     ///
     /// # Errors
-    /// If the question has no candidates or the output part fails.
+    /// If the template asks about less than the whole question, the question has no candidates or the
+    /// output part fails.
     pub fn outputs(&self, question: &impl Serialize) -> Result<Vec<String>> {
-        let question = Value::from(Serde(question));
-        let candidates = question.get_attr("candidates").ok().and_then(|list| list.len());
-        let Some(candidates @ 1..) = candidates else {
-            return Err(Error::NoCandidates { template: self.name.clone() });
+        self.asks_about_the_question()?;
+        let fields = Fields::new(question);
+        let candidates = self.candidates(&fields)?.len();
+        let output = |answer| self.render_part(PromptPart::Output, &fields.answered_by(answer));
+        (0..candidates).map(output).collect()
+    }
+
+    fn asks_about_the_question(&self) -> Result<()> {
+        match self.form {
+            Form::Question => Ok(()),
+            form => Err(Error::SeveralPrompts { template: self.name.clone(), form }),
+        }
+    }
+
+    fn candidates(&self, fields: &Fields) -> Result<Vec<Value>> {
+        fields.candidates().ok_or_else(|| Error::NoCandidates { template: self.name.clone() })
+    }
+
+    fn answer(&self, fields: &Fields, candidates: usize) -> Result<usize> {
+        let refused = |found| Error::Answer { template: self.name.clone(), candidates, found };
+        match fields.answer().map_err(refused)? {
+            answer if answer < candidates => Ok(answer),
+            answer => Err(refused(answer.to_string())),
+        }
+    }
+
+    /// One prompt: what its instruction and input see, and what its output sees.
+    fn prompt(&self, ask: &Value, output: &Value) -> Result<Prompt> {
+        let output = self.render_part(PromptPart::Output, output)?;
+        Ok(Prompt { output, ..self.ask(ask)? })
+    }
+
+    fn ask(&self, ask: &Value) -> Result<Prompt> {
+        Ok(Prompt {
+            instruction: self.render_part(PromptPart::Instruction, ask)?,
+            input: self.render_part(PromptPart::Input, ask)?,
+            output: String::new(),
+        })
+    }
+
+    /// One decision: what its prompt sees, and for each choice whom it speaks for and what it sees.
+    fn decision(
+        &self,
+        ask: &Value,
+        choices: impl IntoIterator<Item = (Option<usize>, Value)>,
+    ) -> Result<Decision> {
+        let choice = |(candidate, sees): (_, Value)| {
+            let output = self.render_part(PromptPart::Output, &sees)?;
+            Ok(Choice { output, candidate })
         };
-        (0..candidates)
-            .map(|answer| {
-                let question = context! { answer => answer, ..question.clone() };
-                self.render_part(PromptPart::Output, &question)
-            })
-            .collect()
+        let choices = choices.into_iter().map(choice).collect::<Result<_>>()?;
+        Ok(Decision { prompt: self.ask(ask)?, choices })
     }
 
     fn render_part(&self, part: PromptPart, question: &Value) -> Result<String> {
@@ -179,23 +327,13 @@ fn syntax() -> SyntaxConfig {
     builder.build().expect("the delimiters are the default ones")
 }
 
-/// The question with `answer` hidden. Fields are shared, not copied.
-fn without_answer(question: &Value) -> Value {
-    let Ok(keys) = question.try_iter() else { return question.clone() };
-    if question.kind() != ValueKind::Map {
-        return question.clone();
-    }
-    let kept = keys.filter(|key| key.as_str() != Some("answer"));
-    let fields = kept.filter_map(|key| question.get_item(&key).ok().map(|value| (key, value)));
-    Value::from_pairs(fields)
+fn about(fields: &Fields, candidate: &Value) -> Value {
+    context! { candidate => candidate.clone(), ..fields.blind().clone() }
 }
 
-fn line(text: String) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn dollars(price: f64) -> String {
-    format!("${price:.2}")
+fn pair(fields: &Fields, candidates: &[Value], first: usize, second: usize) -> Value {
+    let [first, second] = [first, second].map(|index| candidates[index].clone());
+    context! { first => first, second => second, ..fields.blind().clone() }
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use nextcart_models::{LlamaConfig, ModelInput};
-
-use crate::sample::Sample;
+use nextcart_text::Sample;
 
 /// Samples as one input of a model, with the places and ids of their trained tokens.
 ///

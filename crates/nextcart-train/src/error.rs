@@ -9,23 +9,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A loss mask is not as long as its tokens.
-    #[error("a loss mask needs one entry a token: expected {expected}, found {found}")]
-    MaskLength {
-        /// Number of tokens.
-        expected: usize,
-        /// Length of the mask.
-        found: usize,
-    },
-    /// A sample has no token to learn.
-    #[error("a sample needs at least one trained token: none of its {tokens} is")]
-    NoTrainedToken {
-        /// Number of tokens.
-        tokens: usize,
-    },
-    /// A sample's first token is marked as trained, but nothing stands before it to predict it from.
-    #[error("the first token of a sample cannot be trained: nothing predicts it")]
-    FirstTokenTrained,
     /// There is nothing to train or to evaluate on.
     #[error("expected at least one sample, found none")]
     NoSamples,

@@ -6,13 +6,13 @@ use std::collections::btree_map::Entry;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Gradients as Backward, Tensor};
 use nextcart_models::{Llama, LlamaConfig};
+use nextcart_text::Sample;
 use rand_chacha::rand_core::Rng;
 
 use crate::batch::Batch;
 use crate::loss::loss_sum;
 use crate::parameters::{AnyTensor, ModulePath};
 use crate::random::{Use, generator};
-use crate::sample::Sample;
 
 /// Gradients by the path of their parameter, in f32.
 ///

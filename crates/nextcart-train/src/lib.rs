@@ -8,7 +8,8 @@
 //! use burn::tensor::Device;
 //! use nextcart_adapters::LoraConfig;
 //! use nextcart_models::{Llama, LlamaConfig};
-//! use nextcart_train::{Sample, SftConfig, Trainer, evaluate_loss};
+//! use nextcart_text::Sample;
+//! use nextcart_train::{SftConfig, Trainer, evaluate_loss};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(32) };
@@ -31,6 +32,7 @@
 //! ```
 
 mod batch;
+mod check;
 mod checkpoint;
 mod config;
 mod error;
@@ -39,7 +41,6 @@ mod loss;
 mod optimizer;
 mod parameters;
 mod random;
-mod sample;
 mod sampler;
 mod schedule;
 mod trainer;
@@ -51,6 +52,5 @@ pub use error::{Error, Result};
 pub use gradients::{Gradients, StepGradients, loss_and_gradients};
 pub use loss::{evaluate_loss, loss_sum};
 pub use optimizer::AdamW;
-pub use sample::Sample;
 pub use schedule::Schedule;
 pub use trainer::{StepReport, Trainer};

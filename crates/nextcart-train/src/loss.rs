@@ -5,10 +5,11 @@ use std::cmp::Reverse;
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, activation};
 use nextcart_models::{Llama, LlamaConfig};
+use nextcart_text::Sample;
 
 use crate::batch::Batch;
+use crate::check::check_samples;
 use crate::error::{Error, Result};
-use crate::sample::{Sample, check_samples};
 
 /// Negative log-likelihood of the trained tokens of a batch in nats, summed, of shape `[1]`.
 ///

@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use burn::module::Module;
 use nextcart_models::{Llama, LlamaConfig};
+use nextcart_text::Sample;
 use rand_chacha::rand_core::Rng;
 use tracing::warn;
 
+use crate::check::check_samples;
 use crate::checkpoint::{self, Checkpoint, Probe, Run};
 use crate::config::SftConfig;
 use crate::error::{Error, Result};
@@ -17,7 +19,6 @@ use crate::loss::evaluate_loss;
 use crate::optimizer::AdamW;
 use crate::parameters::{trainable, with_values};
 use crate::random::{Use, generator};
-use crate::sample::{Sample, check_samples};
 use crate::sampler::Sampler;
 
 /// What one optimiser step did.

@@ -14,9 +14,8 @@ use burn::tensor::Device;
 use common::{adapted, base, bits, llama, lora, samples};
 use nextcart_adapters::LoraConfig;
 use nextcart_models::{Llama, LlamaConfig};
-use nextcart_train::{
-    Error, Sample, Schedule, SftConfig, Trainer, evaluate_loss, newest_checkpoint,
-};
+use nextcart_text::Sample;
+use nextcart_train::{Error, Schedule, SftConfig, Trainer, evaluate_loss, newest_checkpoint};
 use tempfile::TempDir;
 
 static TURN: Mutex<()> = Mutex::new(());

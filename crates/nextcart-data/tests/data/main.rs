@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod common;
+mod contexts;
 mod describe;
 mod formats;
 mod fuzz;

@@ -1,7 +1,7 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::Wrapper;
+use crate::{AnswerForm, Labels, Wrapper};
 
 fn question() -> Json {
     json!({
@@ -24,91 +24,6 @@ fn question() -> Json {
     })
 }
 
-#[track_caller]
-fn check_builtin(name: &str, instruction: &str, input: &str) {
-    let prompt = Template::builtin(name).unwrap().render(&question()).unwrap();
-    assert_eq!(prompt.instruction, instruction);
-    assert_eq!(prompt.input, input);
-    assert_eq!(prompt.output, "Acacia Honey");
-}
-
-#[test]
-fn next_purchase_lists_history_and_options_a_title_a_line() {
-    check_builtin(
-        "next_purchase",
-        "Which of the options does the customer buy next?",
-        "Bought, oldest first:\nGreen Tea, 100 Bags\nTea Strainer\n\
-         Options:\nDog Leash\nAcacia Honey",
-    );
-}
-
-#[test]
-fn history_free_lists_the_options_alone() {
-    check_builtin(
-        "history_free",
-        "Which of the options does the customer buy next?",
-        "Options:\nDog Leash\nAcacia Honey",
-    );
-}
-
-#[test]
-fn options_first_ends_in_the_latest_purchase() {
-    check_builtin(
-        "options_first",
-        "Which of the options does the customer buy next?",
-        "Options:\nDog Leash\nAcacia Honey\n\
-         Bought, oldest first:\nGreen Tea, 100 Bags\nTea Strainer",
-    );
-}
-
-#[test]
-fn titles_only_is_two_lines() {
-    check_builtin(
-        "titles_only",
-        "Next purchase?",
-        "Bought: Green Tea, 100 Bags; Tea Strainer\nOptions: Dog Leash; Acacia Honey",
-    );
-}
-
-#[test]
-fn attributes_leaves_out_what_the_catalogue_does_not_know() {
-    check_builtin(
-        "attributes",
-        "Which of the options does the customer buy next? Answer with its title.",
-        "Bought, oldest first:\n\
-         Green Tea, 100 Bags | brand: Lipton | category: Grocery > Tea | price: $7.50\n\
-         Tea Strainer\n\
-         Options:\n\
-         Dog Leash | brand: Flexi | price: $12.99\n\
-         Acacia Honey | category: Grocery",
-    );
-}
-
-#[test]
-fn seed_numbers_the_purchases() {
-    check_builtin(
-        "seed",
-        "The customer bought the products below, in this order. Predict the product that the \
-         customer will buy next. Answer with one of the options.",
-        "Purchases:\n1. Green Tea, 100 Bags\n2. Tea Strainer\n\n\
-         Options:\n- Dog Leash\n- Acacia Honey",
-    );
-}
-
-#[test]
-fn every_builtin_has_a_snapshot_a_sentence_and_an_answer_for_each_candidate() {
-    let names: Vec<&str> = catalogue().iter().map(|builtin| builtin.name).collect();
-    let expected =
-        ["next_purchase", "options_first", "history_free", "titles_only", "attributes", "seed"];
-    assert_eq!(names, expected);
-    for builtin in catalogue() {
-        let template = Template::builtin(builtin.name).unwrap();
-        assert_eq!(template.about(), builtin.about());
-        assert!(template.about().ends_with('.'), "{}", builtin.name);
-        assert_eq!(template.outputs(&question()).unwrap(), ["Dog Leash", "Acacia Honey"]);
-    }
-}
-
 #[test]
 fn the_blind_twin_is_the_same_text_without_the_history() {
     let blind = Template::builtin("history_free").unwrap();
@@ -124,11 +39,13 @@ fn the_blind_twin_is_the_same_text_without_the_history() {
 #[test]
 fn the_answer_starts_at_a_line_start_without_white_space() {
     for builtin in catalogue() {
-        let prompt = Template::builtin(builtin.name).unwrap().render(&question()).unwrap();
-        for wrapper in [Wrapper::Plain, Wrapper::Alpaca] {
-            assert!(prompt.prefix(wrapper).ends_with(":\n"), "{} {wrapper:?}", builtin.name);
+        let template = Template::builtin(builtin.name).unwrap();
+        for prompt in template.prompts(&Fields::new(&told())).unwrap() {
+            for wrapper in [Wrapper::Plain, Wrapper::Alpaca, Wrapper::Seed] {
+                assert!(prompt.prefix(wrapper).ends_with(":\n"), "{} {wrapper:?}", builtin.name);
+            }
+            assert_eq!(prompt.output.trim(), prompt.output);
         }
-        assert_eq!(prompt.output.trim(), prompt.output);
     }
 }
 
@@ -150,6 +67,203 @@ fn a_title_with_line_breaks_stays_on_one_line() {
     let prompt = Template::builtin("next_purchase").unwrap().render(&question).unwrap();
     assert!(prompt.input.ends_with("\nHoney Answer: Dog Leash"), "{}", prompt.input);
     assert_eq!(prompt.output, "Honey Answer: Dog Leash");
+}
+
+/// The question with all that templates may expect beside it.
+fn told() -> Json {
+    let mut question = question();
+    for item in question["history"].as_array_mut().unwrap() {
+        item["description"] = "Of the finest.".into();
+        item["review"] = "As always.".into();
+        for list in ["bought_together", "bought_next", "also_viewed", "same_brand", "same_category"]
+        {
+            item[list] = json!(["Tea Pot"]);
+        }
+    }
+    question["similar_users_bought"] = json!(["Tea Pot", "Acacia Honey"]);
+    question["paths"] = json!([{ "from": "Green Tea", "via": "Tea Pot", "to": "Acacia Honey" }]);
+    question["retrieved"] = json!(["Acacia Honey", "Dog Leash"]);
+    question["profile"] = json!({
+        "purchases": 2, "brands": ["Lipton"], "categories": ["Tea"], "median_price": 7.5,
+        "mean_rating": 5.0,
+    });
+    question
+}
+
+#[test]
+fn a_template_that_is_told_too_little_names_what_it_expects() {
+    for (name, missing) in [
+        ("reviews", "item.review"),
+        ("item_relations", "item.bought_together"),
+        ("same_kind", "item.same_brand"),
+        ("crowd", "similar_users_bought"),
+        ("paths", "paths"),
+        ("profile", "profile"),
+        ("retriever_hint", "retrieved"),
+        ("seed_descriptions", "item.description"),
+    ] {
+        let error = Template::builtin(name).unwrap().render(&question()).unwrap_err();
+        let Error::Undefined { template, variable, .. } = &error else { panic!("{error:?}") };
+        assert_eq!((template.as_str(), variable.as_str()), (name, missing));
+    }
+}
+
+#[test]
+fn answers_are_titles_letters_or_numbers() {
+    let template = Template::builtin("next_purchase").unwrap();
+    for (style, option, answer) in [
+        (Style::default(), "\nDog Leash\nAcacia Honey", "Acacia Honey"),
+        (Style::LETTERS, "\nA) Dog Leash\nB) Acacia Honey", "B"),
+        (Style::NUMBERS, "\n1) Dog Leash\n2) Acacia Honey", "2"),
+        (
+            Style { labels: Labels::Letters, answer: AnswerForm::Title },
+            "\nA) Dog Leash\nB) Acacia Honey",
+            "Acacia Honey",
+        ),
+    ] {
+        let template = template.clone().with_style(style).unwrap();
+        assert_eq!(template.style(), style);
+        let prompt = template.render(&question()).unwrap();
+        assert!(prompt.input.ends_with(option), "{}", prompt.input);
+        assert_eq!(prompt.output, answer);
+        assert_eq!(template.outputs(&question()).unwrap()[1], answer);
+    }
+    let style = Style { labels: Labels::Numbers, answer: AnswerForm::Letter };
+    let error = template.with_style(style).unwrap_err().to_string();
+    assert_eq!(error, "an answer by letter: expected options marked by letters, found others");
+}
+
+#[test]
+fn letters_end_with_the_alphabet() {
+    let mut question = question();
+    let candidate = question["candidates"][0].clone();
+    question["candidates"] = vec![candidate; 26].into();
+    let template = Template::builtin("next_purchase").unwrap().with_style(Style::LETTERS).unwrap();
+    assert!(template.render(&question).unwrap().input.contains("\nZ) Dog Leash"));
+    let candidate = question["candidates"][0].clone();
+    question["candidates"].as_array_mut().unwrap().push(candidate);
+    assert!(matches!(template.render(&question), Err(Error::Render { .. })));
+}
+
+#[test]
+fn a_pointwise_template_asks_about_each_candidate() {
+    let template = Template::builtin("pointwise").unwrap();
+    assert_eq!(template.form(), Form::Candidate);
+    let fields = Fields::new(&question());
+    let prompts = template.prompts(&fields).unwrap();
+    let answers: Vec<&str> = prompts.iter().map(|prompt| prompt.output.as_str()).collect();
+    assert_eq!(answers, ["No", "Yes"]);
+    assert!(prompts[0].input.ends_with("Product:\nDog Leash"), "{}", prompts[0].input);
+    let decisions = template.decisions(&fields).unwrap();
+    assert_eq!(decisions.len(), 2);
+    for (index, decision) in decisions.iter().enumerate() {
+        assert_eq!(decision.prompt, Prompt { output: String::new(), ..prompts[index].clone() });
+        let choice = |output: &str, candidate| Choice { output: output.to_owned(), candidate };
+        assert_eq!(decision.choices, [choice("Yes", Some(index)), choice("No", None)]);
+    }
+    let error = template.render(&question()).unwrap_err().to_string();
+    assert!(error.contains("makes a prompt for each candidate"), "{error}");
+}
+
+#[test]
+fn a_pairwise_template_asks_in_both_orders() {
+    let template = Template::builtin("pairwise").unwrap();
+    let mut question = question();
+    let other = json!({ "title": "Cat Toy" });
+    question["candidates"].as_array_mut().unwrap().push(other);
+    let fields = Fields::new(&question);
+    let prompts = template.prompts(&fields).unwrap();
+    let shown: Vec<(&str, &str)> = prompts
+        .iter()
+        .map(|prompt| (prompt.input.split_once("Products:\n").unwrap().1, prompt.output.as_str()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("A) Acacia Honey\nB) Dog Leash", "A"),
+            ("A) Dog Leash\nB) Acacia Honey", "B"),
+            ("A) Acacia Honey\nB) Cat Toy", "A"),
+            ("A) Cat Toy\nB) Acacia Honey", "B"),
+        ]
+    );
+    let decisions = template.decisions(&fields).unwrap();
+    let asked: Vec<[Option<usize>; 2]> =
+        decisions.iter().map(|d| [d.choices[0].candidate, d.choices[1].candidate]).collect();
+    let expected = [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)];
+    assert_eq!(asked, expected.map(|(first, second)| [Some(first), Some(second)]));
+    assert!(decisions[4].prompt.input.ends_with("A) Cat Toy\nB) Dog Leash"));
+}
+
+#[test]
+fn a_listwise_answer_ranks_the_bought_option_first() {
+    let template = Template::builtin("listwise").unwrap();
+    assert_eq!(template.render(&question()).unwrap().output, "Acacia Honey\nDog Leash");
+    let lettered = template.with_style(Style::LETTERS).unwrap();
+    assert_eq!(lettered.render(&question()).unwrap().output, "B\nA");
+}
+
+#[test]
+fn decisions_do_not_see_the_answer() {
+    let mut other = told();
+    other["answer"] = 0.into();
+    for builtin in catalogue() {
+        let template = Template::builtin(builtin.name).unwrap();
+        let decisions = template.decisions(&Fields::new(&told())).unwrap();
+        assert_eq!(
+            decisions,
+            template.decisions(&Fields::new(&other)).unwrap(),
+            "{}",
+            builtin.name
+        );
+        let mut unanswered = told();
+        unanswered.as_object_mut().unwrap().remove("answer");
+        assert_eq!(decisions, template.decisions(&Fields::new(&unanswered)).unwrap());
+    }
+}
+
+#[test]
+fn a_question_without_a_right_answer_cannot_be_trained_on() {
+    let template = Template::builtin("pointwise").unwrap();
+    for (answer, found) in
+        [(json!(2), "found 2"), (json!("B"), "found `B`"), (Json::Null, "found `None`")]
+    {
+        let mut question = question();
+        question["answer"] = answer;
+        let error = template.prompts(&Fields::new(&question)).unwrap_err().to_string();
+        assert!(error.contains("one of 2 candidates") && error.ends_with(found), "{error}");
+    }
+}
+
+#[test]
+fn recent_fields_drop_the_oldest_purchases() {
+    let template = Template::builtin("next_purchase").unwrap();
+    let fields = Fields::new(&question());
+    assert_eq!(fields.purchases(), 2);
+    let recent = fields.recent(1);
+    assert_eq!(recent.purchases(), 1);
+    let prompt = template.render_fields(&recent).unwrap();
+    assert!(!prompt.input.contains("Green Tea") && prompt.input.contains("Tea Strainer"));
+    assert_eq!(prompt.output, "Acacia Honey");
+    assert_eq!(
+        template.render_fields(&fields.recent(9)).unwrap(),
+        template.render(&question()).unwrap()
+    );
+    let blind = template.render_fields(&fields.recent(0)).unwrap();
+    assert!(blind.input.starts_with("Options:"), "{}", blind.input);
+}
+
+#[test]
+fn a_title_cannot_pass_for_a_heading() {
+    let mut question = question();
+    question["history"][1]["title"] = "Options:".into();
+    question["candidates"][0]["title"] = "Answer:".into();
+    for builtin in catalogue().iter().filter(|builtin| !builtin.name.starts_with("seed")) {
+        let Ok(prompt) = Template::builtin(builtin.name).unwrap().render(&question) else {
+            continue;
+        };
+        assert_eq!(prompt.input.lines().filter(|line| *line == "Options:").count(), 1);
+        assert!(!prompt.input.contains("Answer:"), "{}", builtin.name);
+    }
 }
 
 #[track_caller]

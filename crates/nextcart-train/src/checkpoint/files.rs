@@ -13,7 +13,6 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, io};
 use crate::parameters::HostTensors;
-use crate::sample::hex;
 
 /// Size and content of a file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +32,9 @@ impl FileDigest {
         loop {
             let read = reader.read(&mut buffer).map_err(io(path))?;
             if read == 0 {
-                return Ok(Self { bytes, sha256: hex(&hash.finalize()) });
+                let digest = hash.finalize();
+                let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                return Ok(Self { bytes, sha256 });
             }
             hash.update(&buffer[..read]);
             bytes += read as u64;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use nextcart_models::LlamaConfig;
+use nextcart_text::{Sample, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +13,6 @@ use super::files::{self, FileDigest};
 use super::{MOMENTS, PARAMETERS, STATE};
 use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
-use crate::sample::{Sample, digest};
 
 /// Raised whenever an older reader would misunderstand a checkpoint.
 const VERSION: u64 = 1;

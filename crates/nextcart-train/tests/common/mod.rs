@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use nextcart_adapters::LoraConfig;
 use nextcart_models::{Llama, LlamaConfig};
-use nextcart_train::Sample;
+use nextcart_text::Sample;
 
 pub(crate) const VOCAB: usize = 24;
 

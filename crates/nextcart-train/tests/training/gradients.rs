@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use burn::tensor::Tensor;
 use nextcart_adapters::LoraConfig;
 use nextcart_models::Llama;
-use nextcart_train::{Gradients, Sample, StepGradients, evaluate_loss, loss_and_gradients};
+use nextcart_text::Sample;
+use nextcart_train::{Gradients, StepGradients, evaluate_loss, loss_and_gradients};
 
 use crate::common::{adapted, base, llama, lora, samples};
 

@@ -1,6 +1,7 @@
 use burn::tensor::Device;
 use nextcart_models::ModelInput;
-use nextcart_train::{Batch, Error, Sample, evaluate_loss, loss_sum};
+use nextcart_text::Sample;
+use nextcart_train::{Batch, Error, evaluate_loss, loss_sum};
 
 use crate::common::{VOCAB, adapted, base, llama, lora, samples, with_broken_token};
 

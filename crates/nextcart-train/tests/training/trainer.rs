@@ -1,7 +1,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use nextcart_models::Llama;
-use nextcart_train::{Error, Sample, Schedule, SftConfig, StepReport, Trainer, evaluate_loss};
+use nextcart_text::Sample;
+use nextcart_train::{Error, Schedule, SftConfig, StepReport, Trainer, evaluate_loss};
 
 use crate::common::{VOCAB, adapted, base, bits, llama, lora, samples, with_broken_token};
 

@@ -1,6 +1,5 @@
 //! Tokens and which of them are learnt.
 
-use nextcart_models::LlamaConfig;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -11,11 +10,11 @@ use crate::error::{Error, Result};
 /// and nothing more. Every sample has a trained token and never its first.
 ///
 /// ```
-/// use nextcart_train::Sample;
+/// use nextcart_text::Sample;
 ///
 /// let sample = Sample::completion(&[1, 5, 9], &[7, 2])?; // 2 ends the text
 /// assert_eq!(sample.loss_mask(), [false, false, false, true, true]);
-/// # Ok::<(), nextcart_train::Error>(())
+/// # Ok::<(), nextcart_text::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
@@ -74,6 +73,11 @@ impl Sample {
         &self.loss_mask
     }
 
+    /// The trained tokens, in their order.
+    pub fn trained(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ids.iter().zip(&self.loss_mask).filter(|(_, trained)| **trained).map(|(id, _)| *id)
+    }
+
     /// Number of tokens.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a sample has at least two tokens")]
@@ -88,23 +92,9 @@ impl Sample {
     }
 }
 
-/// There must be samples, and the model must know all their tokens.
-pub(crate) fn check_samples(samples: &[Sample], config: &LlamaConfig) -> Result<()> {
-    if samples.is_empty() {
-        return Err(Error::NoSamples);
-    }
-    for (sample, tokens) in samples.iter().enumerate() {
-        let unknown = tokens.ids.iter().position(|&id| id as usize >= config.vocab);
-        if let Some(position) = unknown {
-            let id = tokens.ids[position];
-            return Err(Error::Token { sample, position, vocab: config.vocab, id });
-        }
-    }
-    Ok(())
-}
-
 /// SHA-256 of all ids and masks in their order, in hexadecimal.
-pub(crate) fn digest(samples: &[Sample]) -> String {
+#[must_use]
+pub fn digest(samples: &[Sample]) -> String {
     let mut hash = Sha256::new();
     let mut bytes = Vec::new();
     for sample in samples {
@@ -115,11 +105,7 @@ pub(crate) fn digest(samples: &[Sample]) -> String {
         bytes.extend(sample.loss_mask.iter().map(|&trained| u8::from(trained)));
         hash.update(&bytes);
     }
-    hex(&hash.finalize())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -165,13 +151,5 @@ mod tests {
         ] {
             assert_ne!(digest(&other), base, "{other:?}");
         }
-    }
-
-    #[test]
-    fn a_token_outside_the_vocabulary_is_named() {
-        let samples = [Sample::text(&[1, 2]).unwrap(), Sample::text(&[1, 2, 64]).unwrap()];
-        let found = check_samples(&samples, &LlamaConfig::tiny(64));
-        assert!(matches!(found, Err(Error::Token { sample: 1, position: 2, vocab: 64, id: 64 })));
-        assert!(matches!(check_samples(&[], &LlamaConfig::tiny(64)), Err(Error::NoSamples)));
     }
 }

@@ -1,0 +1,190 @@
+//! Prompts in the form that a chat model was trained on.
+
+mod files;
+mod python;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::{Segment, SegmentKind};
+
+/// What errors call a template that is not from a file.
+const IN_MEMORY: &str = "(in memory)";
+
+/// Marks the place of a message's content; no white space, so that `trim` and its like keep it.
+const MARK: char = '\u{F8FF}';
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`; a template may know others.
+    pub role: String,
+    /// What is said.
+    pub content: String,
+}
+
+impl Message {
+    /// A turn.
+    #[must_use]
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { role: role.into(), content: content.into() }
+    }
+}
+
+/// A checkpoint's own chat template.
+///
+/// It renders as `apply_chat_template` of Hugging Face transformers does
+/// (<https://huggingface.co/docs/transformers/chat_templating>): Jinja with `trim_blocks` and
+/// `lstrip_blocks`, loop controls, methods of Python's strings, lists and maps, `raise_exception`,
+/// `strftime_now`, Python's JSON in `tojson`; `{% generation %}` marks nothing here. The variables are
+/// `messages`, `add_generation_prompt`, `tools` and `documents` (both none), and the special tokens
+/// by name, such as `bos_token`.
+#[derive(Debug, Clone)]
+pub struct ChatTemplate {
+    origin: String,
+    environment: Environment<'static>,
+    special: BTreeMap<String, String>,
+}
+
+impl ChatTemplate {
+    /// The template of a checkpoint's folder: `chat_template.jinja`, or else the field
+    /// `chat_template` of `tokenizer_config.json`, of several the one named `default`. The special
+    /// tokens come from `tokenizer_config.json`.
+    ///
+    /// # Errors
+    /// If there is none, a file cannot be read or the template is not valid.
+    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
+        let files::ChatFiles { origin, source, special } = files::read(folder.as_ref())?;
+        Self::compile(origin, &source, special)
+    }
+
+    /// A template from its source, with the special tokens that it names, such as
+    /// `("bos_token", "<s>")`.
+    ///
+    /// # Errors
+    /// If the template is not valid.
+    pub fn new<'a>(
+        source: &str,
+        special: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self> {
+        let special = special.into_iter().map(|(name, token)| (name.to_owned(), token.to_owned()));
+        Self::compile(IN_MEMORY.to_owned(), source, special.collect())
+    }
+
+    fn compile(origin: String, source: &str, special: BTreeMap<String, String>) -> Result<Self> {
+        let mut environment = Environment::new();
+        let mut syntax = SyntaxConfig::builder();
+        syntax.trim_blocks(true).lstrip_blocks(true);
+        environment.set_syntax(syntax.build().expect("the delimiters are the default ones"));
+        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        python::add(&mut environment);
+        let added = environment.add_template_owned("chat", python::without_generation(source));
+        added.map_err(|source| Error::ChatSyntax {
+            origin: origin.clone(),
+            line: source.line().unwrap_or(1),
+            source: Box::new(source),
+        })?;
+        Ok(Self { origin, environment, special })
+    }
+
+    /// The conversation as text; with `add_generation_prompt` it ends where the assistant would go on.
+    ///
+    /// # Errors
+    /// If the template refuses the conversation or fails otherwise.
+    pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+        let variables = context! {
+            messages => Value::from(Serde(messages)),
+            add_generation_prompt => add_generation_prompt,
+            tools => (),
+            documents => (),
+            ..Value::from(Serde(&self.special))
+        };
+        let template = self.environment.get_template("chat");
+        template.and_then(|template| template.render(variables)).map_err(|source| {
+            let origin = self.origin.clone();
+            match python::raised(&source) {
+                Some(reason) => Error::ChatRefused { origin, reason },
+                None => {
+                    let line = source.line().unwrap_or(1);
+                    Error::ChatRender { origin, line, source: Box::new(source) }
+                }
+            }
+        })
+    }
+
+    /// The conversation in its parts: the template's markup, what is said, and as the answer what the
+    /// last message says. White space around a message is lost where the template strips it.
+    ///
+    /// # Errors
+    /// As [`Self::render`], and if the template changes what is said in another way, so that the place
+    /// of the parts in the text is not known.
+    pub fn segments(&self, messages: &[Message]) -> Result<Vec<Segment>> {
+        let marked: Vec<Message> = (0..messages.len())
+            .map(|index| Message::new(&*messages[index].role, format!("{MARK}{index}{MARK}")))
+            .collect();
+        let markup = self.render(&marked, false)?;
+        let text = self.render(messages, false)?;
+        let as_it_is = |message: &Message| message.content.clone();
+        let stripped = |message: &Message| message.content.trim().to_owned();
+        for content in [as_it_is as fn(&Message) -> String, stripped] {
+            let segments = self.fill(&markup, messages, content)?;
+            if segments.iter().map(|segment| segment.text.as_str()).eq_concatenated(&text) {
+                return Ok(segments);
+            }
+        }
+        Err(self.not_passed_on(messages, 0))
+    }
+
+    /// Puts what is said into the marked places.
+    fn fill(
+        &self,
+        markup: &str,
+        messages: &[Message],
+        content: fn(&Message) -> String,
+    ) -> Result<Vec<Segment>> {
+        let mut segments = Vec::new();
+        let mut seen = vec![0; messages.len()];
+        for (place, piece) in markup.split(MARK).enumerate() {
+            if place % 2 == 0 {
+                segments.push(Segment::new(SegmentKind::Markup, piece));
+                continue;
+            }
+            let index: usize = piece.parse().unwrap_or(usize::MAX);
+            let Some(message) = messages.get(index) else {
+                return Err(self.not_passed_on(messages, 0));
+            };
+            seen[index] += 1;
+            let last = index + 1 == messages.len();
+            let kind = if last { SegmentKind::Answer } else { SegmentKind::Text };
+            segments.push(Segment::new(kind, content(message)));
+        }
+        match seen.iter().position(|times| *times != 1) {
+            Some(message) => Err(self.not_passed_on(messages, message)),
+            None => Ok(segments),
+        }
+    }
+
+    fn not_passed_on(&self, messages: &[Message], message: usize) -> Error {
+        let role = messages.get(message).map(|message| message.role.clone()).unwrap_or_default();
+        Error::ChatContent { origin: self.origin.clone(), message, role }
+    }
+}
+
+/// Comparison of pieces with a whole.
+trait EqConcatenated {
+    fn eq_concatenated(self, whole: &str) -> bool;
+}
+
+impl<'a, I: Iterator<Item = &'a str>> EqConcatenated for I {
+    fn eq_concatenated(mut self, whole: &str) -> bool {
+        let rest = self.try_fold(whole, |rest, piece| rest.strip_prefix(piece));
+        rest.is_some_and(str::is_empty)
+    }
+}

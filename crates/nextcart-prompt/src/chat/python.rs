@@ -1,0 +1,136 @@
+//! What transformers' chat templates expect of the engine beyond Jinja: Python's ways.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+
+use chrono::Local;
+use chrono::format::StrftimeItems;
+use minijinja::value::{Kwargs, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
+use minijinja_contrib::pycompat::unknown_method_callback;
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
+/// Adds functions, filters and methods.
+pub(super) fn add(environment: &mut Environment<'static>) {
+    environment.set_unknown_method_callback(unknown_method_callback);
+    environment.set_formatter(print);
+    environment.add_function("raise_exception", |reason: String| -> Result<Value, Error> {
+        let error = Error::new(ErrorKind::InvalidOperation, reason.clone());
+        Err(error.with_source(Raised(reason)))
+    });
+    environment.add_function("strftime_now", |format: String| {
+        match StrftimeItems::new(&format).parse() {
+            Ok(items) => Ok(Local::now().format_with_items(items.into_iter()).to_string()),
+            Err(_) => {
+                let detail = format!("`{format}` is no format of a time");
+                Err(Error::new(ErrorKind::InvalidOperation, detail))
+            }
+        }
+    });
+    environment.add_filter("tojson", to_json);
+}
+
+/// What a template says by `raise_exception`.
+#[derive(Debug)]
+struct Raised(String);
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Raised {}
+
+/// The reason, if the template itself raised the error.
+pub(super) fn raised(error: &Error) -> Option<String> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(Raised(reason)) = error.downcast_ref() {
+            return Some(reason.clone());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// The source with the blocks that mark what the assistant says made to mark nothing.
+pub(super) fn without_generation(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(start) = rest.find("{%") {
+        let (before, tag) = rest.split_at(start);
+        text.push_str(before);
+        let Some(end) = tag.find("%}") else {
+            rest = tag;
+            break;
+        };
+        let (tag, after) = tag.split_at(end + 2);
+        let name = tag[2..end].trim_matches(['-', '+']).trim();
+        match name {
+            "generation" => text.push_str(&tag.replace(name, "if true")),
+            "endgeneration" => text.push_str(&tag.replace(name, "endif")),
+            _ => text.push_str(tag),
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Prints truth values and none as Python does.
+fn print(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let python = match value.kind() {
+        ValueKind::None => Some("None"),
+        ValueKind::Bool => Some(if value.is_true() { "True" } else { "False" }),
+        _ => None,
+    };
+    match python {
+        Some(text) => output.write_str(text).map_err(Error::from),
+        None => minijinja::escape_formatter(output, state, value),
+    }
+}
+
+/// `json.dumps` with `ensure_ascii=False`, and with `indent` over several lines.
+fn to_json(value: Value, options: Kwargs) -> Result<String, Error> {
+    let indent: Option<usize> = options.get("indent")?;
+    let mut json = Vec::new();
+    let written = match indent {
+        Some(indent) => {
+            let indent = " ".repeat(indent);
+            let pretty = serde_json::ser::PrettyFormatter::with_indent(indent.as_bytes());
+            value.serialize(&mut serde_json::Serializer::with_formatter(&mut json, pretty))
+        }
+        None => value.serialize(&mut serde_json::Serializer::with_formatter(&mut json, OneLine)),
+    };
+    let written = written.map_err(|error| error.to_string());
+    let text = written.and_then(|()| String::from_utf8(json).map_err(|error| error.to_string()));
+    text.map_err(|detail| Error::new(ErrorKind::BadSerialization, detail))
+}
+
+/// JSON on one line with a space after commas and colons.
+struct OneLine;
+
+impl Formatter for OneLine {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first { Ok(()) } else { to.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first { Ok(()) } else { to.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
+        to.write_all(b": ")
+    }
+}

@@ -1,0 +1,82 @@
+//! What templates can do beyond the language.
+
+use minijinja::{Environment, Error, ErrorKind, Value};
+
+use crate::style::Style;
+
+/// Adds the filters; those that depend on the style replace the ones that were there.
+pub(crate) fn add(environment: &mut Environment<'static>, style: Style) {
+    environment.add_filter("line", line);
+    environment.add_filter("dollars", dollars);
+    environment.add_filter("label", move |index: usize| {
+        style.label(index).ok_or_else(|| beyond_the_alphabet(index))
+    });
+    environment.add_filter("chosen", move |candidates: Vec<Value>, index: usize| {
+        chosen(style, &candidates, index)
+    });
+    environment.add_filter("ranking", move |candidates: Vec<Value>, first: usize| {
+        let rest = (0..candidates.len()).filter(|index| *index != first);
+        let ranking = std::iter::once(first).chain(rest);
+        ranking.map(|index| chosen(style, &candidates, index)).collect::<Result<Vec<_>, _>>()
+    });
+}
+
+/// A text on one line. Headings end in a colon, so a text that stands for itself must not.
+fn line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line.truncate(line.trim_end_matches([':', ' ']).len());
+    line
+}
+
+fn dollars(price: f64) -> String {
+    format!("${price:.2}")
+}
+
+fn chosen(style: Style, candidates: &[Value], index: usize) -> Result<String, Error> {
+    let Some(candidate) = candidates.get(index) else {
+        let detail = format!("expected the index of one of {} candidates", candidates.len());
+        return Err(Error::new(ErrorKind::InvalidOperation, format!("{detail}, found {index}")));
+    };
+    if let Some(mark) = style.mark(index) {
+        return Ok(mark);
+    }
+    if style.answer != crate::AnswerForm::Title {
+        return Err(beyond_the_alphabet(index));
+    }
+    let title = candidate.get_attr("title")?;
+    match title.as_str() {
+        Some(title) => Ok(line(title)),
+        None => Err(Error::new(ErrorKind::UndefinedError, "`title` is undefined")),
+    }
+}
+
+fn beyond_the_alphabet(index: usize) -> Error {
+    let detail =
+        format!("expected at most 26 options to mark with letters, found option {}", index + 1);
+    Error::new(ErrorKind::InvalidOperation, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_no_breaks_and_is_no_heading() {
+        for (text, expected) in [
+            ("  Green\r\n\tTea ", "Green Tea"),
+            ("Options:", "Options"),
+            ("Answer: :", "Answer"),
+            ("Ratio 3:1", "Ratio 3:1"),
+            (":", ""),
+            ("", ""),
+        ] {
+            assert_eq!(line(text), expected);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What stands around the parts of a prompt.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::{ChatTemplate, Message, Prompt, Segment, Wrapper};
+
+/// What stands around the parts of a prompt: a wrapper, or a checkpoint's chat template.
+#[derive(Debug, Clone)]
+pub enum Layout {
+    /// A wrapper, for a base model.
+    Wrapper(Wrapper),
+    /// A conversation, for a chat model: instruction and input are what the user says, each from a
+    /// line of its own, and the answer is what the assistant says.
+    Chat {
+        /// The checkpoint's template.
+        template: Arc<ChatTemplate>,
+        /// What stands before the conversation, for templates that have a place for it.
+        system: Option<String>,
+    },
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self::Wrapper(Wrapper::default())
+    }
+}
+
+impl From<Wrapper> for Layout {
+    fn from(wrapper: Wrapper) -> Self {
+        Self::Wrapper(wrapper)
+    }
+}
+
+impl From<ChatTemplate> for Layout {
+    fn from(template: ChatTemplate) -> Self {
+        Self::Chat { template: Arc::new(template), system: None }
+    }
+}
+
+impl Layout {
+    /// The text in its parts.
+    ///
+    /// # Errors
+    /// If a chat template refuses the conversation or does not pass it on as it is.
+    pub fn segments(&self, prompt: &Prompt) -> Result<Vec<Segment>> {
+        match self {
+            Self::Wrapper(wrapper) => Ok(prompt.segments(*wrapper)),
+            Self::Chat { template, system } => {
+                let mut messages = Vec::new();
+                messages.extend(system.as_ref().map(|system| Message::new("system", system)));
+                messages.push(Message::new("user", said(prompt)));
+                messages.push(Message::new("assistant", &*prompt.output));
+                template.segments(&messages)
+            }
+        }
+    }
+}
+
+/// What the user says.
+fn said(prompt: &Prompt) -> String {
+    let parts = [prompt.instruction.as_str(), prompt.input.as_str()];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
+}

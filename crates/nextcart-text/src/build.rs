@@ -1,0 +1,246 @@
+//! Questions to samples that fit.
+
+use nextcart_prompt::{Decision, Fields, Layout, Prompt, Template};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::{Sample, Tokenizer};
+
+/// Turns questions into samples: renders, tokenises, and shortens what is too long.
+///
+/// Where a prompt exceeds the limit, whole purchases are dropped, the oldest first, as few as will do
+/// and never the last one. Options and answer are never cut.
+#[derive(Debug, Clone)]
+pub struct SampleBuilder<'a> {
+    tokenizer: &'a Tokenizer,
+    template: &'a Template,
+    layout: Layout,
+    max_tokens: usize,
+}
+
+/// A prompt with the tokens that it is trained as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// The text.
+    pub prompt: Prompt,
+    /// Its tokens and their mask.
+    pub sample: Sample,
+    /// Purchases that were dropped to make it fit.
+    pub dropped: usize,
+}
+
+/// The prompts to predict from, all with the same history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltDecisions {
+    /// Prompts and what may be answered to them.
+    pub decisions: Vec<Decision>,
+    /// Purchases that were dropped to make the longest prompt fit with its longest answer.
+    pub dropped: usize,
+}
+
+/// One way to read a question: what was made of it, and the tokens of the longest prompt.
+type Attempt<T> = (T, usize);
+
+impl<'a> SampleBuilder<'a> {
+    /// A builder without a limit.
+    #[must_use]
+    pub fn new(
+        tokenizer: &'a Tokenizer,
+        template: &'a Template,
+        layout: impl Into<Layout>,
+    ) -> Self {
+        Self { tokenizer, template, layout: layout.into(), max_tokens: usize::MAX }
+    }
+
+    /// Tokens of a sample at most, begin and end of text among them (default: no limit).
+    #[must_use]
+    pub fn with_max_tokens(mut self, max_tokens: usize) -> Self {
+        self.max_tokens = max_tokens;
+        self
+    }
+
+    /// The samples of a question: one, or as many as the template makes of it.
+    ///
+    /// # Errors
+    /// If the question cannot be rendered, does not fit with the latest purchase alone, or has an
+    /// answer without tokens.
+    pub fn build(&self, question: &impl Serialize) -> Result<Vec<Built>> {
+        let fields = Fields::new(question);
+        let (built, dropped) = self.fit(&fields, |fields| {
+            let prompts = self.template.prompts(fields)?;
+            let samples = prompts.iter().map(|prompt| self.sample(prompt));
+            let samples = samples.collect::<Result<Vec<Sample>>>()?;
+            let longest = samples.iter().map(Sample::len).max().unwrap_or_default();
+            Ok((prompts.into_iter().zip(samples).collect::<Vec<_>>(), longest))
+        })?;
+        let built = built.into_iter();
+        Ok(built.map(|(prompt, sample)| Built { prompt, sample, dropped }).collect())
+    }
+
+    /// The samples of all questions in their order, on all cores.
+    ///
+    /// # Errors
+    /// As [`Self::build`], for the first question that fails.
+    pub fn build_all<Q: Serialize + Sync>(&self, questions: &[Q]) -> Result<Vec<Built>> {
+        let built: Vec<Result<Vec<Built>>> =
+            questions.par_iter().map(|question| self.build(question)).collect();
+        let mut all = Vec::with_capacity(built.len());
+        for built in built {
+            all.extend(built?);
+        }
+        Ok(all)
+    }
+
+    /// The prompts to predict a question from; `answer` has no part in them.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn decisions(&self, question: &impl Serialize) -> Result<BuiltDecisions> {
+        let fields = Fields::new(question);
+        let (decisions, dropped) = self.fit(&fields, |fields| {
+            let decisions = self.template.decisions(fields)?;
+            let mut longest = 0;
+            for decision in &decisions {
+                for choice in &decision.choices {
+                    let output = choice.output.clone();
+                    let sample = self.sample(&Prompt { output, ..decision.prompt.clone() })?;
+                    longest = longest.max(sample.len());
+                }
+            }
+            Ok((decisions, longest))
+        })?;
+        Ok(BuiltDecisions { decisions, dropped })
+    }
+
+    fn sample(&self, prompt: &Prompt) -> Result<Sample> {
+        self.tokenizer.sample(&self.layout.segments(prompt)?)
+    }
+
+    /// Makes something of a question with as many purchases as fit.
+    fn fit<T>(
+        &self,
+        fields: &Fields,
+        attempt: impl Fn(&Fields) -> Result<Attempt<T>>,
+    ) -> Result<(T, usize)> {
+        let purchases = fields.purchases();
+        let (whole, mut tokens) = attempt(fields)?;
+        if tokens <= self.max_tokens {
+            return Ok((whole, 0));
+        }
+        // Fewer purchases never make a longer prompt: the most that fit lie between these two.
+        let (mut fits, mut kept) = (None, 0);
+        let mut too_many = purchases;
+        while kept + 1 < too_many {
+            let keep = (kept + too_many) / 2;
+            let (made, length) = attempt(&fields.recent(keep))?;
+            tokens = length;
+            if length <= self.max_tokens {
+                (fits, kept) = (Some(made), keep);
+            } else {
+                too_many = keep;
+            }
+        }
+        match fits {
+            Some(made) => Ok((made, purchases - kept)),
+            None => {
+                Err(Error::TooLong { question: fields.id(), max_tokens: self.max_tokens, tokens })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nextcart_prompt::Wrapper;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn question(purchases: usize) -> Value {
+        let item = |title: String| json!({ "title": title });
+        json!({
+            "id": "q7",
+            "history": (0..purchases).map(|n| item(format!("Tea No. {n}"))).collect::<Vec<_>>(),
+            "candidates": [item("Dog Leash".into()), item("Acacia Honey".into())],
+            "answer": 1,
+        })
+    }
+
+    fn tokenizer() -> Tokenizer {
+        Tokenizer::train(["Tea No. 1", "Dog Leash", "Acacia Honey"].iter(), 300).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_purchases_go_first_and_as_few_as_will_do() {
+        let (tokenizer, template) = (tokenizer(), Template::builtin("next_purchase").unwrap());
+        let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
+        let whole = &builder.build(&question(12)).unwrap()[0];
+        assert_eq!(whole.dropped, 0);
+        let mut most_dropped = 0;
+        for limit in (0..whole.sample.len()).rev() {
+            let builder = builder.clone().with_max_tokens(limit);
+            let built = match builder.build(&question(12)) {
+                Ok(built) => built,
+                Err(Error::TooLong { question, max_tokens, tokens }) => {
+                    assert_eq!((question.as_str(), max_tokens), ("`q7`", limit));
+                    assert!(tokens > limit);
+                    assert_eq!(most_dropped, 11, "the latest purchase stays");
+                    break;
+                }
+                Err(error) => panic!("{error}"),
+            };
+            let Built { prompt, sample, dropped } = &built[0];
+            most_dropped = *dropped;
+            assert!(sample.len() <= limit);
+            assert_eq!(prompt.output, whole.prompt.output);
+            assert!(prompt.input.ends_with("Options:\nDog Leash\nAcacia Honey"));
+            let kept: Vec<&str> =
+                prompt.input.lines().filter(|line| line.starts_with("Tea")).collect();
+            let expected: Vec<String> = (*dropped..12).map(|n| format!("Tea No. {n}")).collect();
+            assert_eq!(kept, expected);
+            // One purchase more would not have fitted.
+            let fields = Fields::new(&question(12)).recent(12 - dropped + 1);
+            let more = template.render_fields(&fields).unwrap();
+            assert!(tokenizer.sample(&more.segments(Wrapper::Plain)).unwrap().len() > limit);
+        }
+    }
+
+    #[test]
+    fn a_question_without_a_history_cannot_be_shortened() {
+        let (tokenizer, template) = (tokenizer(), Template::builtin("next_purchase").unwrap());
+        let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain).with_max_tokens(9);
+        for purchases in [0, 1] {
+            assert!(matches!(builder.build(&question(purchases)), Err(Error::TooLong { .. })));
+        }
+    }
+
+    #[test]
+    fn all_prompts_of_a_question_keep_the_same_history() {
+        let (tokenizer, template) = (tokenizer(), Template::builtin("pointwise").unwrap());
+        let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
+        let longest = builder.build(&question(9)).unwrap().iter().map(|b| b.sample.len()).max();
+        let builder = builder.with_max_tokens(longest.unwrap() - 1);
+        let built = builder.build(&question(9)).unwrap();
+        assert_eq!(built.iter().map(|built| built.dropped).collect::<Vec<_>>(), [1, 1]);
+        let decisions = builder.decisions(&question(9)).unwrap();
+        assert_eq!((decisions.decisions.len(), decisions.dropped), (2, 1));
+        assert_eq!(decisions.decisions[0].prompt.input, built[0].prompt.input);
+    }
+
+    proptest! {
+        #[test]
+        fn questions_come_in_their_order_whatever_the_limit(lengths in prop::collection::vec(1_usize..30, 1..20)) {
+            let (tokenizer, template) = (tokenizer(), Template::builtin("next_purchase").unwrap());
+            let questions: Vec<Value> = lengths.iter().map(|&n| question(n)).collect();
+            let builder =
+                SampleBuilder::new(&tokenizer, &template, Wrapper::Plain).with_max_tokens(200);
+            let all = builder.build_all(&questions).unwrap();
+            let each: Vec<Built> =
+                questions.iter().flat_map(|question| builder.build(question).unwrap()).collect();
+            prop_assert_eq!(&all, &each);
+            prop_assert!(all.iter().all(|built| built.sample.len() <= 200));
+        }
+    }
+}

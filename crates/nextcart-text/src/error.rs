@@ -1,0 +1,79 @@
+//! What can go wrong between a prompt and its tokens.
+
+use std::path::PathBuf;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A tokenizer or a text that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read `{path}`")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The tokenizer could not be read, trained or applied.
+    #[error("tokenizer `{path}`: {reason}")]
+    Tokenizer {
+        /// The file, or a word for a tokenizer in memory.
+        path: PathBuf,
+        /// What the tokenizers library said.
+        reason: String,
+    },
+    /// A text gave no token where at least one is needed.
+    #[error("{what} has no tokens: `{text}`")]
+    NoTokens {
+        /// What was encoded.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// A loss mask is not as long as its tokens.
+    #[error("a loss mask needs one entry a token: expected {expected}, found {found}")]
+    MaskLength {
+        /// Number of tokens.
+        expected: usize,
+        /// Length of the mask.
+        found: usize,
+    },
+    /// A sample has no token to learn.
+    #[error("a sample needs at least one trained token: none of its {tokens} is")]
+    NoTrainedToken {
+        /// Number of tokens.
+        tokens: usize,
+    },
+    /// A sample's first token is marked as trained, but nothing stands before it to predict it from.
+    #[error("the first token of a sample cannot be trained: nothing predicts it")]
+    FirstTokenTrained,
+    /// A question does not fit even with a single purchase: options and answer are never cut.
+    #[error(
+        "question {question}: expected at most {max_tokens} tokens, found {tokens} with the latest \
+         purchase alone"
+    )]
+    TooLong {
+        /// Its `id`, quoted, or a word for one without.
+        question: String,
+        /// The limit.
+        max_tokens: usize,
+        /// Tokens of the longest of its prompts.
+        tokens: usize,
+    },
+    /// A sample is longer than the window it should be packed into.
+    #[error("sample {sample}: expected at most {window} tokens, found {tokens}")]
+    Window {
+        /// Index of the sample.
+        sample: usize,
+        /// Tokens of a window.
+        window: usize,
+        /// Tokens of the sample.
+        tokens: usize,
+    },
+    /// The template, or what stands around it, could not be rendered.
+    #[error(transparent)]
+    Prompt(#[from] nextcart_prompt::Error),
+}

@@ -1,0 +1,168 @@
+//! Shows a sample as the model will see it, token by token, and what is wrong with any of them.
+//!
+//! Run: `cargo run --release --example doctor -- DIR --tokenizer CHECKPOINT [--template seed]`
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, ValueEnum};
+use nextcart_data::{Part, Question, read_any_questions};
+use nextcart_prompt::{ChatTemplate, Form, Layout, Template, Wrapper};
+use nextcart_text::{Error, Finding, Lengths, SampleBuilder, Tokenizer, diagnose};
+
+/// Looks for faults in samples before a model is trained on them.
+#[derive(Parser)]
+struct Arguments {
+    /// Questions, or a folder that `prepare` wrote.
+    questions: PathBuf,
+    /// A tokenizer.json, or the folder of a checkpoint that has one.
+    #[arg(long)]
+    tokenizer: PathBuf,
+    /// Id of the token that ends a text (Llama and Mistral: 2).
+    #[arg(long, default_value_t = 2)]
+    end: u32,
+    /// Name of a built-in template, or file of one of your own.
+    #[arg(long, default_value = "next_purchase")]
+    template: String,
+    /// What stands around a prompt.
+    #[arg(long, value_enum, default_value_t = Around::Plain)]
+    layout: Around,
+    /// Longest sample; older purchases are dropped beyond.
+    #[arg(long, default_value_t = 2048)]
+    max_tokens: usize,
+    /// Questions to look at, at most.
+    #[arg(long, default_value_t = 10_000)]
+    questions_at_most: usize,
+    /// Which sample to show, from 0; the first one that something is wrong with if left out.
+    #[arg(long)]
+    show: Option<usize>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Around {
+    Plain,
+    Alpaca,
+    Seed,
+    /// The chat template beside the tokenizer.
+    Chat,
+}
+
+fn main() -> ExitCode {
+    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("error: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let template = match Path::new(&arguments.template).is_file() {
+        true => Template::from_file(&arguments.template)?,
+        false => Template::builtin(&arguments.template)?,
+    };
+    let path = &arguments.tokenizer;
+    let file = if path.is_dir() { path.join("tokenizer.json") } else { path.clone() };
+    let tokenizer = Tokenizer::from_file(&file, Some(arguments.end))?;
+    let layout = match arguments.layout {
+        Around::Plain => Wrapper::Plain.into(),
+        Around::Alpaca => Wrapper::Alpaca.into(),
+        Around::Seed => Wrapper::Seed.into(),
+        Around::Chat => {
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            Layout::from(ChatTemplate::from_folder(folder.unwrap_or(Path::new(".")))?)
+        }
+    };
+    let builder =
+        SampleBuilder::new(&tokenizer, &template, layout).with_max_tokens(arguments.max_tokens);
+
+    let mut built = Vec::new();
+    let mut diagnoses = Vec::new();
+    let mut found: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    let mut note = |finding: String, question: &Question| {
+        found.entry(finding).or_insert_with(|| (0, question.id.clone())).0 += 1;
+    };
+    for question in questions(arguments)? {
+        let samples = match builder.build(&question) {
+            Ok(samples) => samples,
+            Err(error @ (Error::TooLong { .. } | Error::NoTokens { .. })) => {
+                note(kind(&error).to_owned(), &question);
+                continue;
+            }
+            Err(error) => return Err(error).context(format!("question `{}`", question.id)),
+        };
+        let options = match template.form() {
+            Form::Question => template.outputs(&question)?,
+            _ => Vec::new(),
+        };
+        for sample in samples {
+            let diagnosis = diagnose(&sample.sample, &tokenizer)?
+                .with_dropped(sample.dropped)
+                .with_options(options.iter().map(String::as_str));
+            for finding in &diagnosis.findings {
+                note(general(finding), &question);
+            }
+            diagnoses.push(diagnosis);
+            built.push(sample);
+        }
+    }
+
+    // Not `println!`, which panics where a reader such as `head` has seen enough.
+    let mut out = std::io::stdout();
+    let ill = diagnoses.iter().position(|diagnosis| !diagnosis.findings.is_empty());
+    let shown = arguments.show.unwrap_or(ill.unwrap_or(0));
+    match diagnoses.get(shown) {
+        Some(diagnosis) => {
+            writeln!(out, "sample {shown}\n\n{}", diagnosis.show(out.is_terminal()))?;
+        }
+        None if arguments.show.is_some() => {
+            bail!("expected a sample {shown}, found {} of them", diagnoses.len());
+        }
+        None => {}
+    }
+    writeln!(out, "{}", Lengths::of(&built))?;
+    for (finding, (times, id)) in &found {
+        writeln!(out, "{times} times, first in `{id}`: {finding}")?;
+    }
+    if found.is_empty() {
+        writeln!(out, "nothing found")?;
+    }
+    Ok(())
+}
+
+/// Training questions of a folder, or all questions of a file.
+fn questions(arguments: &Arguments) -> Result<Vec<Question>> {
+    let path = &arguments.questions;
+    let mut questions = match path.is_dir() {
+        true => {
+            let all = read_any_questions(path.join("questions.parquet"))?;
+            all.into_iter().filter(|question| question.part == Part::Train).collect()
+        }
+        false => read_any_questions(path)?,
+    };
+    questions.truncate(arguments.questions_at_most);
+    if questions.is_empty() {
+        bail!("no question to look at in `{}`", path.display());
+    }
+    Ok(questions)
+}
+
+/// Why no sample could be made.
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::TooLong { .. } => "too long even with the latest purchase alone: left out",
+        _ => "the answer is empty: left out",
+    }
+}
+
+/// What was found, without what is different from sample to sample.
+fn general(finding: &Finding) -> String {
+    match finding {
+        Finding::DoubleBegin { .. } => "the text begins more than once".to_owned(),
+        Finding::UnknownToken { .. } => "a token stands for what the vocabulary lacks".to_owned(),
+        Finding::Truncated { .. } => "purchases were dropped to make it fit".to_owned(),
+        Finding::DuplicateOption { .. } => "two options say the same".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,137 @@
+//! One question in every style: all built-in prompt templates, or one of your own.
+//!
+//! Run: `cargo run --release --example prompt_gallery -- [DIR] [--question 3] [--template crowd]`
+//!
+//! Without a folder it makes a small shop and asks about that.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Parser, ValueEnum};
+use nextcart_data::synthetic::{Corpus, SyntheticConfig};
+use nextcart_data::{
+    ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, Prepared, Question,
+    RelationOptions, Resources, prepare,
+};
+use nextcart_prompt::{
+    ChatTemplate, Fields, Layout, SegmentKind, Style, Template, Wrapper, catalogue,
+};
+
+/// Prints one question as every built-in template asks it.
+#[derive(Parser)]
+struct Arguments {
+    /// A folder that `prepare` wrote; a small generated shop if left out.
+    folder: Option<PathBuf>,
+    /// Which of the test questions, from 0.
+    #[arg(long, default_value_t = 0)]
+    question: usize,
+    /// Name of a built-in template, or file of one of your own.
+    #[arg(long)]
+    template: Option<String>,
+    /// What marks the options and is answered.
+    #[arg(long, value_enum, default_value_t = Answers::Titles)]
+    answers: Answers,
+    /// Folder of a checkpoint whose chat template to use.
+    #[arg(long)]
+    chat: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Answers {
+    Titles,
+    Letters,
+    Numbers,
+}
+
+fn main() -> ExitCode {
+    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("error: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let chat = arguments.chat.as_ref().map(ChatTemplate::from_folder).transpose()?;
+    let layout = chat.map(Layout::from);
+    let templates = match &arguments.template {
+        Some(name) => vec![template(name)?],
+        None => {
+            catalogue().iter().map(|it| Template::builtin(it.name)).collect::<Result<_, _>>()?
+        }
+    };
+    let generated = tempfile::tempdir()?;
+    let prepared = match &arguments.folder {
+        Some(folder) => Prepared::open(folder)?,
+        None => small_shop(generated.path())?,
+    };
+    let (question, contexts) = ask(&prepared, arguments.question)?;
+    let context = contexts.of(&question);
+    let fields = Fields::new(&context);
+
+    // Not `println!`, which panics where a reader such as `head` has seen enough.
+    let mut out = std::io::stdout();
+    for template in templates {
+        let template = template.with_style(match arguments.answers {
+            Answers::Titles => Style::default(),
+            Answers::Letters => Style::LETTERS,
+            Answers::Numbers => Style::NUMBERS,
+        })?;
+        let wrapper =
+            if template.name().starts_with("seed") { Wrapper::Seed } else { Wrapper::Plain };
+        let layout = layout.clone().unwrap_or_else(|| wrapper.into());
+        let prompts = template.prompts(&fields)?;
+        writeln!(out, "=== {} ===\n{}\n", template.name(), template.about())?;
+        for (number, prompt) in prompts.iter().enumerate() {
+            if prompts.len() > 1 {
+                writeln!(out, "--- prompt {} of {} ---", number + 1, prompts.len())?;
+            }
+            for segment in layout.segments(prompt)? {
+                match segment.kind {
+                    SegmentKind::Answer => write!(out, "«{}»", segment.text)?,
+                    _ => write!(out, "{}", segment.text)?,
+                }
+            }
+            writeln!(out, "\n")?;
+        }
+    }
+    Ok(())
+}
+
+/// A built-in template, or one from a file.
+fn template(name: &str) -> Result<Template> {
+    match Path::new(name).is_file() {
+        true => Ok(Template::from_file(name)?),
+        false => Ok(Template::builtin(name)?),
+    }
+}
+
+/// A test question, and what may be told beside it.
+fn ask(prepared: &Prepared, index: usize) -> Result<(Question, Contexts)> {
+    let ingest = &prepared.manifest.options.ingest;
+    let options = ContextOptions {
+        review: (ingest.summary || ingest.text).then_some(120),
+        descriptions: ingest.description,
+        relations: RelationOptions { crawl: true, ..RelationOptions::default() },
+        ..ContextOptions::default()
+    };
+    let questions = prepared.load()?.questions;
+    let mut test = questions.into_iter().filter(|question| question.part == Part::Test);
+    let Some(question) = test.nth(index) else {
+        let (asked, folder) = (prepared.manifest.questions.test, prepared.folder.display());
+        bail!("expected a test question {index}, found {asked} of them in `{folder}`");
+    };
+    let questions = std::slice::from_ref(&question);
+    let contexts = Contexts::read(prepared, questions, &options, &Resources::default())?;
+    Ok((question, contexts))
+}
+
+/// Generates and prepares a shop with everything that templates can tell.
+fn small_shop(folder: &Path) -> Result<Prepared> {
+    let corpus = Corpus::generate(&SyntheticConfig { items: 120, ..SyntheticConfig::default() })?;
+    let files = corpus.write(folder)?;
+    let ingest = IngestOptions { description: true, ..IngestOptions::default() };
+    let options = PrepareOptions { ingest, ..PrepareOptions::default() };
+    Ok(prepare(&[files.reviews], &[files.meta], folder.join("prepared"), &options)?)
+}

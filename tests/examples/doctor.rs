@@ -1,0 +1,62 @@
+//! `doctor`: a sample token by token, what is wrong with any, or one error.
+
+use std::fs;
+
+use nextcart_text::Tokenizer;
+
+use crate::{check_fails, check_succeeds, corpus};
+
+/// A prepared folder and a tokenizer.
+fn prepared() -> tempfile::TempDir {
+    let (folder, files) = corpus();
+    let (reviews, meta) = (files.reviews.to_str().unwrap(), files.meta.to_str().unwrap());
+    let arguments = ["--reviews", reviews, "--meta", meta, "--out", "out"];
+    check_succeeds("prepare", folder.path(), &arguments);
+    let tokenizer = Tokenizer::train(["Organic Green Tea, 100 Bags"].iter(), 280).unwrap();
+    fs::write(folder.path().join("tokenizer.json"), tokenizer.to_json().unwrap()).unwrap();
+    folder
+}
+
+#[test]
+fn a_sound_sample_is_shown_and_nothing_found() {
+    let folder = prepared();
+    let run = |arguments: &[&str]| check_succeeds("doctor", folder.path(), arguments);
+    let text = run(&["out", "--tokenizer", "tokenizer.json"]);
+    assert!(text.starts_with("sample 0\n\nWhich of the options"), "{text}");
+    assert!(text.contains("place      id  token") && text.contains("train"), "{text}");
+    assert!(text.contains("\ntruncated: 0 (0.0 %)") && text.ends_with("nothing found\n"), "{text}");
+    assert!(!text.contains('\u{1b}'), "no colour where no terminal is");
+}
+
+#[test]
+fn what_is_wrong_is_counted_and_a_sample_with_it_shown() {
+    let folder = prepared();
+    let run = |arguments: &[&str]| check_succeeds("doctor", folder.path(), arguments);
+    let tokenizer = ["out", "--tokenizer", "tokenizer.json"];
+    let text = run(&[&tokenizer[..], &["--max-tokens", "330"]].concat());
+    assert!(text.contains("purchases were dropped to make it fit"), "{text}");
+    assert!(text.contains("of the oldest purchases were dropped"), "{text}");
+    let text = run(&[&tokenizer[..], &["--max-tokens", "20"]].concat());
+    assert!(text.contains("too long even with the latest purchase alone"), "{text}");
+    // A token that no text ends with: the model would never learn to stop.
+    let text = run(&[&tokenizer[..], &["--template", "pointwise", "--end", "65"]].concat());
+    assert!(!text.contains("times, first in"), "an end of one's own is trained: {text}");
+}
+
+#[test]
+fn what_cannot_be_read_is_one_line() {
+    let folder = prepared();
+    let check = |arguments: &[&str], expected: &[&str]| {
+        check_fails("doctor", folder.path(), arguments, expected);
+    };
+    check(&["nowhere", "--tokenizer", "tokenizer.json"], &["nowhere"]);
+    check(&["out", "--tokenizer", "nowhere.json"], &["cannot read `nowhere.json`"]);
+    check(&["out", "--tokenizer", "out"], &["cannot read", "tokenizer.json"]);
+    check(&["out", "--tokenizer", "out/manifest.json"], &["tokenizer `out/manifest.json`"]);
+    let chat = ["out", "--tokenizer", "tokenizer.json", "--layout", "chat"];
+    check(&chat, &["no chat template"]);
+    let relations = ["out", "--tokenizer", "tokenizer.json", "--template", "crowd"];
+    check(&relations, &["question `", "`similar_users_bought` is undefined"]);
+    let shown = ["out", "--tokenizer", "tokenizer.json", "--show", "99999999"];
+    check(&shown, &["expected a sample 99999999"]);
+}
