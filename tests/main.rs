@@ -5,5 +5,6 @@
 
 mod golden_forward;
 mod golden_lora;
+mod prompts;
 mod reference;
 mod smollm2;
