@@ -53,7 +53,7 @@ impl RowTable {
     pub(super) fn histories(path: &Path) -> Result<Self> {
         let last = Field::new("part", DataType::Utf8, false);
         let last = (last, Last::Part(StringBuilder::new()));
-        Self::create(path, last, TableFile::create)
+        Self::create(path, last, |path, schema| TableFile::create(path, schema, &[]))
     }
 
     fn create(
