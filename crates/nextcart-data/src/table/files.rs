@@ -5,10 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arrow::{
-    array::{ArrayRef, RecordBatch},
-    datatypes::SchemaRef,
-};
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
@@ -32,7 +29,6 @@ const DICTIONARY_BYTES: usize = 16 << 20;
 /// A Parquet file that takes batches of one schema.
 pub(crate) struct TableFile {
     path: PathBuf,
-    schema: SchemaRef,
     writer: ArrowWriter<File>,
 }
 
@@ -87,16 +83,9 @@ impl TableFile {
         schema: SchemaRef,
         properties: WriterProperties,
     ) -> Result<Self> {
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
+        let writer = ArrowWriter::try_new(file, schema, Some(properties))
             .map_err(|source| Error::Parquet { path: path.into(), source })?;
-        Ok(Self { path: path.into(), schema, writer })
-    }
-
-    /// Writes a batch of these columns.
-    pub(crate) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
-        let batch = RecordBatch::try_new(self.schema.clone(), columns)
-            .map_err(|source| Error::Arrow { path: self.path.clone(), source })?;
-        self.write_batch(&batch)
+        Ok(Self { path: path.into(), writer })
     }
 
     /// Writes a batch of the file's schema.
