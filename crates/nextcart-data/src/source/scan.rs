@@ -27,7 +27,7 @@ pub(super) enum Slot<'s, 'a> {
     Nowhere,
 }
 
-/// An object with fields of these names.
+/// An object whose fields have a slot each: all that the parser reads, or lines in the plain form would lack them.
 pub(super) trait Fields<'a>: Default {
     fn slot<'s>(&'s mut self, name: &str) -> Slot<'s, 'a>;
 }
