@@ -34,6 +34,7 @@
 //! * The order of items in the file: purchases of one day stand in an order that says nothing.
 
 mod ask;
+mod background;
 mod candidates;
 mod catalogue;
 mod clean;

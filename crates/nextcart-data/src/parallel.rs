@@ -9,7 +9,7 @@ use std::{
 use crate::Result;
 
 /// Messages that wait between two threads; bounds memory.
-const WAITING: usize = 4;
+const WAITING: usize = 16;
 
 /// Runs `produce` in a thread, what `worker` returns in `threads` others, and `take` in the caller's.
 ///

@@ -61,7 +61,7 @@ pub(crate) fn to_batch(questions: &[QuestionRow<'_>]) -> RecordBatch {
 
 /// A question file, to be written in batches.
 pub(crate) fn create_questions(file: File, path: &Path) -> Result<TableFile> {
-    TableFile::from_file(file, path, Arc::new(schema()))
+    TableFile::from_file(file, path, Arc::new(schema()), &["id"])
 }
 
 /// Writes questions; the file appears under its name once it is whole.

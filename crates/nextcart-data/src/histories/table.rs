@@ -1,16 +1,21 @@
 //! `histories.parquet`: one row a purchase, by user, oldest first.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc::Receiver},
+};
 
 use arrow::{
     array::{
-        Array, ArrayRef, BooleanBuilder, Float32Builder, Int64Builder, StringBuilder, UInt32Builder,
+        Array, ArrayRef, BooleanBuilder, Float32Builder, Int64Builder, RecordBatch, StringBuilder,
+        UInt32Builder,
     },
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 
 use crate::{
-    Part, Result,
+    Error, Part, Result,
+    background::Background,
     table::{BATCH_ROWS, Batch, TableFile},
 };
 
@@ -24,7 +29,10 @@ pub(super) struct Row {
 
 /// Columns `user, item, time, rating` and one or two more.
 pub(super) struct RowTable {
-    file: TableFile,
+    path: PathBuf,
+    schema: SchemaRef,
+    /// Encodes and writes batches.
+    writer: Background<RecordBatch, ()>,
     rows: usize,
     users: StringBuilder,
     positions: UInt32Builder,
@@ -53,7 +61,7 @@ impl RowTable {
     pub(super) fn histories(path: &Path) -> Result<Self> {
         let last = Field::new("part", DataType::Utf8, false);
         let last = (last, Last::Part(StringBuilder::new()));
-        Self::create(path, last, TableFile::create)
+        Self::create(path, last, |path, schema| TableFile::create(path, schema, &[]))
     }
 
     fn create(
@@ -69,8 +77,16 @@ impl RowTable {
             Field::new("rating", DataType::Float32, true),
             field,
         ]);
+        let schema = Arc::new(schema);
+        let mut file = file(path, schema.clone())?;
+        let writer = Background::start(move |batches: Receiver<RecordBatch>| {
+            batches.into_iter().try_for_each(|batch| file.write_batch(&batch))?;
+            file.finish()
+        });
         Ok(Self {
-            file: file(path, Arc::new(schema))?,
+            path: path.into(),
+            schema,
+            writer: writer?,
             rows: 0,
             users: StringBuilder::new(),
             positions: UInt32Builder::new(),
@@ -107,7 +123,7 @@ impl RowTable {
 
     pub(super) fn finish(mut self) -> Result<()> {
         self.flush()?;
-        self.file.finish()
+        self.writer.finish()
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -116,14 +132,17 @@ impl RowTable {
             Last::Part(last) => Arc::new(last.finish()),
         };
         self.rows = 0;
-        self.file.write(vec![
+        let columns: Vec<ArrayRef> = vec![
             Arc::new(self.users.finish()),
             Arc::new(self.positions.finish()),
             Arc::new(self.items.finish()),
             Arc::new(self.times.finish()),
             Arc::new(self.ratings.finish()),
             last,
-        ])
+        ];
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|source| Error::Arrow { path: self.path.clone(), source })?;
+        self.writer.send(batch)
     }
 }
 

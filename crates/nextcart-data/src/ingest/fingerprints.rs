@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, seeded::FastSet};
 
 /// Parts that hashes are spread over; each is compared within itself at the end. At 233 million lines
 /// each holds about a million.
@@ -128,15 +128,15 @@ impl Partition {
         if suspects.is_empty() {
             return Ok(());
         }
+        let suspected: FastSet<u128> = suspects.iter().map(|suspect| suspect.hash).collect();
         let bytes = self.new.into_bytes()?;
         let new = bytes.as_chunks::<16>().0.iter().map(|bytes| u128::from_le_bytes(*bytes));
-        let mut new: Vec<u128> = new.collect();
-        new.sort_unstable();
+        let new: FastSet<u128> = new.filter(|hash| suspected.contains(hash)).collect();
         // By hash, then by place: of several suspects of one hash, the first may be new.
         suspects.sort_unstable();
         let mut before = None;
         for suspect in suspects {
-            let known = before == Some(suspect.hash) || new.binary_search(&suspect.hash).is_ok();
+            let known = before == Some(suspect.hash) || new.contains(&suspect.hash);
             if known {
                 duplicates.push(suspect);
             }

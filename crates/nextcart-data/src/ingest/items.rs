@@ -56,6 +56,7 @@ impl<'a> ItemRows<'a> {
 impl Rows for ItemRows<'_> {
     const KIND: FileKind = FileKind::Metadata;
     const DUPLICATE: &'static str = "`asin`: expected an item not described before";
+    const DIFFERENT: &'static [&'static str] = &["description"];
     type Format = ();
     type Columns = ItemColumns;
 

@@ -83,7 +83,7 @@ impl Pipeline<'_> {
         let mut sorter = Sorter {
             files,
             kind: R::KIND,
-            table: TableFile::create(path, rows.schema())?,
+            table: TableFile::create(path, rows.schema(), R::DIFFERENT)?,
             suspects: TableFile::scratch(&suspects, rows.schema())?,
             suspect_rows: 0,
             rejects: self.rejects,

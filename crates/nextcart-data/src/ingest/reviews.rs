@@ -84,6 +84,7 @@ impl Rows for ReviewRows<'_> {
     const KIND: FileKind = FileKind::Reviews;
     const DUPLICATE: &'static str =
         "expected a new review or a user's only sequence, found one read before";
+    const DIFFERENT: &'static [&'static str] = &["user", "summary", "text"];
     type Format = ReviewFormat;
     type Columns = ReviewColumns;
 

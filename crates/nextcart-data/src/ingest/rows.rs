@@ -23,6 +23,8 @@ pub(super) trait Rows: Sync {
     const KIND: FileKind;
     /// What [`Fault`] says of a duplicate.
     const DUPLICATE: &'static str;
+    /// Columns whose values hardly ever come again.
+    const DIFFERENT: &'static [&'static str];
     /// The format of a file.
     type Format: Copy + Send;
     type Columns;

@@ -1,8 +1,15 @@
 //! Tables to histories: the relational stages.
 
-use std::{fs, path::Path, sync::atomic::AtomicBool};
+use std::{
+    fs,
+    path::Path,
+    sync::{atomic::AtomicBool, mpsc::Receiver},
+};
 
-use arrow::{array::AsArray, datatypes::Int64Type};
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::Int64Type,
+};
 use datafusion::{
     logical_expr::JoinType,
     prelude::{DataFrame, SessionContext, col, lit},
@@ -13,6 +20,7 @@ use tracing::debug;
 use super::{HISTORIES, until::until};
 use crate::{
     Dropped, Error, HistoryTally, Ingested, PrepareOptions, Result, Split, SplitMethod,
+    background::Background,
     histories::{CoreWriter, Staged, Staging, assign_parts},
     plan,
     publish::TABLES,
@@ -115,11 +123,16 @@ impl Stages<'_> {
         let purchases = plan::purchases(classified, users, self.options)?;
         let purchases = plan::in_order(purchases, self.options.seed)?;
         let mut staging = Staging::create(&self.staged(), self.options)?;
+        // This thread merges what the plan sorted, which is work enough for it.
+        let mut grouping = Background::start(move |batches: Receiver<RecordBatch>| {
+            batches.into_iter().try_for_each(|batch| staging.push(batch))?;
+            staging.finish()
+        })?;
         let mut batches = until(self.stop, purchases.execute_stream()).await?;
         while let Some(batch) = until(self.stop, batches.try_next()).await? {
-            staging.push(batch)?;
+            grouping.send(batch)?;
         }
-        Ok((totals, staging.finish()?))
+        Ok((totals, grouping.finish()?))
     }
 
     async fn totals(&self, users: DataFrame) -> Result<Totals> {

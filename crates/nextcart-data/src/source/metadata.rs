@@ -1,11 +1,11 @@
 //! A row of a metadata file, Amazon 2018 or 2023.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{
     Fault, Reason,
-    value::{Value, parse_object},
+    scan::{Fields, Slot},
+    value::{Unread, Value, parse_object},
 };
 use crate::{TextCleaning, clean::clean_text};
 
@@ -32,7 +32,7 @@ pub struct Metadata {
     pub description: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Raw<'a> {
     #[serde(borrow, default)]
     asin: Value<'a>,
@@ -51,7 +51,7 @@ struct Raw<'a> {
     #[serde(borrow, default)]
     also_view: Value<'a>,
     #[serde(borrow, default)]
-    description: Option<&'a RawValue>,
+    description: Option<Unread<'a>>,
     // Of 2023.
     #[serde(borrow, default)]
     parent_asin: Value<'a>,
@@ -68,6 +68,30 @@ struct Raw<'a> {
     reviewer_id: Value<'a>,
     #[serde(borrow, default)]
     user_id: Value<'a>,
+}
+
+impl<'a> Fields<'a> for Raw<'a> {
+    fn slot<'s>(&'s mut self, name: &str) -> Slot<'s, 'a> {
+        match name {
+            "asin" => Slot::Value(&mut self.asin),
+            "title" => Slot::Value(&mut self.title),
+            "brand" => Slot::Value(&mut self.brand),
+            "category" => Slot::Value(&mut self.category),
+            "main_cat" => Slot::Value(&mut self.main_cat),
+            "price" => Slot::Value(&mut self.price),
+            "also_buy" => Slot::Value(&mut self.also_buy),
+            "also_view" => Slot::Value(&mut self.also_view),
+            "description" => Slot::Unread(&mut self.description),
+            "parent_asin" => Slot::Value(&mut self.parent_asin),
+            "store" => Slot::Value(&mut self.store),
+            "categories" => Slot::Value(&mut self.categories),
+            "main_category" => Slot::Value(&mut self.main_category),
+            "bought_together" => Slot::Value(&mut self.bought_together),
+            "reviewerID" => Slot::Value(&mut self.reviewer_id),
+            "user_id" => Slot::Value(&mut self.user_id),
+            _ => Slot::Nowhere,
+        }
+    }
 }
 
 impl Metadata {
@@ -125,9 +149,8 @@ fn category(fields: [Value<'_>; 4]) -> Vec<String> {
     fields.into_iter().map(names).find(|names| !names.is_empty()).unwrap_or_default()
 }
 
-fn description(raw: &RawValue) -> Option<String> {
-    let value: Value<'_> = serde_json::from_str(raw.get()).ok()?;
-    let text = clean_text(&value.into_texts().join(" "));
+fn description(unread: Unread<'_>) -> Option<String> {
+    let text = clean_text(&unread.read()?.into_texts().join(" "));
     (!text.is_empty()).then_some(text)
 }
 
@@ -164,6 +187,7 @@ fn parse_price(value: Value<'_>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::scan::tests::{is_scanned, variants};
 
     fn parse(fields: &str) -> Metadata {
         Metadata::parse(&format!("{{\"asin\": \"B1\", {fields}}}")).unwrap()
@@ -172,6 +196,14 @@ mod tests {
     #[track_caller]
     fn check_price(price: &str, expected: Option<f64>) {
         assert_eq!(parse(&format!("\"price\": {price}")).price, expected);
+    }
+
+    #[test]
+    fn a_scan_finds_what_the_parser_finds() {
+        let line = r#"{"asin": "B1", "title": "Tea \u2605", "category": ["a", "b"], "price": "$1", "also_buy": [], "description": ["x", {"y": [1]}], "rank": 5}"#;
+        assert!(is_scanned::<Raw<'_>>(line));
+        let scanned = variants(line).iter().filter(|line| is_scanned::<Raw<'_>>(line)).count();
+        assert!(scanned > 500, "{scanned}");
     }
 
     #[test]

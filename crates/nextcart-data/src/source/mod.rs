@@ -30,6 +30,7 @@ mod metadata;
 mod ratings;
 mod reject;
 mod review;
+mod scan;
 mod title;
 mod value;
 

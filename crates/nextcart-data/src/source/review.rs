@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{
     Fault, Reason,
-    value::{Value, parse_object},
+    scan::{Fields, Slot},
+    value::{Unread, Value, parse_object},
 };
 
 /// 1 January 2100 in Unix seconds; times beyond are in other units, such as milliseconds.
@@ -48,7 +48,7 @@ pub enum ReviewLine<'a> {
     },
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Raw<'a> {
     #[serde(borrow, default, rename = "reviewerID")]
     reviewer_id: Value<'a>,
@@ -63,7 +63,7 @@ struct Raw<'a> {
     #[serde(borrow, default)]
     summary: Value<'a>,
     #[serde(borrow, default, rename = "reviewText")]
-    review_text: Option<&'a RawValue>,
+    review_text: Option<Unread<'a>>,
     // Of 2023.
     #[serde(borrow, default)]
     user_id: Value<'a>,
@@ -78,7 +78,7 @@ struct Raw<'a> {
     #[serde(borrow, default)]
     title: Value<'a>,
     #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
+    text: Option<Unread<'a>>,
     // Of sequences.
     #[serde(borrow, default)]
     asins: Value<'a>,
@@ -89,6 +89,32 @@ struct Raw<'a> {
     category: Value<'a>,
     #[serde(borrow, default)]
     main_category: Value<'a>,
+}
+
+impl<'a> Fields<'a> for Raw<'a> {
+    fn slot<'s>(&'s mut self, name: &str) -> Slot<'s, 'a> {
+        match name {
+            "reviewerID" => Slot::Value(&mut self.reviewer_id),
+            "asin" => Slot::Value(&mut self.asin),
+            "overall" => Slot::Value(&mut self.overall),
+            "verified" => Slot::Value(&mut self.verified),
+            "unixReviewTime" => Slot::Value(&mut self.unix_review_time),
+            "summary" => Slot::Value(&mut self.summary),
+            "reviewText" => Slot::Unread(&mut self.review_text),
+            "user_id" => Slot::Value(&mut self.user_id),
+            "parent_asin" => Slot::Value(&mut self.parent_asin),
+            "rating" => Slot::Value(&mut self.rating),
+            "verified_purchase" => Slot::Value(&mut self.verified_purchase),
+            "timestamp" => Slot::Value(&mut self.timestamp),
+            "title" => Slot::Value(&mut self.title),
+            "text" => Slot::Unread(&mut self.text),
+            "asins" => Slot::Value(&mut self.asins),
+            "also_buy" => Slot::Value(&mut self.also_buy),
+            "category" => Slot::Value(&mut self.category),
+            "main_category" => Slot::Value(&mut self.main_category),
+            _ => Slot::Nowhere,
+        }
+    }
 }
 
 impl<'a> ReviewLine<'a> {
@@ -230,13 +256,14 @@ fn shown<'a>(value: Value<'a>) -> Option<Cow<'a, str>> {
 }
 
 /// A text that was passed over at first.
-fn decode(raw: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str(raw.get()).ok().and_then(shown)
+fn decode(text: Unread<'_>) -> Option<Cow<'_, str>> {
+    text.read().and_then(shown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::scan::tests::{is_scanned, variants};
 
     const GOOD: &str = r#"{"overall": 5.0, "vote": "1,234", "verified": true, "reviewTime": "06 17, 2018",
         "reviewerID": "A1", "asin": "B1", "style": {"Size:": " 50"}, "reviewerName": "reader",
@@ -358,6 +385,21 @@ mod tests {
             assert_eq!(Review::parse(line).unwrap_err().reason, Reason::BrokenJson, "{line}");
         }
         assert_eq!(Review::parse("[\"A1\", \"B1\"]").unwrap_err().reason, Reason::WrongType);
+    }
+
+    #[test]
+    fn a_scan_finds_what_the_parser_finds() {
+        for good in [GOOD, GOOD_2023] {
+            let line: String = good.split("\n        ").collect();
+            assert!(is_scanned::<Raw<'_>>(&line) && !is_scanned::<Raw<'_>>(good));
+            let scanned = variants(&line).iter().filter(|line| is_scanned::<Raw<'_>>(line)).count();
+            assert!(scanned > 1000, "{scanned}");
+        }
+        for value in ["-0", "007", "0.0", "3e2", "123456789012345678", "0.1234567890123456"] {
+            is_scanned::<Raw<'_>>(&GOOD_2023.replace("4.0", value).replace('\n', " "));
+        }
+        let deep = ["[".repeat(126), "]".repeat(126)].concat();
+        is_scanned::<Raw<'_>>(&format!("{{\"style\": {deep}}}"));
     }
 
     #[test]

@@ -7,7 +7,12 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{Fault, Reason};
+use serde_json::value::RawValue;
+
+use super::{
+    Fault, Reason,
+    scan::{Fields, scan},
+};
 
 /// A value of any type, with the content of scalars alone.
 #[derive(Debug, Default)]
@@ -170,8 +175,34 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
+/// A value that is read on request alone, as it stands in the line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unread<'a>(pub(super) &'a str);
+
+impl<'a> Unread<'a> {
+    /// The value.
+    pub(crate) fn read(self) -> Option<Value<'a>> {
+        serde_json::from_str(self.0).ok()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Unread<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get()))
+    }
+}
+
 /// Parses a line as an object with the fields of `T`.
-pub(crate) fn parse_object<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Fault> {
+pub(crate) fn parse_object<'a, T: Deserialize<'a> + Fields<'a>>(line: &'a str) -> Result<T, Fault> {
+    let mut fields = T::default();
+    match scan(line, &mut fields) {
+        Some(()) => Ok(fields),
+        None => parse_any_object(line),
+    }
+}
+
+/// As [`parse_object`], for every line.
+pub(super) fn parse_any_object<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Fault> {
     // Serde would take an array for a struct; a line that is no object is no row.
     if !line.trim_start().starts_with('{') {
         return match serde_json::from_str::<IgnoredAny>(line) {

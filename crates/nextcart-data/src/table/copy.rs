@@ -73,11 +73,13 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::UInt64, false)]));
         let rows = 3 * BATCH_ROWS as u64;
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-        let mut table = TableFile::create(&from, schema.clone()).unwrap();
-        table.write(vec![Arc::new(UInt64Array::from_iter_values(0..rows))]).unwrap();
+        let numbers = Arc::new(UInt64Array::from_iter_values(0..rows));
+        let batch = RecordBatch::try_new(schema.clone(), vec![numbers]).unwrap();
+        let mut table = TableFile::create(&from, schema.clone(), &[]).unwrap();
+        table.write_batch(&batch).unwrap();
         table.finish().unwrap();
         let ranges = [0..1, 5..7, BATCH_ROWS as u64 - 2..2 * BATCH_ROWS as u64 + 3, rows - 1..rows];
-        let mut table = TableFile::create(&to, schema).unwrap();
+        let mut table = TableFile::create(&to, schema, &[]).unwrap();
         let mut left_out = 0;
         let count = |batch: &RecordBatch| left_out += batch.num_rows();
         append_without(&from, &mut table, ranges.iter().cloned(), count).unwrap();

@@ -5,14 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arrow::{
-    array::{ArrayRef, RecordBatch},
-    datatypes::SchemaRef,
-};
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
     file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
 };
 use tempfile::NamedTempFile;
 
@@ -21,8 +19,9 @@ use crate::{Error, Result};
 /// Rows that tables collect before they write a batch; bounds memory.
 pub(crate) const BATCH_ROWS: usize = 8192;
 
-/// Columns whose values hardly ever come again: to look each up in a dictionary would be in vain.
-const MOSTLY_DIFFERENT: [&str; 4] = ["id", "summary", "text", "description"];
+/// Rows of a row group. Threads that read a table divide its row groups among them, so there must be several of
+/// them; and the fewer rows, the less memory takes the writer, which holds a group until it is whole.
+const GROUP_ROWS: usize = 1 << 17;
 
 /// Size up to which a column's different values are stored once: the titles of a large catalogue.
 const DICTIONARY_BYTES: usize = 16 << 20;
@@ -30,15 +29,16 @@ const DICTIONARY_BYTES: usize = 16 << 20;
 /// A Parquet file that takes batches of one schema.
 pub(crate) struct TableFile {
     path: PathBuf,
-    schema: SchemaRef,
     writer: ArrowWriter<File>,
 }
 
 impl TableFile {
-    pub(crate) fn create(path: &Path, schema: SchemaRef) -> Result<Self> {
+    /// `different` names columns whose values hardly ever come again: to look each up in a dictionary would be
+    /// in vain, and so would be to tell the least and the greatest of some rows.
+    pub(crate) fn create(path: &Path, schema: SchemaRef, different: &[&str]) -> Result<Self> {
         let file =
             File::create(path).map_err(|source| Error::Write { path: path.into(), source })?;
-        Self::from_file(file, path, schema)
+        Self::from_file(file, path, schema, different)
     }
 
     /// A file that is read once and soon gone: quick rather than small.
@@ -53,13 +53,26 @@ impl TableFile {
         Self::with_properties(file, path, schema, properties)
     }
 
-    /// Writes to an open file; errors name `path`.
-    pub(crate) fn from_file(file: File, path: &Path, schema: SchemaRef) -> Result<Self> {
+    /// As [`TableFile::create`], to an open file; errors name `path`.
+    pub(crate) fn from_file(
+        file: File,
+        path: &Path,
+        schema: SchemaRef,
+        different: &[&str],
+    ) -> Result<Self> {
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_dictionary_page_size_limit(DICTIONARY_BYTES);
-        for column in MOSTLY_DIFFERENT {
-            properties = properties.set_column_dictionary_enabled(column.into(), false);
+            .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            // Of lists, they help no reader.
+            .set_statistics_enabled(EnabledStatistics::None);
+        for column in schema.fields().iter().filter(|field| !field.data_type().is_nested()) {
+            let path = ColumnPath::from(column.name().as_str());
+            properties = if different.contains(&column.name().as_str()) {
+                properties.set_column_dictionary_enabled(path, false)
+            } else {
+                properties.set_column_statistics_enabled(path, EnabledStatistics::Page)
+            };
         }
         Self::with_properties(file, path, schema, properties.build())
     }
@@ -70,16 +83,9 @@ impl TableFile {
         schema: SchemaRef,
         properties: WriterProperties,
     ) -> Result<Self> {
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
+        let writer = ArrowWriter::try_new(file, schema, Some(properties))
             .map_err(|source| Error::Parquet { path: path.into(), source })?;
-        Ok(Self { path: path.into(), schema, writer })
-    }
-
-    /// Writes a batch of these columns.
-    pub(crate) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
-        let batch = RecordBatch::try_new(self.schema.clone(), columns)
-            .map_err(|source| Error::Arrow { path: self.path.clone(), source })?;
-        self.write_batch(&batch)
+        Ok(Self { path: path.into(), writer })
     }
 
     /// Writes a batch of the file's schema.
