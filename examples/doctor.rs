@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
 use nextcart_data::{Part, Question, read_any_questions};
-use nextcart_prompt::{ChatTemplate, Form, Layout, Template, Wrapper};
-use nextcart_text::{Error, Finding, Lengths, SampleBuilder, Tokenizer, diagnose};
+use nextcart_models::LlamaConfig;
+use nextcart_prompt::{ChatTemplate, Layout, Template, Wrapper};
+use nextcart_text::{Error, Lengths, SampleBuilder, Tokenizer, diagnose};
 
 /// Looks for faults in samples before a model is trained on them.
 #[derive(Parser)]
@@ -21,9 +22,9 @@ struct Arguments {
     /// A tokenizer.json, or the folder of a checkpoint that has one.
     #[arg(long)]
     tokenizer: PathBuf,
-    /// Id of the token that ends a text (Llama and Mistral: 2).
-    #[arg(long, default_value_t = 2)]
-    end: u32,
+    /// Id of the token that ends a text; `eos_token_id` of the checkpoint's config if left out.
+    #[arg(long)]
+    eos: Option<u32>,
     /// Name of a built-in template, or file of one of your own.
     #[arg(long, default_value = "next_purchase")]
     template: String,
@@ -64,44 +65,39 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
     let path = &arguments.tokenizer;
     let file = if path.is_dir() { path.join("tokenizer.json") } else { path.clone() };
-    let tokenizer = Tokenizer::from_file(&file, Some(arguments.end))?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let tokenizer = Tokenizer::from_file(&file, eos(arguments, folder)?)?;
     let layout = match arguments.layout {
         Around::Plain => Wrapper::Plain.into(),
         Around::Alpaca => Wrapper::Alpaca.into(),
         Around::Seed => Wrapper::Seed.into(),
-        Around::Chat => {
-            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-            Layout::from(ChatTemplate::from_folder(folder.unwrap_or(Path::new(".")))?)
-        }
+        Around::Chat => Layout::from(ChatTemplate::from_folder(folder)?),
     };
     let builder =
         SampleBuilder::new(&tokenizer, &template, layout).with_max_tokens(arguments.max_tokens);
 
     let mut built = Vec::new();
     let mut diagnoses = Vec::new();
-    let mut found: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    let mut note = |finding: String, question: &Question| {
+    let mut found: BTreeMap<&str, (usize, String)> = BTreeMap::new();
+    let mut note = |finding, question: &Question| {
         found.entry(finding).or_insert_with(|| (0, question.id.clone())).0 += 1;
     };
     for question in questions(arguments)? {
         let samples = match builder.build(&question) {
             Ok(samples) => samples,
             Err(error @ (Error::TooLong { .. } | Error::NoTokens { .. })) => {
-                note(kind(&error).to_owned(), &question);
+                note(kind(&error), &question);
                 continue;
             }
             Err(error) => return Err(error).context(format!("question `{}`", question.id)),
         };
-        let options = match template.form() {
-            Form::Question => template.outputs(&question)?,
-            _ => Vec::new(),
-        };
         for sample in samples {
             let diagnosis = diagnose(&sample.sample, &tokenizer)?
                 .with_dropped(sample.dropped)
-                .with_options(options.iter().map(String::as_str));
+                .with_options(question.candidates.iter().map(|product| product.title.as_str()));
             for finding in &diagnosis.findings {
-                note(general(finding), &question);
+                note(finding.kind(), &question);
             }
             diagnoses.push(diagnosis);
             built.push(sample);
@@ -156,13 +152,14 @@ fn kind(error: &Error) -> &'static str {
     }
 }
 
-/// What was found, without what is different from sample to sample.
-fn general(finding: &Finding) -> String {
-    match finding {
-        Finding::DoubleBegin { .. } => "the text begins more than once".to_owned(),
-        Finding::UnknownToken { .. } => "a token stands for what the vocabulary lacks".to_owned(),
-        Finding::Truncated { .. } => "purchases were dropped to make it fit".to_owned(),
-        Finding::DuplicateOption { .. } => "two options say the same".to_owned(),
-        other => other.to_string(),
+/// The token that ends a text: as asked for, or as the checkpoint's config has it.
+fn eos(arguments: &Arguments, folder: &Path) -> Result<Option<u32>> {
+    let config = folder.join("config.json");
+    if let (None, true) = (arguments.eos, config.is_file()) {
+        return Ok(LlamaConfig::from_file(&config)?.eos_token_ids.first().copied());
     }
+    if arguments.eos.is_none() {
+        bail!("which token ends a text? `{}` is missing: name it with --eos", config.display());
+    }
+    Ok(arguments.eos)
 }

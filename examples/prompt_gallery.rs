@@ -33,6 +33,9 @@ struct Arguments {
     /// What marks the options and is answered.
     #[arg(long, value_enum, default_value_t = Answers::Titles)]
     answers: Answers,
+    /// Tell what the crawl of the shop's pages lists: undated, it may hold the very answer.
+    #[arg(long)]
+    crawl: bool,
     /// Folder of a checkpoint whose chat template to use.
     #[arg(long)]
     chat: Option<PathBuf>,
@@ -43,6 +46,16 @@ enum Answers {
     Titles,
     Letters,
     Numbers,
+}
+
+impl Answers {
+    fn style(self) -> Style {
+        match self {
+            Self::Titles => Style::default(),
+            Self::Letters => Style::LETTERS,
+            Self::Numbers => Style::NUMBERS,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -66,18 +79,18 @@ fn run(arguments: &Arguments) -> Result<()> {
         Some(folder) => Prepared::open(folder)?,
         None => small_shop(generated.path())?,
     };
-    let (question, contexts) = ask(&prepared, arguments.question)?;
+    let crawl = arguments.crawl || arguments.folder.is_none();
+    let (question, contexts) = ask(&prepared, arguments.question, crawl)?;
     let context = contexts.of(&question);
     let fields = Fields::new(&context);
 
     // Not `println!`, which panics where a reader such as `head` has seen enough.
     let mut out = std::io::stdout();
     for template in templates {
-        let template = template.with_style(match arguments.answers {
-            Answers::Titles => Style::default(),
-            Answers::Letters => Style::LETTERS,
-            Answers::Numbers => Style::NUMBERS,
-        })?;
+        let template = match template.takes_style() {
+            true => template.with_style(arguments.answers.style())?,
+            false => template,
+        };
         let wrapper =
             if template.name().starts_with("seed") { Wrapper::Seed } else { Wrapper::Plain };
         let layout = layout.clone().unwrap_or_else(|| wrapper.into());
@@ -108,12 +121,12 @@ fn template(name: &str) -> Result<Template> {
 }
 
 /// A test question, and what may be told beside it.
-fn ask(prepared: &Prepared, index: usize) -> Result<(Question, Contexts)> {
+fn ask(prepared: &Prepared, index: usize, crawl: bool) -> Result<(Question, Contexts)> {
     let ingest = &prepared.manifest.options.ingest;
     let options = ContextOptions {
         review: (ingest.summary || ingest.text).then_some(120),
         descriptions: ingest.description,
-        relations: RelationOptions { crawl: true, ..RelationOptions::default() },
+        relations: RelationOptions { crawl, ..RelationOptions::default() },
         ..ContextOptions::default()
     };
     let questions = prepared.load()?.questions;

@@ -22,8 +22,8 @@ use nextcart_adapters::LoraConfig;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{Dataset, Part, PrepareOptions, Question, Resources, Tally, prepare_until};
 use nextcart_eval::{
-    Chance, CoOccurrence, Evaluation, FnPredictor, LanguageModel, Popularity, Predictor,
-    PunctuationRule, Report, TextSimilarity, audit, evaluate_each,
+    Chance, CoOccurrence, Evaluation, FnPredictor, Popularity, Predictor, PunctuationRule, Report,
+    TemplateModel, TextSimilarity, audit, evaluate_each,
 };
 use nextcart_models::{Checkpoint, Llama, LlamaConfig, save_adapter, save_checkpoint};
 use nextcart_prompt::{Template, Wrapper};
@@ -130,11 +130,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
 
     heading("Fine-tuning");
-    let builder = SampleBuilder::new(&base.tokenizer, &template, Wrapper::Plain)
-        .with_max_tokens(base.llama.max_position_embeddings);
+    let builder = base.builder(&template);
     let built = builder.build_all(&train)?;
     println!("{}\n", Lengths::of(&built));
-    look_at(&built, &base.tokenizer)?;
+    look_at(&built, &train, &base.tokenizer)?;
     let samples: Vec<Sample> = built.into_iter().map(|built| built.sample).collect();
     let held_out = builder.build_all(&validation)?.into_iter().map(|built| built.sample);
     let held_out: Vec<Sample> = held_out.collect();
@@ -151,14 +150,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("adapter: {}", out.join("adapter").display());
 
     heading("Scores");
-    let see = |question: &Question| Ok(template.render(question)?.prefix(Wrapper::Plain));
-    let guess = |question: &Question| Ok(history_free.render(question)?.prefix(Wrapper::Plain));
     let histories = || prepared.histories.iter().map(|history| &history.items);
     let titles = prepared.catalogue.products().map(|product| &product.title);
     let mut predictors: Vec<Box<dyn Predictor + '_>> = vec![
-        Box::new(base.predictor("fine_tuned", &tuned.model, see)),
-        Box::new(base.predictor("base", &base.model, see)),
-        Box::new(base.predictor("history_blind", &tuned.model, guess)),
+        Box::new(base.predictor("fine_tuned", &tuned.model, &template)),
+        Box::new(base.predictor("base", &base.model, &template)),
+        Box::new(base.predictor("history_blind", &tuned.model, &history_free)),
         Box::new(Popularity::fit(histories())),
         Box::new(CoOccurrence::fit(histories())),
         Box::new(TextSimilarity::fit(titles)),
@@ -204,16 +201,17 @@ fn clear(out: &Path) -> Result<()> {
 }
 
 /// Shows what the first sample is trained on, and whatever is wrong with any of them.
-fn look_at(built: &[Built], tokenizer: &Tokenizer) -> Result<()> {
-    let mut found: BTreeMap<String, usize> = BTreeMap::new();
-    for (index, Built { sample, dropped, .. }) in built.iter().enumerate() {
-        let diagnosis = diagnose(sample, tokenizer)?.with_dropped(*dropped);
+fn look_at(built: &[Built], questions: &[&Question], tokenizer: &Tokenizer) -> Result<()> {
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, (built, question)) in built.iter().zip(questions).enumerate() {
+        let options = question.candidates.iter().map(|product| product.title.as_str());
+        let diagnosis =
+            diagnose(&built.sample, tokenizer)?.with_dropped(built.dropped).with_options(options);
         for finding in &diagnosis.findings {
-            *found.entry(finding.to_string()).or_default() += 1;
+            *found.entry(finding.kind()).or_default() += 1;
         }
         if index == 0 {
-            let colour = std::io::stdout().is_terminal();
-            println!("{}", diagnosis.near_answer(3).show(colour));
+            println!("{}", diagnosis.near_answer(3).show(std::io::stdout().is_terminal()));
         }
     }
     for (finding, samples) in found {
@@ -345,13 +343,19 @@ impl Base {
         Ok(Self { name: folder.display().to_string(), llama, tokenizer, model, tuning })
     }
 
+    /// Samples as this model takes them.
+    fn builder<'a>(&'a self, template: &'a Template) -> SampleBuilder<'a> {
+        SampleBuilder::new(&self.tokenizer, template, Wrapper::Plain)
+            .with_max_tokens(self.llama.max_position_embeddings)
+    }
+
     fn predictor<'a>(
         &'a self,
         name: &str,
         model: &'a Llama,
-        prompt: impl FnMut(&Question) -> Result<String, nextcart_prompt::Error> + 'a,
+        template: &'a Template,
     ) -> impl Predictor + 'a {
-        LanguageModel::new(name, model, &self.llama, &self.tokenizer, prompt)
+        TemplateModel::new(name, model, &self.llama, self.builder(template))
     }
 }
 

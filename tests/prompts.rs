@@ -3,11 +3,15 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
+use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{
-    ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, RelationOptions, Resources,
-    prepare, read_seed_questions,
+    ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, Question, RelationOptions,
+    Resources, prepare, read_seed_questions,
 };
-use nextcart_prompt::{Fields, Template, Wrapper, catalogue};
+use nextcart_eval::{LanguageModel, Predictor, TemplateModel};
+use nextcart_models::LlamaConfig;
+use nextcart_prompt::{Error, Fields, Style, Template, Wrapper, catalogue};
 use nextcart_text::{Lengths, SampleBuilder, Tokenizer, diagnose};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -22,6 +26,50 @@ fn data() -> Option<PathBuf> {
     let path = PathBuf::from(path);
     assert!(path.is_dir(), "NEXTCART_DATA names `{}`, which is no folder", path.display());
     Some(path)
+}
+
+#[test]
+fn a_model_is_asked_as_it_was_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Corpus::generate(&SyntheticConfig::tiny()).unwrap().write(folder.path()).unwrap();
+    let out = folder.path().join("out");
+    let options = PrepareOptions::default();
+    let prepared = prepare(&[files.reviews], &[files.meta], &out, &options).unwrap();
+    let questions = prepared.load().unwrap().questions;
+    let titles = questions.iter().flat_map(|question| &question.candidates);
+    let tokenizer = Tokenizer::train(titles.map(|product| &product.title), 500).unwrap();
+    let config = LlamaConfig { layers: 1, ..LlamaConfig::tiny(tokenizer.vocab()) };
+    let model = config.init(3, &Device::flex());
+
+    let template = Template::builtin("next_purchase").unwrap();
+    let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
+    let mut asked = TemplateModel::new("asked", &model, &config, builder);
+    let prompt =
+        |question: &Question| Ok::<_, Error>(template.render(question)?.prefix(Wrapper::Plain));
+    let mut direct = LanguageModel::new("direct", &model, &config, &tokenizer, prompt);
+    for question in questions.iter().take(3) {
+        let (asked, direct) = (asked.score(question).unwrap(), direct.score(question).unwrap());
+        for (asked, direct) in asked.iter().zip(direct) {
+            assert!((asked - direct).abs() < 1e-4, "{asked} {direct}");
+        }
+    }
+
+    let letters = template.clone().with_style(Style::LETTERS).unwrap();
+    let (pointwise, pairwise) =
+        (Template::builtin("pointwise").unwrap(), Template::builtin("pairwise").unwrap());
+    for template in [&letters, &pointwise, &pairwise] {
+        let builder = SampleBuilder::new(&tokenizer, template, Wrapper::Plain);
+        let mut model = TemplateModel::new("asked", &model, &config, builder);
+        let scores = model.score(&questions[0]).unwrap();
+        assert_eq!(scores.len(), questions[0].candidates.len());
+        assert!(scores.iter().all(|score| score.is_finite() && *score < 0.0), "{scores:?}");
+    }
+    // Yes and no share one probability, and so do the two of a pair.
+    let builder = SampleBuilder::new(&tokenizer, &pairwise, Wrapper::Plain);
+    let scores =
+        TemplateModel::new("pairs", &model, &config, builder).score(&questions[0]).unwrap();
+    let pairs = scores.len() * (scores.len() - 1);
+    assert!(scores.iter().sum::<f64>() <= pairs as f64 * 2.0 * 0.5_f64.ln() + 1e-6, "{scores:?}");
 }
 
 /// `tests/golden/seed_prompts.json` was made by the script beside it.
@@ -84,9 +132,10 @@ fn every_template_makes_sound_samples_of_real_questions() {
         let built = builder.build_all(&contexts).unwrap();
         let lengths = Lengths::of(&built);
         assert!(lengths.samples >= questions.len(), "{}", builtin.name);
-        assert!(lengths.tokens.unwrap().most <= 900, "{}: {lengths}", builtin.name);
-        for built in built.iter().step_by(37) {
-            let findings = diagnose(&built.sample, &tokenizer).unwrap().findings;
+        assert!(lengths.tokens.unwrap().max <= 900, "{}: {lengths}", builtin.name);
+        for built in &built {
+            let diagnosis = diagnose(&built.sample, &tokenizer).unwrap();
+            let findings = diagnosis.findings;
             assert!(findings.is_empty(), "{}: {findings:?}", builtin.name);
         }
         // What is asked does not depend on what was bought.

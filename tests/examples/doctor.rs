@@ -21,7 +21,7 @@ fn prepared() -> tempfile::TempDir {
 fn a_sound_sample_is_shown_and_nothing_found() {
     let folder = prepared();
     let run = |arguments: &[&str]| check_succeeds("doctor", folder.path(), arguments);
-    let text = run(&["out", "--tokenizer", "tokenizer.json"]);
+    let text = run(&["out", "--tokenizer", "tokenizer.json", "--eos", "2"]);
     assert!(text.starts_with("sample 0\n\nWhich of the options"), "{text}");
     assert!(text.contains("place      id  token") && text.contains("train"), "{text}");
     assert!(text.contains("\ntruncated: 0 (0.0 %)") && text.ends_with("nothing found\n"), "{text}");
@@ -32,15 +32,14 @@ fn a_sound_sample_is_shown_and_nothing_found() {
 fn what_is_wrong_is_counted_and_a_sample_with_it_shown() {
     let folder = prepared();
     let run = |arguments: &[&str]| check_succeeds("doctor", folder.path(), arguments);
-    let tokenizer = ["out", "--tokenizer", "tokenizer.json"];
+    let tokenizer = ["out", "--tokenizer", "tokenizer.json", "--eos", "2"];
     let text = run(&[&tokenizer[..], &["--max-tokens", "330"]].concat());
     assert!(text.contains("purchases were dropped to make it fit"), "{text}");
     assert!(text.contains("of the oldest purchases were dropped"), "{text}");
     let text = run(&[&tokenizer[..], &["--max-tokens", "20"]].concat());
     assert!(text.contains("too long even with the latest purchase alone"), "{text}");
-    // A token that no text ends with: the model would never learn to stop.
-    let text = run(&[&tokenizer[..], &["--template", "pointwise", "--end", "65"]].concat());
-    assert!(!text.contains("times, first in"), "an end of one's own is trained: {text}");
+    let text = run(&[&tokenizer[..], &["--template", "pointwise"]].concat());
+    assert!(text.ends_with("nothing found\n"), "{text}");
 }
 
 #[test]
@@ -49,14 +48,18 @@ fn what_cannot_be_read_is_one_line() {
     let check = |arguments: &[&str], expected: &[&str]| {
         check_fails("doctor", folder.path(), arguments, expected);
     };
-    check(&["nowhere", "--tokenizer", "tokenizer.json"], &["nowhere"]);
-    check(&["out", "--tokenizer", "nowhere.json"], &["cannot read `nowhere.json`"]);
-    check(&["out", "--tokenizer", "out"], &["cannot read", "tokenizer.json"]);
-    check(&["out", "--tokenizer", "out/manifest.json"], &["tokenizer `out/manifest.json`"]);
-    let chat = ["out", "--tokenizer", "tokenizer.json", "--layout", "chat"];
-    check(&chat, &["no chat template"]);
-    let relations = ["out", "--tokenizer", "tokenizer.json", "--template", "crowd"];
+    check(&["nowhere", "--tokenizer", "tokenizer.json", "--eos", "2"], &["nowhere"]);
+    let tokenizer = ["out", "--tokenizer", "tokenizer.json"];
+    check(&tokenizer, &["which token ends a text?", "config.json", "--eos"]);
+    let eos = ["out", "--tokenizer", "tokenizer.json", "--eos", "9999"];
+    check(&eos, &["tokenizer `tokenizer.json`", "the id 9999"]);
+    let eos = |tokenizer| ["out", "--eos", "2", "--tokenizer", tokenizer];
+    check(&eos("nowhere.json"), &["cannot read `nowhere.json`"]);
+    check(&eos("out"), &["cannot read", "tokenizer.json"]);
+    check(&eos("out/manifest.json"), &["tokenizer `out/manifest.json`"]);
+    let more = |more: &'static [&str]| [&eos("tokenizer.json")[..], more].concat();
+    check(&more(&["--layout", "chat"]), &["no chat template"]);
+    let relations = more(&["--template", "crowd"]);
     check(&relations, &["question `", "`similar_users_bought` is undefined"]);
-    let shown = ["out", "--tokenizer", "tokenizer.json", "--show", "99999999"];
-    check(&shown, &["expected a sample 99999999"]);
+    check(&more(&["--show", "99999999"]), &["expected a sample 99999999"]);
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nextcart_prompt::catalogue;
+
 use crate::{check_fails, check_succeeds, corpus};
 
 /// A prepared folder beside the files that it was made of.
@@ -17,8 +19,8 @@ fn prepared() -> tempfile::TempDir {
 fn every_template_asks_about_a_generated_shop() {
     let folder = tempfile::tempdir().unwrap();
     let text = check_succeeds("prompt_gallery", folder.path(), &[]);
-    for name in ["next_purchase", "crowd", "paths", "pairwise", "seed", "seed_descriptions"] {
-        assert!(text.contains(&format!("=== {name} ===")), "{name}");
+    for builtin in catalogue() {
+        assert!(text.contains(&format!("=== {} ===\n", builtin.name)), "{}", builtin.name);
     }
     for words in [
         "Customers with similar histories also bought",

@@ -46,6 +46,7 @@ mod fixtures;
 mod language_model;
 mod predictor;
 mod report;
+mod template_model;
 mod titles;
 
 pub use audit::{Audit, MARGIN, RuleScore, Verdict, audit};
@@ -57,3 +58,4 @@ pub use evaluation::{
 pub use language_model::LanguageModel;
 pub use predictor::{FnPredictor, Predictor};
 pub use report::{Report, ReportFiles, ScoreTable};
+pub use template_model::TemplateModel;

@@ -90,6 +90,23 @@ pub enum Error {
         /// `letter` or `number`.
         answer: &'static str,
     },
+    /// Another style was asked of a template that writes answers in one way alone.
+    #[error(
+        "template `{template}` writes its answers in a way of its own: expected no other style"
+    )]
+    FixedStyle {
+        /// Name of the template.
+        template: String,
+    },
+    /// A question with a single candidate, which would give its answer away.
+    #[error(
+        "template `{template}` shows the candidates: expected two or more, found one, which is the \
+         answer"
+    )]
+    NoChoice {
+        /// Name of the template.
+        template: String,
+    },
     /// The output part has no text, so that there would be nothing to learn.
     #[error("template `{template}`: the output is empty")]
     EmptyOutput {

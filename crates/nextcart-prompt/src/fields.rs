@@ -7,10 +7,11 @@ use serde::Serialize;
 /// A question, read once, for as many renderings as one likes.
 ///
 /// The fields that matter here are `history` and `candidates`, lists, and `answer`, an index of the
-/// candidates; templates use whatever else there is by name.
+/// candidates; templates use whatever else there is by name, but for `excluded`, which holds purchases
+/// of any time.
 #[derive(Debug, Clone)]
 pub struct Fields {
-    /// All fields but `answer`.
+    /// All fields but `answer` and `excluded`.
     blind: Value,
     /// `answer`, or undefined.
     answer: Value,
@@ -22,7 +23,7 @@ impl Fields {
     pub fn new(question: &impl Serialize) -> Self {
         let question = Value::from(Serde(question));
         let answer = question.get_attr("answer").unwrap_or_default();
-        Self { blind: without(&question, "answer"), answer }
+        Self { blind: without(&question, &["answer", "excluded"]), answer }
     }
 
     /// The question's `id` as messages show it.
@@ -90,13 +91,13 @@ impl Fields {
     }
 }
 
-/// A map without one of its fields. What is left is shared, not copied.
-fn without(question: &Value, hidden: &str) -> Value {
+/// A map without some of its fields. What is left is shared, not copied.
+fn without(question: &Value, hidden: &[&str]) -> Value {
     let Ok(keys) = question.try_iter() else { return question.clone() };
     if question.kind() != ValueKind::Map {
         return question.clone();
     }
-    let kept = keys.filter(|key| key.as_str() != Some(hidden));
+    let kept = keys.filter(|key| !key.as_str().is_some_and(|key| hidden.contains(&key)));
     let fields = kept.filter_map(|key| question.get_item(&key).ok().map(|value| (key, value)));
     Value::from_pairs(fields)
 }

@@ -1,24 +1,57 @@
 //! What templates can do beyond the language.
 
-use minijinja::{Environment, Error, ErrorKind, Value};
+use minijinja::value::StringInput;
+use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use crate::style::Style;
 
 /// Adds the filters; those that depend on the style replace the ones that were there.
 pub(crate) fn add(environment: &mut Environment<'static>, style: Style) {
-    environment.add_filter("line", line);
-    environment.add_filter("dollars", dollars);
+    environment.add_filter("line", |state: &State, text: &Value| -> Result<String, Error> {
+        Ok(line(text_of(state, text)?))
+    });
+    environment.add_filter("dollars", |state: &State, price: &Value| -> Result<String, Error> {
+        defined(state, price)?;
+        Ok(dollars(f64::try_from(price.clone())?))
+    });
     environment.add_filter("label", move |index: usize| {
         style.label(index).ok_or_else(|| beyond_the_alphabet(index))
     });
-    environment.add_filter("chosen", move |candidates: Vec<Value>, index: usize| {
-        chosen(style, &candidates, index)
-    });
-    environment.add_filter("ranking", move |candidates: Vec<Value>, first: usize| {
-        let rest = (0..candidates.len()).filter(|index| *index != first);
-        let ranking = std::iter::once(first).chain(rest);
-        ranking.map(|index| chosen(style, &candidates, index)).collect::<Result<Vec<_>, _>>()
-    });
+    environment.add_filter(
+        "chosen",
+        move |state: &State, candidates: Vec<Value>, index: &Value| {
+            chosen(state, style, &candidates, place(state, index)?)
+        },
+    );
+    environment.add_filter(
+        "ranking",
+        move |state: &State, candidates: Vec<Value>, first: &Value| {
+            let first = place(state, first)?;
+            let rest = (0..candidates.len()).filter(|index| *index != first);
+            let ranking = std::iter::once(first).chain(rest);
+            ranking
+                .map(|index| chosen(state, style, &candidates, index))
+                .collect::<Result<Vec<_>, _>>()
+        },
+    );
+}
+
+/// The engine's own error for what is undefined, which names the variable.
+fn defined(state: &State, value: &Value) -> Result<(), Error> {
+    StringInput::new(state, value).map(|_| ())
+}
+
+fn text_of<'a>(state: &State, value: &'a Value) -> Result<&'a str, Error> {
+    defined(state, value)?;
+    value.as_str().ok_or_else(|| {
+        let detail = format!("expected text, found {}", value.kind());
+        Error::new(ErrorKind::InvalidOperation, detail)
+    })
+}
+
+fn place(state: &State, index: &Value) -> Result<usize, Error> {
+    defined(state, index)?;
+    usize::try_from(index.clone())
 }
 
 /// A text on one line. Headings end in a colon, so a text that stands for itself must not.
@@ -38,7 +71,12 @@ fn dollars(price: f64) -> String {
     format!("${price:.2}")
 }
 
-fn chosen(style: Style, candidates: &[Value], index: usize) -> Result<String, Error> {
+fn chosen(
+    state: &State,
+    style: Style,
+    candidates: &[Value],
+    index: usize,
+) -> Result<String, Error> {
     let Some(candidate) = candidates.get(index) else {
         let detail = format!("expected the index of one of {} candidates", candidates.len());
         return Err(Error::new(ErrorKind::InvalidOperation, format!("{detail}, found {index}")));
@@ -50,10 +88,10 @@ fn chosen(style: Style, candidates: &[Value], index: usize) -> Result<String, Er
         return Err(beyond_the_alphabet(index));
     }
     let title = candidate.get_attr("title")?;
-    match title.as_str() {
-        Some(title) => Ok(line(title)),
-        None => Err(Error::new(ErrorKind::UndefinedError, "`title` is undefined")),
+    if title.is_undefined() {
+        return Err(Error::new(ErrorKind::UndefinedError, "`title` is undefined"));
     }
+    Ok(line(text_of(state, &title)?))
 }
 
 fn beyond_the_alphabet(index: usize) -> Error {

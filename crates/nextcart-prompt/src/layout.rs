@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::{ChatTemplate, Message, Prompt, Segment, Wrapper};
+use crate::{ChatTemplate, Message, Prompt, Segment, SegmentKind, Wrapper};
 
 /// What stands around the parts of a prompt: a wrapper, or a checkpoint's chat template.
 #[derive(Debug, Clone)]
@@ -47,14 +47,33 @@ impl Layout {
         match self {
             Self::Wrapper(wrapper) => Ok(prompt.segments(*wrapper)),
             Self::Chat { template, system } => {
-                let mut messages = Vec::new();
-                messages.extend(system.as_ref().map(|system| Message::new("system", system)));
-                messages.push(Message::new("user", said(prompt)));
+                let mut messages = conversation(system.as_deref(), prompt);
                 messages.push(Message::new("assistant", &*prompt.output));
                 template.segments(&messages)
             }
         }
     }
+
+    /// The text before the answer in its parts, to generate from.
+    ///
+    /// # Errors
+    /// As [`Self::segments`].
+    pub fn prompt_segments(&self, prompt: &Prompt) -> Result<Vec<Segment>> {
+        match self {
+            Self::Wrapper(wrapper) => {
+                Ok(vec![Segment::new(SegmentKind::Text, prompt.prefix(*wrapper))])
+            }
+            Self::Chat { template, system } => {
+                template.prompt_segments(&conversation(system.as_deref(), prompt))
+            }
+        }
+    }
+}
+
+/// What is said before the answer.
+fn conversation(system: Option<&str>, prompt: &Prompt) -> Vec<Message> {
+    let system = system.map(|system| Message::new("system", system));
+    system.into_iter().chain([Message::new("user", said(prompt))]).collect()
 }
 
 /// What the user says.

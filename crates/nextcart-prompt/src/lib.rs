@@ -2,13 +2,16 @@
 //!
 //! A [`Template`] holds three Jinja templates, one a part, and turns any serialisable question into
 //! a [`Prompt`]. The built-in ones expect the fields of a nextcart question: `history[]` and
-//! `candidates[]` with `title`, `brand`, `category` and `price`, and the index `answer`.
+//! `candidates[]` with `title`, `brand`, `category` and `price`, and the index `answer`; those that tell
+//! more, such as relations, say which fields they expect ([`Builtin::about`]). A [`Layout`] puts a wrapper
+//! or a checkpoint's [`ChatTemplate`] around a prompt and gives the text in [`Segment`]s.
 //!
 //! Three guarantees:
 //! - an undefined variable is an error that names template, part, line and variable, never blank
 //!   text;
 //! - the instruction and the input cannot see `answer`, so no template can leak it;
-//! - values are text and nothing else: template syntax inside a title stays as it is.
+//! - values are text and nothing else: template syntax inside a title stays as it is, and so do names of
+//!   special tokens.
 //!
 //! ```
 //! use nextcart_prompt::{Template, Wrapper};

@@ -35,7 +35,7 @@ pub enum Wrapper {
 impl Prompt {
     /// Everything before the answer; the whole text is `prefix + output`.
     ///
-    /// The prefix ends in a line break with either wrapper and the output starts with no white
+    /// The prefix ends in a line break with every wrapper and the output starts with no white
     /// space, which makes the place between them a token boundary: byte-level BPE tokenizers
     /// attach a *space* to the word after it but never a line break, and the SentencePiece
     /// vocabularies of the Llama family have no piece that spans one. A prefix that ends in a space

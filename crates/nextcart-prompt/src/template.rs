@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, context};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -32,6 +32,10 @@ pub struct Template {
     style: Style,
     environment: Environment<'static>,
     lines_before: [usize; 3],
+    /// Whether the output depends on the style.
+    takes_style: bool,
+    /// Whether instruction or input show the candidates.
+    shows_candidates: bool,
 }
 
 impl Template {
@@ -110,16 +114,39 @@ impl Template {
                 source: Box::new(source),
             })?;
         }
+        let [instruction, input, output] =
+            PromptPart::ALL.map(|part| environment.get_template(part.name()));
+        let uses = |part: &Result<minijinja::Template<'_, '_>, _>, name: &str| {
+            part.as_ref().is_ok_and(|part| part.undeclared_variables(false).contains(name))
+        };
+        let shows_candidates = uses(&instruction, "candidates") || uses(&input, "candidates");
+        let takes_style = output.is_ok_and(|output| {
+            ["| chosen", "| ranking"].iter().any(|filter| output.source().contains(filter))
+        });
         let (name, style) = (name.to_owned(), Style::default());
-        Ok(Self { name, about, form, style, environment, lines_before })
+        let (lines_before, environment) = (lines_before, environment);
+        Ok(Self {
+            name,
+            about,
+            form,
+            style,
+            environment,
+            lines_before,
+            takes_style,
+            shows_candidates,
+        })
     }
 
     /// The same template with options and answers in another style.
     ///
     /// # Errors
-    /// If the answer is a mark that the options do not bear.
+    /// If the answer is a mark that the options do not bear, or the template's output does not depend on
+    /// the style and this is another than it has.
     pub fn with_style(mut self, style: Style) -> Result<Self> {
         style.check()?;
+        if !self.takes_style && style != self.style {
+            return Err(Error::FixedStyle { template: self.name });
+        }
         filters::add(&mut self.environment, style);
         self.style = style;
         Ok(self)
@@ -143,6 +170,12 @@ impl Template {
         self.form
     }
 
+    /// Whether [`Self::with_style`] takes another style: whether the output uses `chosen` or `ranking`.
+    #[must_use]
+    pub fn takes_style(&self) -> bool {
+        self.takes_style
+    }
+
     /// How options are marked and answers written.
     #[must_use]
     pub fn style(&self) -> Style {
@@ -164,6 +197,7 @@ impl Template {
     /// As [`Self::render`].
     pub fn render_fields(&self, fields: &Fields) -> Result<Prompt> {
         self.asks_about_the_question()?;
+        self.check_choice(fields)?;
         self.prompt(fields.blind(), &fields.seeing())
     }
 
@@ -257,7 +291,19 @@ impl Template {
         }
     }
 
+    /// A single candidate that is shown is the answer.
+    fn check_choice(&self, fields: &Fields) -> Result<()> {
+        let shown = self.shows_candidates || self.form != Form::Question;
+        match fields.candidates() {
+            Some(candidates) if shown && candidates.len() == 1 => {
+                Err(Error::NoChoice { template: self.name.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn candidates(&self, fields: &Fields) -> Result<Vec<Value>> {
+        self.check_choice(fields)?;
         fields.candidates().ok_or_else(|| Error::NoCandidates { template: self.name.clone() })
     }
 
@@ -313,10 +359,10 @@ impl Template {
         let before = source.detail().and_then(|detail| detail.split_once("` is undefined"));
         let variable = before.and_then(|(before, _)| before.rsplit('`').next());
         match variable {
-            Some(variable) if source.kind() == ErrorKind::UndefinedError => {
+            Some(variable) => {
                 Error::Undefined { template, part, line, variable: variable.to_owned() }
             }
-            _ => Error::Render { template, part, line, source: Box::new(source) },
+            None => Error::Render { template, part, line, source: Box::new(source) },
         }
     }
 }

@@ -85,8 +85,10 @@ fn every_template_gives_the_text_that_was_read() {
 #[test]
 fn styles_mark_options_and_answers() {
     for (name, style) in [("letters", Style::LETTERS), ("numbers", Style::NUMBERS)] {
-        let template = Template::builtin("next_purchase").unwrap().with_style(style).unwrap();
-        check(name, &show(&template));
+        for template in ["next_purchase", "listwise"] {
+            let styled = Template::builtin(template).unwrap().with_style(style).unwrap();
+            check(&format!("{template}_in_{name}"), &show(&styled));
+        }
     }
 }
 
@@ -96,7 +98,9 @@ fn every_template_says_where_it_comes_from_and_is_named_once() {
     for builtin in catalogue() {
         let template = Template::builtin(builtin.name).unwrap();
         assert_eq!(template.about(), builtin.about());
-        assert!(builtin.about().ends_with('.'), "{}", builtin.name);
+        let sourced = ["https://", "this project", "seed project", "et al."];
+        let sourced = sourced.iter().any(|words| builtin.about().contains(words));
+        assert!(sourced && builtin.about().ends_with('.'), "{}", builtin.name);
     }
     names.sort_unstable();
     names.dedup();

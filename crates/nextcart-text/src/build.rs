@@ -9,8 +9,10 @@ use crate::{Sample, Tokenizer};
 
 /// Turns questions into samples: renders, tokenises, and shortens what is too long.
 ///
-/// Where a prompt exceeds the limit, whole purchases are dropped, the oldest first, as few as will do
-/// and never the last one. Options and answer are never cut.
+/// Where a prompt exceeds the limit, whole purchases are dropped from its `history`, the oldest first, as
+/// few as will do and never the last one. Options and answer are never cut, and what a template tells
+/// beside the history, such as a profile, stays as it is. This takes a template whose prompts do not grow
+/// when purchases are dropped, which holds for all built-in ones.
 #[derive(Debug, Clone)]
 pub struct SampleBuilder<'a> {
     tokenizer: &'a Tokenizer,
@@ -30,12 +32,16 @@ pub struct Built {
     pub dropped: usize,
 }
 
-/// The prompts to predict from, all with the same history.
+/// A prompt to predict from and what may be answered to it, in the tokens that training would see.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuiltDecisions {
-    /// Prompts and what may be answered to them.
-    pub decisions: Vec<Decision>,
-    /// Purchases that were dropped to make the longest prompt fit with its longest answer.
+pub struct BuiltDecision {
+    /// The texts.
+    pub decision: Decision,
+    /// Tokens that all choices share: the prompt, without a last token that an answer's text is part of.
+    pub prompt: Vec<u32>,
+    /// The tokens of each choice that follow, the one that ends the turn among them.
+    pub answers: Vec<Vec<u32>>,
+    /// Purchases that were dropped to make every prompt of the question fit with its longest answer.
     pub dropped: usize,
 }
 
@@ -81,10 +87,15 @@ impl<'a> SampleBuilder<'a> {
     /// The samples of all questions in their order, on all cores.
     ///
     /// # Errors
-    /// As [`Self::build`], for the first question that fails.
+    /// [`Error::Question`] for the first question that fails.
     pub fn build_all<Q: Serialize + Sync>(&self, questions: &[Q]) -> Result<Vec<Built>> {
-        let built: Vec<Result<Vec<Built>>> =
-            questions.par_iter().map(|question| self.build(question)).collect();
+        let build = |question: &Q| {
+            self.build(question).map_err(|source| Error::Question {
+                question: Fields::new(question).id(),
+                source: Box::new(source),
+            })
+        };
+        let built: Vec<Result<Vec<Built>>> = questions.par_iter().map(build).collect();
         let mut all = Vec::with_capacity(built.len());
         for built in built {
             all.extend(built?);
@@ -96,21 +107,29 @@ impl<'a> SampleBuilder<'a> {
     ///
     /// # Errors
     /// As [`Self::build`].
-    pub fn decisions(&self, question: &impl Serialize) -> Result<BuiltDecisions> {
+    pub fn decisions(&self, question: &impl Serialize) -> Result<Vec<BuiltDecision>> {
         let fields = Fields::new(question);
-        let (decisions, dropped) = self.fit(&fields, |fields| {
-            let decisions = self.template.decisions(fields)?;
+        let (built, dropped) = self.fit(&fields, |fields| {
             let mut longest = 0;
-            for decision in &decisions {
-                for choice in &decision.choices {
+            let mut built = Vec::new();
+            for decision in self.template.decisions(fields)? {
+                let samples = decision.choices.iter().map(|choice| {
                     let output = choice.output.clone();
-                    let sample = self.sample(&Prompt { output, ..decision.prompt.clone() })?;
-                    longest = longest.max(sample.len());
-                }
+                    self.sample(&Prompt { output, ..decision.prompt.clone() })
+                });
+                let samples = samples.collect::<Result<Vec<Sample>>>()?;
+                longest = samples.iter().map(Sample::len).fold(longest, usize::max);
+                built.push((decision, samples));
             }
-            Ok((decisions, longest))
+            Ok((built, longest))
         })?;
-        Ok(BuiltDecisions { decisions, dropped })
+        let built = built.into_iter().map(|(decision, samples)| {
+            let shared = shared(&samples);
+            let prompt = samples.first().map(|sample| sample.ids()[..shared].to_vec());
+            let answers = samples.iter().map(|sample| sample.ids()[shared..].to_vec()).collect();
+            BuiltDecision { decision, prompt: prompt.unwrap_or_default(), answers, dropped }
+        });
+        Ok(built.collect())
     }
 
     fn sample(&self, prompt: &Prompt) -> Result<Sample> {
@@ -148,6 +167,17 @@ impl<'a> SampleBuilder<'a> {
             }
         }
     }
+}
+
+/// Number of tokens before the first trained one that all samples begin with.
+fn shared(samples: &[Sample]) -> usize {
+    let untrained = |sample: &Sample| sample.loss_mask().iter().take_while(|on| !**on).count();
+    let Some((first, others)) = samples.split_first() else { return 0 };
+    others.iter().fold(untrained(first), |shared, other| {
+        let most = shared.min(untrained(other));
+        let differ = first.ids().iter().zip(other.ids()).take(most).position(|(a, b)| a != b);
+        differ.unwrap_or(most)
+    })
 }
 
 #[cfg(test)]
@@ -225,8 +255,13 @@ mod tests {
         let built = builder.build(&question(9)).unwrap();
         assert_eq!(built.iter().map(|built| built.dropped).collect::<Vec<_>>(), [1, 1]);
         let decisions = builder.decisions(&question(9)).unwrap();
-        assert_eq!((decisions.decisions.len(), decisions.dropped), (2, 1));
-        assert_eq!(decisions.decisions[0].prompt.input, built[0].prompt.input);
+        assert_eq!(decisions.iter().map(|built| built.dropped).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(decisions[0].decision.prompt.input, built[0].prompt.input);
+        // What is predicted from is what was trained on.
+        let no = [decisions[0].prompt.as_slice(), &decisions[0].answers[1]].concat();
+        assert_eq!(no, built[0].sample.ids());
+        let yes = [decisions[1].prompt.as_slice(), &decisions[1].answers[0]].concat();
+        assert_eq!(yes, built[1].sample.ids());
     }
 
     proptest! {

@@ -25,14 +25,15 @@ pub struct Row {
 #[non_exhaustive]
 pub enum Finding {
     /// The text begins more than once.
-    DoubleBegin {
-        /// Places of the tokens that begin a text.
+    DoubleBos {
+        /// Places of the BOS tokens.
         places: Vec<usize>,
     },
-    /// The text does not begin with the token that begins texts.
-    MissingBegin,
-    /// The last trained token is not the one that ends texts: the model will not learn to stop.
-    MissingEnd,
+    /// The text does not begin with BOS.
+    MissingBos,
+    /// The last trained token is neither EOS nor another that ends turns: the model will not learn to
+    /// stop.
+    MissingEos,
     /// The vocabulary lacks something of the text.
     UnknownToken {
         /// Place of the token.
@@ -54,20 +55,33 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// What was found in general, without places and numbers: to count how many samples have it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DoubleBos { .. } => "the text begins more than once",
+            Self::MissingBos => "the text does not begin with BOS",
+            Self::MissingEos => "EOS is not trained: the model will not learn to stop",
+            Self::UnknownToken { .. } => "a token stands for text that the vocabulary lacks",
+            Self::EmptyAnswer => "the answer is empty",
+            Self::Truncated { .. } => "purchases were dropped to make it fit",
+            Self::DuplicateOption { .. } => "options say the same",
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DoubleBegin { places } => {
+            Self::DoubleBos { places } => {
                 write!(f, "the text begins {} times, at tokens {places:?}", places.len())
             }
-            Self::MissingBegin => write!(f, "the text does not begin with the token for that"),
-            Self::MissingEnd => {
-                write!(f, "the end of text is not trained: the model will not learn to stop")
-            }
+            Self::MissingBos | Self::MissingEos => f.write_str(self.kind()),
             Self::UnknownToken { place } => {
                 write!(f, "token {place} stands for text that the vocabulary lacks")
             }
-            Self::EmptyAnswer => write!(f, "the answer is empty: only the end of text is trained"),
+            Self::EmptyAnswer => write!(f, "the answer is empty: only EOS is trained"),
             Self::Truncated { dropped } => {
                 write!(f, "{dropped} of the oldest purchases were dropped to make it fit")
             }
@@ -110,31 +124,35 @@ pub fn diagnose(sample: &Sample, tokenizer: &Tokenizer) -> crate::Result<Diagnos
         .chain(end(sample, tokenizer))
         .chain(unknown(ids, tokenizer))
         .collect();
-    Ok(Diagnosis { text: tokenizer.decode(ids)?, rows, findings, first: 0 })
+    let text = tokenizer.decode(ids)?;
+    // What a terminal would act on is shown, not done.
+    let text = text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
+    Ok(Diagnosis { text, rows, findings, first: 0 })
 }
 
 fn begin(ids: &[u32], tokenizer: &Tokenizer) -> Option<Finding> {
-    let begin = *tokenizer.begin().first()?;
+    let begin = tokenizer.bos()?;
     let is_begin = |(at, id): (usize, &u32)| (*id == begin).then_some(at);
     let places: Vec<usize> = ids.iter().enumerate().filter_map(is_begin).collect();
     match places.as_slice() {
         [0] => None,
-        [0, ..] => Some(Finding::DoubleBegin { places }),
-        _ => Some(Finding::MissingBegin),
+        [0, ..] => Some(Finding::DoubleBos { places }),
+        _ => Some(Finding::MissingBos),
     }
 }
 
 /// What is wrong with the trained tokens. A turn may end in another special token than the text.
 fn end(sample: &Sample, tokenizer: &Tokenizer) -> Vec<Finding> {
     let trained: Vec<u32> = sample.trained().collect();
-    let ends = |id: &u32| tokenizer.end() == Some(*id) || tokenizer.is_special(*id);
-    let ended = trained.last().is_some_and(ends);
+    let other = |id| Some(id) == tokenizer.bos() || Some(id) == tokenizer.unknown();
+    let ends = |id: u32| tokenizer.eos() == Some(id) || tokenizer.is_special(id) && !other(id);
+    let ended = trained.last().is_some_and(|id| ends(*id));
     let mut findings = Vec::new();
     if trained.len() == usize::from(ended) {
         findings.push(Finding::EmptyAnswer);
     }
-    if !ended && tokenizer.end().is_some() {
-        findings.push(Finding::MissingEnd);
+    if !ended {
+        findings.push(Finding::MissingEos);
     }
     findings
 }
@@ -262,9 +280,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_found() {
-        assert_eq!(findings(&[1, 1, 9], &[8, 2]), [Finding::DoubleBegin { places: vec![0, 1] }]);
-        assert_eq!(findings(&[9], &[8, 2]), [Finding::MissingBegin]);
-        assert_eq!(findings(&[1, 9], &[8]), [Finding::MissingEnd]);
+        assert_eq!(findings(&[1, 1, 9], &[8, 2]), [Finding::DoubleBos { places: vec![0, 1] }]);
+        assert_eq!(findings(&[9], &[8, 2]), [Finding::MissingBos]);
+        for last in [8, 0, 1] {
+            assert!(findings(&[1, 9], &[8, last]).contains(&Finding::MissingEos), "{last}");
+        }
         assert_eq!(findings(&[1, 9], &[2]), [Finding::EmptyAnswer]);
         assert_eq!(findings(&[1, 0], &[8, 2]), [Finding::UnknownToken { place: 1 }]);
         let sample = Sample::completion(&[1, 9], &[8, 2]).unwrap();

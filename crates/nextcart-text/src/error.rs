@@ -50,10 +50,18 @@ pub enum Error {
     /// A sample's first token is marked as trained, but nothing stands before it to predict it from.
     #[error("the first token of a sample cannot be trained: nothing predicts it")]
     FirstTokenTrained,
+    /// A question cannot be made into samples.
+    #[error("question {question}")]
+    Question {
+        /// Its `id`, quoted, or a word for one without.
+        question: String,
+        /// Why.
+        source: Box<Error>,
+    },
     /// A question does not fit even with a single purchase: options and answer are never cut.
     #[error(
-        "question {question}: expected at most {max_tokens} tokens, found {tokens} with the latest \
-         purchase alone"
+        "question {question}: expected at most {max_tokens} tokens, found {tokens} with one purchase \
+         at most"
     )]
     TooLong {
         /// Its `id`, quoted, or a word for one without.

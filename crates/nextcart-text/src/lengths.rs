@@ -10,13 +10,13 @@ use crate::Built;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     /// The smallest.
-    pub least: usize,
+    pub min: usize,
     /// Half are not above it.
     pub median: usize,
     /// 95 of 100 are not above it.
     pub p95: usize,
     /// The largest.
-    pub most: usize,
+    pub max: usize,
     /// The mean.
     pub mean: f64,
 }
@@ -25,11 +25,11 @@ impl Spread {
     /// `None` if there is nothing to spread.
     fn of(mut counts: Vec<usize>) -> Option<Self> {
         counts.sort_unstable();
-        let (least, most) = (*counts.first()?, *counts.last()?);
+        let (min, max) = (*counts.first()?, *counts.last()?);
         // The smallest count that so many of a hundred do not exceed.
         let rank = |percent: usize| counts[(counts.len() * percent).div_ceil(100).max(1) - 1];
         let mean = counts.iter().sum::<usize>() as f64 / counts.len() as f64;
-        Some(Self { least, median: rank(50), p95: rank(95), most, mean })
+        Some(Self { min, median: rank(50), p95: rank(95), max, mean })
     }
 }
 
@@ -44,7 +44,7 @@ pub struct Lengths {
     pub trained: Option<Spread>,
     /// Samples that lost purchases.
     pub truncated: usize,
-    /// Purchases dropped from all of them.
+    /// Purchases dropped from all of them; where a question makes several samples, from each.
     pub dropped: usize,
 }
 
@@ -73,10 +73,10 @@ impl fmt::Display for Lengths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} samples", self.samples)?;
         for (what, spread) in [("tokens", self.tokens), ("trained", self.trained)] {
-            if let Some(Spread { least, median, p95, most, mean }) = spread {
+            if let Some(Spread { min, median, p95, max, mean }) = spread {
                 write!(
                     f,
-                    "\n{what}: {least} to {most}, median {median}, 95 % up to {p95}, mean {mean:.1}"
+                    "\n{what}: {min} to {max}, median {median}, 95 % up to {p95}, mean {mean:.1}"
                 )?;
             }
         }
@@ -109,7 +109,7 @@ mod tests {
         let lengths =
             Lengths::of(&[built(8, 2, 0), built(18, 2, 3), built(27, 3, 0), built(5, 5, 1)]);
         let spread = lengths.tokens.unwrap();
-        assert_eq!((spread.least, spread.median, spread.p95, spread.most), (10, 10, 30, 30));
+        assert_eq!((spread.min, spread.median, spread.p95, spread.max), (10, 10, 30, 30));
         assert_eq!((spread.mean, lengths.trained.unwrap().mean), (17.5, 3.0));
         assert_eq!((lengths.truncated, lengths.dropped), (2, 4));
         assert_eq!(

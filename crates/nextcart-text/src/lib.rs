@@ -23,7 +23,7 @@
 //! let sample = &built[0].sample;
 //! let answer: Vec<u32> = sample.trained().collect();
 //! assert_eq!(tokenizer.decode(&answer)?, "Acacia Honey");
-//! assert_eq!(answer.last().copied(), tokenizer.end());
+//! assert_eq!(answer.last().copied(), tokenizer.eos());
 //! # Ok::<(), nextcart_text::Error>(())
 //! ```
 
@@ -37,7 +37,7 @@ mod sample;
 mod tokenizer;
 
 pub use bucket::buckets;
-pub use build::{Built, BuiltDecisions, SampleBuilder};
+pub use build::{Built, BuiltDecision, SampleBuilder};
 pub use doctor::{Diagnosis, Finding, Row, diagnose};
 pub use error::{Error, Result};
 pub use lengths::{Lengths, Spread};

@@ -56,7 +56,7 @@ fn a_pair_has_the_tokens_of_the_whole_text() {
     let Some(folder) = folder("NEXTCART_TOKENIZERS") else { return };
     for name in NAMES {
         let (tokenizer, whole) = both(&folder, name);
-        assert_eq!(tokenizer.begin(), [1]);
+        assert_eq!(tokenizer.bos(), Some(1));
         for title in TITLES {
             let prompt = format!("Which is next?\n{title}\nAnswer:\n");
             let pair = tokenizer.encode_pair(&prompt, title).unwrap();
@@ -98,6 +98,26 @@ fn a_token_across_the_border_belongs_to_the_answer() {
             assert!(prompt.starts_with(before.trim_start()), "{name}: {before}");
         }
         assert!(spanning > 0, "no token of {name} spans a border here");
+    }
+}
+
+/// Wherever a text is cut, the answer begins with the first token that reaches beyond the cut.
+#[test]
+fn any_cut_gives_the_tokens_of_the_whole_and_the_border_that_offsets_tell() {
+    let Some(folder) = folder("NEXTCART_TOKENIZERS") else { return };
+    let texts = ["\nHoney", "\n\nTea\n", "a\nb c\n\n d", "☃\n🍵 x", " \n y", "Tea\r\nPot"];
+    for name in NAMES {
+        let (tokenizer, whole) = both(&folder, name);
+        for text in texts {
+            let encoding = whole.encode(text, false).unwrap();
+            for cut in (1..text.len()).filter(|cut| text.is_char_boundary(*cut)) {
+                let pair = tokenizer.encode_pair(&text[..cut], &text[cut..]).unwrap();
+                let end = pair.ids.len() - 1;
+                assert_eq!(&pair.ids[1..end], encoding.get_ids(), "{name} {text:?}");
+                let border = encoding.get_offsets().iter().position(|(_, end)| *end > cut);
+                assert_eq!(pair.spans[1].start, 1 + border.unwrap(), "{name} {text:?} at {cut}");
+            }
+        }
     }
 }
 
@@ -162,7 +182,7 @@ fn golden() -> Golden {
 fn conversations_have_the_tokens_that_transformers_gives_them() {
     let Some(folder) = folder("NEXTCART_TOKENIZERS") else { return };
     let Golden { templates, cases } = golden();
-    let mut seen = 0;
+    let (mut seen, mut in_parts) = (0, 0);
     for Case { template: name, messages, add_generation_prompt, text, ids } in cases {
         let (Some(text), Some(ids)) = (text, ids) else { continue };
         let tokenizer = if name.starts_with("tinyllama") { "tinyllama" } else { "mistral" };
@@ -177,14 +197,18 @@ fn conversations_have_the_tokens_that_transformers_gives_them() {
         let Source { source, bos_token, eos_token } = &templates[&name];
         let tokens = [("bos_token", bos_token.as_str()), ("eos_token", eos_token.as_str())];
         let template = ChatTemplate::new(source, tokens).unwrap();
-        let Ok(segments) = template.segments(&messages) else { continue };
-        if !add_generation_prompt {
-            let mut found = tokenizer.encode_segments(&segments).unwrap().ids;
-            found.drain(..usize::from(ids.first() != Some(&1)));
-            assert_eq!(found, ids, "{name} {messages:?}");
-        }
+        let segments = match add_generation_prompt {
+            true => template.prompt_segments(&messages),
+            false => template.segments(&messages),
+        };
+        // Templates that drop a message have no place for it.
+        let Ok(segments) = segments else { continue };
+        in_parts += 1;
+        let mut found = tokenizer.encode_segments(&segments).unwrap().ids;
+        found.drain(..usize::from(ids.first() != Some(&1)));
+        assert_eq!(found, ids, "{name} {messages:?}");
     }
-    assert!(seen > 40, "{seen}");
+    assert_eq!((seen, in_parts), (58, 52));
 }
 
 #[test]

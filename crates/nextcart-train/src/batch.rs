@@ -61,6 +61,20 @@ impl Batch {
 mod tests {
     use super::*;
 
+    /// Whatever id a model pads with, EOS among them: a target is a place that was trained.
+    #[test]
+    fn padding_is_never_a_target_and_the_end_of_text_is_one() {
+        const EOS: u32 = 0; // the id that fills shorter rows
+        let samples = [
+            Sample::completion(&[1, 4], &[5, EOS]).unwrap(),
+            Sample::completion(&[1, 4, 6, 7, 8], &[9, EOS]).unwrap(),
+        ];
+        let rows: Vec<&Sample> = samples.iter().collect();
+        let batch = Batch::new(&rows, &LlamaConfig::tiny(16), &Device::flex());
+        let targets = batch.targets.try_into_vec_as::<i64>().unwrap();
+        assert_eq!(targets, [5, 0, 9, 0]);
+    }
+
     #[test]
     fn places_point_at_the_token_before_each_trained_one() {
         let samples =

@@ -2,7 +2,9 @@
 //!
 //! Nothing here knows more than the customer's history and the training part of other customers: the
 //! relations leave out the asker's own purchases, and snippets are of the reviews of purchases that the
-//! history shows. For a training question the other customers' purchases may be later ones.
+//! history shows. The other customers' purchases may be later than the question's time, unless the split is
+//! one in time and the question is of its validation or test part. What the crawl lists is undated and may
+//! hold the very purchase that is asked for; it is left out unless asked for.
 
 mod paths;
 mod profile;
@@ -85,9 +87,11 @@ pub struct QuestionContext<'a> {
     pub answer: usize,
     /// Titles of what users with similar training histories bought, best first.
     pub similar_users_bought: Vec<&'a str>,
-    /// Ways from the history to an option over an item that goes with both, best first.
+    /// Ways from the latest purchases to an option over an item that goes with both, best first; none where
+    /// the whole catalogue is asked about, since they would name the answer.
     pub paths: Vec<RelationPath<'a>>,
-    /// Titles of the options, those most often bought together with the history first.
+    /// Titles of the options, those most often bought together with the history first; none where the
+    /// whole catalogue is asked about.
     pub retrieved: Vec<&'a str>,
     /// The customer in a few numbers.
     pub profile: Profile<'a>,
@@ -157,6 +161,8 @@ impl Contexts {
         let recent = &question.history[old..];
         let items = question.history.iter().map(|purchase| purchase.product.item.as_str());
         let similar = self.relations.of_similar_users(items, &question.user);
+        // A lone candidate is the answer.
+        let options = if question.candidates.len() > 1 { &*question.candidates } else { &[] };
         QuestionContext {
             id: &question.id,
             user: &question.user,
@@ -170,12 +176,13 @@ impl Contexts {
             similar_users_bought: titles(similar, self.options.similar),
             paths: paths::between(
                 &self.relations,
-                recent,
-                &question.candidates,
+                &question.history,
+                recent.len(),
+                options,
                 asker,
                 self.options.paths,
             ),
-            retrieved: self.retrieved(question, asker),
+            retrieved: self.retrieved(question, options, asker),
             profile: Profile::of(&question.history),
         }
     }
@@ -210,7 +217,12 @@ impl Contexts {
     }
 
     /// The options by how many users bought them with an item of the history; ties as they are shown.
-    fn retrieved<'a>(&self, question: &'a Question, asker: Option<&History>) -> Vec<&'a str> {
+    fn retrieved<'a>(
+        &self,
+        question: &Question,
+        options: &'a [Product],
+        asker: Option<&History>,
+    ) -> Vec<&'a str> {
         let mut support: HashMap<&str, f64> = HashMap::new();
         for purchase in &question.history {
             for related in self.relations.co_purchased(&purchase.product.item, asker) {
@@ -218,7 +230,7 @@ impl Contexts {
             }
         }
         let of = |product: &Product| support.get(product.item.as_str()).copied().unwrap_or(0.0);
-        let mut options: Vec<&Product> = question.candidates.iter().collect();
+        let mut options: Vec<&Product> = options.iter().collect();
         options.sort_by(|a, b| of(b).total_cmp(&of(a)));
         options.into_iter().map(|product| product.title.as_str()).collect()
     }

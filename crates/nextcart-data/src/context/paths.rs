@@ -17,11 +17,13 @@ pub struct RelationPath<'a> {
     pub to: &'a str,
 }
 
-/// The best path to each option that was never bought together with one of the purchases, the best supported
-/// first. A path is worth as much as the weaker of its two co-purchases.
+/// The best path from one of the latest `recent` purchases to each option that is not among the co-purchases
+/// of any purchase, as many of each as the relations keep; the best supported first. A path is worth as much
+/// as the weaker of its two co-purchases.
 pub(super) fn between<'a>(
     relations: &'a Relations,
-    purchases: &'a [Purchase],
+    history: &'a [Purchase],
+    recent: usize,
     options: &'a [Product],
     asker: Option<&History>,
     most: usize,
@@ -29,7 +31,7 @@ pub(super) fn between<'a>(
     if most == 0 {
         return Vec::new();
     }
-    let first: Vec<(&str, Vec<Related<'a>>)> = purchases
+    let all: Vec<(&str, Vec<Related<'a>>)> = history
         .iter()
         .rev()
         .map(|purchase| {
@@ -37,18 +39,19 @@ pub(super) fn between<'a>(
             (product.title.as_str(), relations.co_purchased(&product.item, asker))
         })
         .collect();
-    let owned: HashSet<&str> = purchases.iter().map(|p| p.product.item.as_str()).collect();
-    let related = || first.iter().flat_map(|(_, related)| related);
-    let direct: HashSet<&str> = related().map(|related| related.product.item.as_str()).collect();
+    let owned: HashSet<&str> = history.iter().map(|p| p.product.item.as_str()).collect();
+    let related = all.iter().flat_map(|(_, related)| related);
+    let direct: HashSet<&str> = related.map(|related| related.product.item.as_str()).collect();
+    let first = &all[..recent.min(all.len())];
     let mut second: HashMap<&str, Vec<Related<'a>>> = HashMap::new();
-    for via in related() {
+    for via in first.iter().flat_map(|(_, related)| related) {
         let item = via.product.item.as_str();
         second.entry(item).or_insert_with(|| relations.co_purchased(item, asker));
     }
     let mut paths: Vec<(f64, RelationPath<'a>)> = Vec::new();
     for option in options.iter().filter(|option| !direct.contains(option.item.as_str())) {
         let mut best: Option<(f64, RelationPath<'a>)> = None;
-        for (from, vias) in &first {
+        for (from, vias) in first {
             for via in vias.iter().filter(|via| !owned.contains(via.product.item.as_str())) {
                 let hops = &second[via.product.item.as_str()];
                 let Some(hop) = hops.iter().find(|hop| hop.product.item == option.item) else {

@@ -126,44 +126,54 @@ impl ChatTemplate {
     /// As [`Self::render`], and if the template changes what is said in another way, so that the place
     /// of the parts in the text is not known.
     pub fn segments(&self, messages: &[Message]) -> Result<Vec<Segment>> {
+        self.parts(messages, false, messages.len().checked_sub(1))
+    }
+
+    /// The conversation in its parts up to where the assistant would go on; all that is said is text.
+    ///
+    /// # Errors
+    /// As [`Self::segments`].
+    pub fn prompt_segments(&self, messages: &[Message]) -> Result<Vec<Segment>> {
+        self.parts(messages, true, None)
+    }
+
+    /// Renders twice, once with a mark in the place of each message, and finds the messages between
+    /// the pieces of markup.
+    fn parts(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        answer: Option<usize>,
+    ) -> Result<Vec<Segment>> {
         let marked: Vec<Message> = (0..messages.len())
             .map(|index| Message::new(&*messages[index].role, format!("{MARK}{index}{MARK}")))
             .collect();
-        let markup = self.render(&marked, false)?;
-        let text = self.render(messages, false)?;
-        let as_it_is = |message: &Message| message.content.clone();
-        let stripped = |message: &Message| message.content.trim().to_owned();
-        for content in [as_it_is as fn(&Message) -> String, stripped] {
-            let segments = self.fill(&markup, messages, content)?;
-            if segments.iter().map(|segment| segment.text.as_str()).eq_concatenated(&text) {
-                return Ok(segments);
-            }
-        }
-        Err(self.not_passed_on(messages, 0))
-    }
-
-    /// Puts what is said into the marked places.
-    fn fill(
-        &self,
-        markup: &str,
-        messages: &[Message],
-        content: fn(&Message) -> String,
-    ) -> Result<Vec<Segment>> {
+        let markup = self.render(&marked, add_generation_prompt)?;
+        let text = self.render(messages, add_generation_prompt)?;
+        let mut rest = text.as_str();
         let mut segments = Vec::new();
         let mut seen = vec![0; messages.len()];
+        let mut last = 0; // the message that a difference is blamed on
         for (place, piece) in markup.split(MARK).enumerate() {
-            if place % 2 == 0 {
-                segments.push(Segment::new(SegmentKind::Markup, piece));
-                continue;
-            }
-            let index: usize = piece.parse().unwrap_or(usize::MAX);
-            let Some(message) = messages.get(index) else {
-                return Err(self.not_passed_on(messages, 0));
+            let (kind, found) = if place % 2 == 0 {
+                (SegmentKind::Markup, rest.strip_prefix(piece).map(|_| piece))
+            } else {
+                last = piece.parse().unwrap_or(usize::MAX);
+                let Some(message) = messages.get(last) else {
+                    return Err(self.not_passed_on(messages, 0));
+                };
+                seen[last] += 1;
+                let kind =
+                    if Some(last) == answer { SegmentKind::Answer } else { SegmentKind::Text };
+                let forms = [message.content.as_str(), message.content.trim()];
+                (kind, forms.into_iter().find(|form| rest.starts_with(form)))
             };
-            seen[index] += 1;
-            let last = index + 1 == messages.len();
-            let kind = if last { SegmentKind::Answer } else { SegmentKind::Text };
-            segments.push(Segment::new(kind, content(message)));
+            let Some(found) = found else { return Err(self.not_passed_on(messages, last)) };
+            segments.push(Segment::new(kind, found));
+            rest = &rest[found.len()..];
+        }
+        if !rest.is_empty() {
+            return Err(self.not_passed_on(messages, last));
         }
         match seen.iter().position(|times| *times != 1) {
             Some(message) => Err(self.not_passed_on(messages, message)),
@@ -174,17 +184,5 @@ impl ChatTemplate {
     fn not_passed_on(&self, messages: &[Message], message: usize) -> Error {
         let role = messages.get(message).map(|message| message.role.clone()).unwrap_or_default();
         Error::ChatContent { origin: self.origin.clone(), message, role }
-    }
-}
-
-/// Comparison of pieces with a whole.
-trait EqConcatenated {
-    fn eq_concatenated(self, whole: &str) -> bool;
-}
-
-impl<'a, I: Iterator<Item = &'a str>> EqConcatenated for I {
-    fn eq_concatenated(mut self, whole: &str) -> bool {
-        let rest = self.try_fold(whole, |rest, piece| rest.strip_prefix(piece));
-        rest.is_some_and(str::is_empty)
     }
 }

@@ -96,6 +96,10 @@ fn print(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> R
 /// `json.dumps` with `ensure_ascii=False`, and with `indent` over several lines.
 fn to_json(value: Value, options: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = options.get("indent")?;
+    // What transformers' own filter takes; these two say what is done anyway.
+    let _: Option<bool> = options.get("ensure_ascii")?;
+    let _: Option<bool> = options.get("sort_keys")?;
+    options.assert_all_used()?;
     let mut json = Vec::new();
     let written = match indent {
         Some(indent) => {

@@ -108,6 +108,58 @@ fn a_template_that_is_told_too_little_names_what_it_expects() {
     }
 }
 
+/// No built-in leaves a gap where a title should be.
+#[test]
+fn a_purchase_without_a_title_is_an_error_of_every_template() {
+    let mut untitled = told();
+    untitled["history"][0].as_object_mut().unwrap().remove("title");
+    for builtin in catalogue().iter().filter(|builtin| builtin.name != "history_free") {
+        let template = Template::builtin(builtin.name).unwrap();
+        let error = template.prompts(&Fields::new(&untitled)).unwrap_err();
+        assert!(matches!(error, Error::Undefined { .. }), "{}: {error}", builtin.name);
+    }
+}
+
+#[test]
+fn a_template_with_answers_of_its_own_takes_no_style() {
+    for builtin in catalogue() {
+        let template = Template::builtin(builtin.name).unwrap();
+        let own =
+            builtin.name.starts_with("seed") || ["pointwise", "pairwise"].contains(&builtin.name);
+        assert_eq!(template.takes_style(), !own, "{}", builtin.name);
+        match template.with_style(Style::LETTERS) {
+            Ok(template) => {
+                let prompt = template.render(&told()).unwrap();
+                assert!(prompt.input.contains("\nB) Acacia Honey"), "{}", builtin.name);
+                assert!(prompt.output.starts_with('B'), "{}", builtin.name);
+            }
+            Err(error) => assert!(own && matches!(error, Error::FixedStyle { .. }), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_single_candidate_is_not_shown() {
+    let mut lone = told();
+    lone["candidates"].as_array_mut().unwrap().remove(0);
+    lone["answer"] = 0.into();
+    for builtin in catalogue() {
+        let template = Template::builtin(builtin.name).unwrap();
+        let free = ["seed_free", "seed_attributes", "seed_descriptions"].contains(&builtin.name);
+        let prompts = template.prompts(&Fields::new(&lone));
+        let decisions = template.decisions(&Fields::new(&lone));
+        assert_eq!((prompts.is_ok(), decisions.is_ok()), (free, free), "{}", builtin.name);
+    }
+}
+
+#[test]
+fn what_is_excluded_is_out_of_sight() {
+    let mut question = question();
+    question["excluded"] = json!(["X"]);
+    let template = Template::new("mine", "", "{{ excluded }}", "x").unwrap();
+    assert!(matches!(template.render(&question), Err(Error::Undefined { .. })));
+}
+
 #[test]
 fn answers_are_titles_letters_or_numbers() {
     let template = Template::builtin("next_purchase").unwrap();
@@ -254,15 +306,21 @@ fn recent_fields_drop_the_oldest_purchases() {
 
 #[test]
 fn a_title_cannot_pass_for_a_heading() {
-    let mut question = question();
+    let mut question = told();
     question["history"][1]["title"] = "Options:".into();
     question["candidates"][0]["title"] = "Answer:".into();
     for builtin in catalogue().iter().filter(|builtin| !builtin.name.starts_with("seed")) {
-        let Ok(prompt) = Template::builtin(builtin.name).unwrap().render(&question) else {
-            continue;
-        };
-        assert_eq!(prompt.input.lines().filter(|line| *line == "Options:").count(), 1);
-        assert!(!prompt.input.contains("Answer:"), "{}", builtin.name);
+        let template = Template::builtin(builtin.name).unwrap();
+        for prompt in template.prompts(&Fields::new(&question)).unwrap() {
+            let headings = prompt.input.lines().filter(|line| *line == "Options:").count();
+            assert_eq!(
+                headings,
+                usize::from(template.form() == Form::Question),
+                "{}",
+                builtin.name
+            );
+            assert!(!prompt.input.contains("Answer:"), "{}", builtin.name);
+        }
     }
 }
 
@@ -284,6 +342,18 @@ fn an_undefined_variable_is_named_with_template_part_and_line() {
         "template `mine`, input, line 1: `candidates[7]` is undefined",
     );
     check_undefined("{% if x %}y{% endif %}", "template `mine`, input, line 1: `x` is undefined");
+    for (input, variable) in [
+        ("{{ titel | line }}", "titel"),
+        ("{{ history[0].titel | line }}", "history[0].titel"),
+        ("{{ history[0].prise | dollars }}", "history[0].prise"),
+        ("{{ candidates | chosen(answr) }}", "answr"),
+        ("{{ candidates | ranking(answr) }}", "answr"),
+    ] {
+        check_undefined(
+            input,
+            &format!("template `mine`, input, line 1: `{variable}` is undefined"),
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Tokens line by line, for vocabularies in which that gives the tokens of the whole text.
 
-use tokenizers::{Model, Result, Tokenizer};
+use tokenizers::{Result, Tokenizer};
 
 use super::cache::LineCache;
 
@@ -28,10 +28,14 @@ impl Continuation {
     /// `None` if a token of the vocabulary spans a line break, or if the tokens of the whole text are
     /// others for another reason.
     pub(super) fn of(inner: &Tokenizer) -> Result<Option<Self>> {
-        let spans = inner.get_model().get_vocab().into_keys().any(|token| {
+        let spans = inner.get_vocab(true).into_keys().any(|token| {
             let breaks = token.matches(['\n', 'Ċ']).count();
             breaks > 0 && token.chars().count() > 1
         });
+        // Words of the vocabulary that take in the white space beside them could take in a break.
+        let added = inner.get_added_tokens_decoder();
+        let spans =
+            spans || added.values().any(|token| !token.special && (token.lstrip || token.rstrip));
         let (one, two) = (inner.encode_fast("\n", false)?, inner.encode_fast("\n\n", false)?);
         let (one, two) = (one.get_ids(), two.get_ids());
         let Some((&line_break, prefix)) = one.split_last() else { return Ok(None) };
@@ -72,15 +76,15 @@ impl Continuation {
             while cuts.next_if(|cut| *cut == start).is_some() {
                 places.push(first);
             }
-            // The break is a token of its own.
+            // The break is a token of its own, behind the marks of a beginning text if it begins one.
+            let alone = start == 0 && !goes_on;
             while cuts.next_if(|cut| *cut == from).is_some() {
-                places.push(first + 1);
+                places.push(first + 1 + if alone { self.prefix.len() } else { 0 });
             }
             if cuts.peek().is_none_or(|cut| *cut >= end) {
-                let alone = start == 0 && !goes_on;
                 cache.append(piece, alone, ids, || self.piece(inner, piece, alone))?;
             } else {
-                let tokens = self.piece_with_ends(inner, piece, start == 0 && !goes_on)?;
+                let tokens = self.piece_with_ends(inner, piece, alone)?;
                 ids.extend(tokens.iter().map(|(id, _)| *id));
                 while let Some(cut) = cuts.next_if(|cut| *cut < end) {
                     let behind = tokens.iter().position(|(_, ends)| start + ends > cut);
@@ -102,7 +106,8 @@ impl Continuation {
         let text = if broken { piece.to_owned() } else { format!("\n{piece}") };
         let encoding = inner.encode_fast(text, false)?;
         let skipped = self.prefix.len() + usize::from(!broken);
-        Ok(encoding.get_ids()[skipped..].to_vec())
+        let tokens = encoding.get_ids().get(skipped..);
+        Ok(tokens.ok_or("a line break gave no token")?.to_vec())
     }
 
     /// As [`Self::piece`], each token with the place in the piece where its text ends.

@@ -19,7 +19,8 @@ use special::SpecialTokens;
 /// A checkpoint's tokenizer, with the tokens that begin and end a text.
 ///
 /// Names of special tokens inside a text are text and nothing else: a title that contains `</s>`
-/// ends nothing. Only the markup of a chat template may name them.
+/// ends nothing. Only the markup of a chat template may name them. (Added tokens that a file does not
+/// mark as special are words of its vocabulary.)
 ///
 /// # Parts
 /// A text in parts has the tokens of the whole text. Where a token spans the border between two parts,
@@ -30,8 +31,8 @@ use special::SpecialTokens;
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     path: PathBuf,
-    begin: Vec<u32>,
-    end: Option<u32>,
+    bos: Option<u32>,
+    eos: Option<u32>,
     special: SpecialTokens,
     /// How lines are tokenised one by one, where that gives the tokens of the whole.
     lines: Option<Continuation>,
@@ -41,40 +42,52 @@ pub struct Tokenizer {
 /// A text in parts as one sequence of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// All tokens; the first ones may be a begin of text that no part holds.
+    /// All tokens; the first ones may be a BOS that no part holds.
     pub ids: Vec<u32>,
-    /// The tokens of each part; the end of text, where one was added, is in none of them.
+    /// The tokens of each part; the EOS, where one was added, is in none of them.
     pub spans: Vec<Range<usize>>,
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json`. A text begins as the file's own post-processor begins it and ends with
-    /// the token `end`: `eos_token_id` of a checkpoint's config.
+    /// Reads `tokenizer.json`. A text begins with the token that the file's own post-processor puts
+    /// first (BOS) and ends with the token `eos`: `eos_token_id` of a checkpoint's config.
     ///
     /// # Errors
-    /// If the file is missing or damaged.
-    pub fn from_file(path: impl AsRef<Path>, end: Option<u32>) -> Result<Self> {
+    /// If the file is missing or damaged, begins texts with several tokens, or lacks the token `eos`.
+    pub fn from_file(path: impl AsRef<Path>, eos: Option<u32>) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let inner: tokenizers::Tokenizer = text.parse().map_err(|error| failed(path, error))?;
-        Self::new(inner, path.to_owned(), end)
+        Self::new(inner, path.to_owned(), eos)
     }
 
-    fn new(mut inner: tokenizers::Tokenizer, path: PathBuf, end: Option<u32>) -> Result<Self> {
+    fn new(mut inner: tokenizers::Tokenizer, path: PathBuf, eos: Option<u32>) -> Result<Self> {
+        if let Some(eos) = eos.filter(|eos| inner.id_to_token(*eos).is_none()) {
+            return Err(failed(
+                &path,
+                format!("expected a token with the id {eos} to end texts, found none"),
+            ));
+        }
         // A file may ask for both; here the whole text counts, and batches are padded elsewhere.
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| failed(&path, error))?;
         let special = SpecialTokens::of(&mut inner).map_err(|error| failed(&path, error))?;
-        inner.set_encode_special_tokens(true);
         let encode =
             |special| inner.encode_fast("a", special).map_err(|error| failed(&path, error));
         let (with, without) = (encode(true)?, encode(false)?);
         let (with, without) = (with.get_ids(), without.get_ids());
-        let begin = with.windows(without.len().max(1)).position(|window| window == without);
-        let begin = with[..begin.unwrap_or(0)].to_vec();
+        let before = with.windows(without.len().max(1)).position(|window| window == without);
+        let bos = match &with[..before.unwrap_or(0)] {
+            [] => None,
+            [bos] => Some(*bos),
+            more => {
+                let reason = format!("expected one token at most to begin texts, found {more:?}");
+                return Err(failed(&path, reason));
+            }
+        };
         let lines = Continuation::of(&inner).map_err(|error| failed(&path, error))?;
-        Ok(Self { inner, path, begin, end, special, lines, cache: LineCache::default() })
+        Ok(Self { inner, path, bos, eos, special, lines, cache: LineCache::default() })
     }
 
     /// Number of tokens: the highest id plus one.
@@ -83,16 +96,16 @@ impl Tokenizer {
         self.inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1)
     }
 
-    /// The tokens that begin a text: one, or none.
+    /// The token that begins a text.
     #[must_use]
-    pub fn begin(&self) -> &[u32] {
-        &self.begin
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
     }
 
     /// The token that ends a text.
     #[must_use]
-    pub fn end(&self) -> Option<u32> {
-        self.end
+    pub fn eos(&self) -> Option<u32> {
+        self.eos
     }
 
     /// The token that stands for what the vocabulary lacks.
@@ -113,27 +126,27 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
-    /// A text that goes on: begin of text and its tokens.
+    /// A text that goes on: BOS and its tokens.
     ///
     /// # Errors
     /// If the tokenizers library refuses.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let mut ids = self.begin.clone();
+        let mut ids: Vec<u32> = self.bos.into_iter().collect();
         self.encode_run(text, &[], false, &mut ids)?;
         Ok(ids)
     }
 
-    /// A whole text: begin of text, its tokens and end of text.
+    /// A whole text: BOS, its tokens and EOS.
     ///
     /// # Errors
     /// If the tokenizers library refuses.
     pub fn encode_whole(&self, text: &str) -> Result<Vec<u32>> {
         let mut ids = self.encode(text)?;
-        ids.extend(self.end);
+        ids.extend(self.eos);
         Ok(ids)
     }
 
-    /// A text in parts. It begins with the begin of text, once: not if its markup does already.
+    /// A text in parts. It begins with the BOS, once: not if its markup does already.
     ///
     /// # Errors
     /// If the tokenizers library refuses.
@@ -162,24 +175,24 @@ impl Tokenizer {
         Ok(Encoded { spans: spans.collect(), ids })
     }
 
-    /// A prompt and its answer, with begin and end of text.
+    /// A prompt and its answer, with begin and EOS.
     ///
     /// # Errors
     /// [`Error::NoTokens`] if the answer has none, and if the tokenizers library refuses.
     pub fn encode_pair(&self, prompt: &str, answer: &str) -> Result<Encoded> {
-        let mut ids = self.begin.clone();
+        let mut ids: Vec<u32> = self.bos.into_iter().collect();
         let text = format!("{prompt}{answer}");
         let starts = self.encode_run(&text, &[0, prompt.len()], false, &mut ids)?;
         let (start, border, tokens) = (starts[0], starts[1], ids.len());
         if border == tokens {
             return Err(Error::NoTokens { what: "the answer", text: answer.into() });
         }
-        ids.extend(self.end);
+        ids.extend(self.eos);
         Ok(Encoded { ids, spans: vec![start..border, border..tokens] })
     }
 
     /// A sample to train on: the answer's tokens are trained, and with them the token that ends the
-    /// turn. That is the first special token of the markup behind the answer, or else the end of text;
+    /// turn. That is the first special token of the markup behind the answer, or else the EOS;
     /// what the markup has behind it is left out.
     ///
     /// # Errors
@@ -200,7 +213,7 @@ impl Tokenizer {
             return Err(missing());
         }
         if turn.len() == place + 1 {
-            encoded.ids.extend(self.end);
+            encoded.ids.extend(self.eos);
         }
         let mask = (0..encoded.ids.len()).map(|token| token >= trained.start).collect();
         Sample::new(encoded.ids, mask)
@@ -243,8 +256,8 @@ impl Tokenizer {
 
     /// Begins the text if nothing has, and if what follows does not.
     fn begin_unless(&self, follows: u32, ids: &mut Vec<u32>) {
-        if ids.is_empty() && self.begin.first() != Some(&follows) {
-            ids.extend_from_slice(&self.begin);
+        if ids.is_empty() && self.bos != Some(follows) {
+            ids.extend(self.bos);
         }
     }
 
@@ -262,17 +275,30 @@ impl Tokenizer {
             Some(lines) => lines
                 .encode(&self.inner, &self.cache, text, cuts, goes_on, ids)
                 .map_err(|error| failed(&self.path, error)),
-            None => self.encode_at_once(text, cuts, ids),
+            None => self.encode_at_once(text, cuts, goes_on, ids),
         }
     }
 
-    fn encode_at_once(&self, text: &str, cuts: &[usize], ids: &mut Vec<u32>) -> Result<Vec<usize>> {
-        let encoding = self.inner.encode(text, false).map_err(|error| failed(&self.path, error))?;
+    fn encode_at_once(
+        &self,
+        text: &str,
+        cuts: &[usize],
+        goes_on: bool,
+        ids: &mut Vec<u32>,
+    ) -> Result<Vec<usize>> {
+        // A text that goes on has something before it: a line break, whose tokens are left out again.
+        let before = if goes_on { "\n" } else { "" };
+        let encoding = self.inner.encode(format!("{before}{text}"), false);
+        let encoding = encoding.map_err(|error| failed(&self.path, error))?;
+        let ends: Vec<usize> = encoding.get_offsets().iter().map(|(_, end)| *end).collect();
+        let first_behind =
+            |place: usize| ends.iter().position(|end| *end > place).unwrap_or(ends.len());
+        let left_out = if goes_on { first_behind(before.len()) } else { 0 };
         let first = ids.len();
-        ids.extend_from_slice(encoding.get_ids());
+        ids.extend_from_slice(&encoding.get_ids()[left_out..]);
         let place = |&cut: &usize| {
-            let behind = encoding.get_offsets().iter().position(|&(_, end)| end > cut);
-            first + behind.unwrap_or(encoding.len())
+            let cut = if cut == 0 { left_out } else { first_behind(before.len() + cut) };
+            first + cut.max(left_out) - left_out
         };
         Ok(cuts.iter().map(place).collect())
     }

@@ -45,7 +45,7 @@ fn a_saved_tokenizer_reads_back_the_same() {
     let read = Tokenizer::from_file(&path, Some(2)).expect("read");
     let text = "Acacia Honey\nTea";
     assert_eq!(read.encode_whole(text).expect("ids"), tokenizer.encode_whole(text).expect("ids"));
-    assert_eq!((read.vocab(), read.end()), (tokenizer.vocab(), Some(2)));
+    assert_eq!((read.vocab(), read.eos()), (tokenizer.vocab(), Some(2)));
 }
 
 #[test]
