@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor};
 use nextcart_models::{
-    Checkpoint, GenerateOptions, Llama, LlamaConfig, ModelInput, Padding, generate,
+    Checkpoint, GenerateOptions, Llama, LlamaConfig, ModelInput, Padding, Sampling, generate,
     score_continuations,
 };
 use serde_json::Value;
@@ -193,6 +193,7 @@ fn golden_greedy_generation_equals_transformers_token_for_token() {
         let options = |answer: &Vec<u32>| GenerateOptions {
             max_new_tokens: answer.len(),
             stop_tokens: Vec::new(),
+            sampling: Sampling::Greedy,
         };
         for (prompt, answer) in prompts.iter().zip(&answers) {
             let found = generate(&case.model, &case.config, &[prompt], &options(answer));

@@ -11,19 +11,25 @@ use crate::config::LlamaConfig;
 use crate::error::Result;
 use crate::feed_forward::FeedForward;
 use crate::llama::Llama;
-use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, projection_path};
+use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, has_bias, projection_path};
 
 /// Gives out a model's tensors one at a time, under the names that checkpoints use.
 pub(crate) trait TensorSource {
     /// A weight `[d_output, d_input]`.
     fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>>;
 
-    /// The gain of a norm, `[d_model]`.
+    /// The gain of a norm or the bias of a projection.
     fn vector(&mut self, name: &str, length: usize) -> Result<Tensor<1>>;
 
     /// A projection inside a block; dense, unless the source packs what it reads.
-    fn projection(&mut self, path: &str, shape: [usize; 2]) -> Result<Projection> {
-        Ok(Projection::dense(self.matrix(&format!("{path}.weight"), shape)?, None))
+    fn projection(&mut self, path: &str, shape: [usize; 2], bias: bool) -> Result<Projection> {
+        let bias = self.bias(path, shape, bias)?;
+        Ok(Projection::dense(self.matrix(&format!("{path}.weight"), shape)?, bias))
+    }
+
+    /// The bias of a projection, if it has one.
+    fn bias(&mut self, path: &str, shape: [usize; 2], bias: bool) -> Result<Option<Tensor<1>>> {
+        bias.then(|| self.vector(&format!("{path}.bias"), shape[0])).transpose()
     }
 }
 
@@ -43,19 +49,19 @@ pub(crate) fn assemble(
         layers.push(Block {
             input_layernorm: norm(c, source, &path(INPUT_NORM), device)?,
             self_attn: Attention {
-                q_proj: source.projection(&path("self_attn.q_proj"), [query, c.d_model])?,
-                k_proj: source.projection(&path("self_attn.k_proj"), [key, c.d_model])?,
-                v_proj: source.projection(&path("self_attn.v_proj"), [key, c.d_model])?,
-                o_proj: source.projection(&path("self_attn.o_proj"), [c.d_model, query])?,
+                q_proj: projection(c, source, layer, "self_attn.q_proj", [query, c.d_model])?,
+                k_proj: projection(c, source, layer, "self_attn.k_proj", [key, c.d_model])?,
+                v_proj: projection(c, source, layer, "self_attn.v_proj", [key, c.d_model])?,
+                o_proj: projection(c, source, layer, "self_attn.o_proj", [c.d_model, query])?,
                 heads: c.heads,
                 kv_heads: c.kv_heads,
                 head_dim: c.head_dim,
             },
             post_attention_layernorm: norm(c, source, &path(POST_NORM), device)?,
             mlp: FeedForward {
-                gate_proj: source.projection(&path("mlp.gate_proj"), [c.d_hidden, c.d_model])?,
-                up_proj: source.projection(&path("mlp.up_proj"), [c.d_hidden, c.d_model])?,
-                down_proj: source.projection(&path("mlp.down_proj"), [c.d_model, c.d_hidden])?,
+                gate_proj: projection(c, source, layer, "mlp.gate_proj", [c.d_hidden, c.d_model])?,
+                up_proj: projection(c, source, layer, "mlp.up_proj", [c.d_hidden, c.d_model])?,
+                down_proj: projection(c, source, layer, "mlp.down_proj", [c.d_model, c.d_hidden])?,
             },
         });
     }
@@ -65,6 +71,16 @@ pub(crate) fn assemble(
         false => Some(Projection::dense(source.matrix(HEAD, [c.vocab, c.d_model])?, None)),
     };
     Ok(Llama { embed_tokens: frozen(embed_tokens), layers, norm, lm_head })
+}
+
+fn projection(
+    config: &LlamaConfig,
+    source: &mut impl TensorSource,
+    layer: usize,
+    name: &str,
+    shape: [usize; 2],
+) -> Result<Projection> {
+    source.projection(&projection_path(layer, name), shape, has_bias(config, name))
 }
 
 fn norm(

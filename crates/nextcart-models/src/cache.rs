@@ -1,4 +1,4 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 
 /// Keys and values of the tokens seen so far, one pair a block.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,22 @@ impl KvCache {
         Self {
             layers: self.layers.iter().map(|(k, v)| (share(k), share(v))).collect(),
             positions: vec![self.positions[0].clone(); batch],
+        }
+    }
+
+    /// A cache of some of this one's rows, which may come more than once.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let Some((first, _)) = self.layers.first() else {
+            return Self::new(rows.len());
+        };
+        let places: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+        let data = TensorData::new(places, [rows.len()]);
+        let places = Tensor::<1, Int>::from_data(data, &first.device());
+        let take = |x: &Tensor<4>| x.clone().select(0, places.clone());
+        Self {
+            layers: self.layers.iter().map(|(k, v)| (take(k), take(v))).collect(),
+            positions: rows.iter().map(|row| self.positions[*row].clone()).collect(),
         }
     }
 

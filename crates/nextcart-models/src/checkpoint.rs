@@ -18,9 +18,9 @@ use crate::llama::Llama;
 use crate::names::{self, HEAD};
 use crate::safetensors_file::SafetensorsFile;
 
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
 const TOKENIZER: &str = "tokenizer.json";
 
 /// A checkpoint whose config and tensor headers have been read and checked; the weights stay on
@@ -224,12 +224,12 @@ impl TensorSource for Reader<'_> {
         Ok(Tensor::from_data(TensorData::new(self.values(name)?, [length]), self.device))
     }
 
-    fn projection(&mut self, path: &str, shape: [usize; 2]) -> Result<Projection> {
-        let name = format!("{path}.weight");
+    fn projection(&mut self, path: &str, shape: [usize; 2], bias: bool) -> Result<Projection> {
+        let (name, bias) = (format!("{path}.weight"), self.bias(path, shape, bias)?);
         if self.pack {
             let packed = Nf4Weight::quantize(&self.values(&name)?, shape);
-            return Ok(Projection::nf4(&packed, None, self.device));
+            return Ok(Projection::nf4(&packed, bias, self.device));
         }
-        Ok(Projection::dense(self.matrix(&name, shape)?, None))
+        Ok(Projection::dense(self.matrix(&name, shape)?, bias))
     }
 }

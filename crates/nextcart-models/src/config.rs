@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::rope_scaling::RopeScaling;
 
 /// The `transformers` class that a checkpoint names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,10 @@ pub struct LlamaConfig {
     pub rms_norm_eps: f64,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
+    /// How the rotary frequencies were stretched after pre-training, if they were.
+    pub rope_scaling: Option<RopeScaling>,
+    /// Whether the four attention projections have a bias.
+    pub attention_bias: bool,
     /// Keys that a query sees, itself included; `None` for all earlier ones.
     pub sliding_window: Option<usize>,
     /// Whether the head shares the embedding's weight.
@@ -66,6 +71,8 @@ impl LlamaConfig {
             vocab,
             rms_norm_eps: 1e-5,
             rope_theta: 10_000.0,
+            rope_scaling: None,
+            attention_bias: false,
             sliding_window: None,
             tie_word_embeddings: true,
             max_position_embeddings: 1024,
@@ -108,12 +115,66 @@ impl LlamaConfig {
         }
     }
 
+    /// Mistral-7B v0.2: v0.1 without a window and with another rotary base.
+    #[must_use]
+    pub fn mistral_7b_v0_2() -> Self {
+        Self { sliding_window: None, rope_theta: 1e6, ..Self::mistral_7b_v0_1() }
+    }
+
+    /// Mistral-7B v0.3: v0.2 with a larger vocabulary.
+    #[must_use]
+    pub fn mistral_7b_v0_3() -> Self {
+        Self { vocab: 32_768, ..Self::mistral_7b_v0_2() }
+    }
+
+    /// SmolLM2-135M (Ben Allal et al., <https://arxiv.org/abs/2502.02737>).
+    #[must_use]
+    pub fn smollm2_135m() -> Self {
+        Self {
+            d_model: 576,
+            d_hidden: 1536,
+            layers: 30,
+            heads: 9,
+            kv_heads: 3,
+            head_dim: 64,
+            rope_theta: 100_000.0,
+            max_position_embeddings: 8192,
+            bos_token_id: Some(0),
+            eos_token_ids: vec![0],
+            ..Self::tiny(49_152)
+        }
+    }
+
+    /// Llama-3.2-1B (Meta, 2024).
+    #[must_use]
+    pub fn llama_3_2_1b() -> Self {
+        Self {
+            d_model: 2048,
+            d_hidden: 8192,
+            layers: 16,
+            heads: 32,
+            kv_heads: 8,
+            head_dim: 64,
+            rope_theta: 500_000.0,
+            rope_scaling: Some(RopeScaling::Llama3 {
+                factor: 32.0,
+                low_freq_factor: 1.0,
+                high_freq_factor: 4.0,
+                original_max_position_embeddings: 8192,
+            }),
+            max_position_embeddings: 131_072,
+            bos_token_id: Some(128_000),
+            eos_token_ids: vec![128_001],
+            ..Self::tiny(128_256)
+        }
+    }
+
     /// Reads `config.json` as `transformers` writes it, before and since its version 5.
     ///
     /// # Errors
     /// If the file cannot be read or parsed, lacks a field, or asks for something that this crate
-    /// does not compute exactly (another architecture, scaled rotary embeddings, biases, another
-    /// activation).
+    /// does not compute exactly (another architecture, another scaling of rotary embeddings, biases in
+    /// the feed-forward network, another activation).
     pub fn from_file(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Io { path: path.to_owned(), source })?;
@@ -151,8 +212,11 @@ impl LlamaConfig {
             "torch_dtype": "float32",
             "use_cache": true,
         });
+        if let Some(scaling) = self.rope_scaling {
+            json["rope_scaling"] = serde_json::to_value(scaling).expect("numbers under names");
+        }
         match self.architecture {
-            Architecture::Llama => json["attention_bias"] = false.into(),
+            Architecture::Llama => json["attention_bias"] = self.attention_bias.into(),
             Architecture::Mistral => json["sliding_window"] = self.sliding_window.into(),
         }
         json
@@ -208,6 +272,8 @@ impl Reader<'_> {
             vocab: self.size("vocab_size")?,
             rms_norm_eps: self.positive("rms_norm_eps", &self.json["rms_norm_eps"])?,
             rope_theta: self.rope_theta()?,
+            rope_scaling: self.rope_scaling()?,
+            attention_bias: self.attention_bias(architecture)?,
             sliding_window,
             tie_word_embeddings: self.json["tie_word_embeddings"].as_bool().unwrap_or(false),
             max_position_embeddings: self.optional_size("max_position_embeddings")?.unwrap_or(2048),
@@ -235,24 +301,60 @@ impl Reader<'_> {
         if !act.is_null() && act != "silu" {
             return Err(self.error("hidden_act", "silu".into(), act));
         }
-        for field in ["attention_bias", "mlp_bias"] {
-            if self.json[field] == true {
-                return Err(self.error(field, "false".into(), &self.json[field]));
-            }
-        }
-        let scaling = &self.json["rope_scaling"];
-        if !scaling.is_null() && rope_type(scaling) != "default" {
-            return Err(self.error("rope_scaling", "null or type `default`".into(), scaling));
-        }
-        let parameters = &self.json["rope_parameters"];
-        if !parameters.is_null() && rope_type(parameters) != "default" {
-            return Err(self.error("rope_parameters", "rope_type `default`".into(), parameters));
+        if self.json["mlp_bias"] == true {
+            return Err(self.error("mlp_bias", "false".into(), &self.json["mlp_bias"]));
         }
         let fraction = &self.json["partial_rotary_factor"];
         if fraction.as_f64().is_some_and(|f| f != 1.0) {
             return Err(self.error("partial_rotary_factor", "1.0".into(), fraction));
         }
         Ok(())
+    }
+
+    /// Llama alone may have biases; transformers passes over the field in a Mistral.
+    fn attention_bias(&self, architecture: Architecture) -> Result<bool> {
+        let value = &self.json["attention_bias"];
+        match (value, architecture) {
+            (Value::Null | Value::Bool(false), _) => Ok(false),
+            (Value::Bool(true), Architecture::Llama) => Ok(true),
+            _ => {
+                Err(self.error("attention_bias", "true or false, false in a Mistral".into(), value))
+            }
+        }
+    }
+
+    /// From `rope_parameters`, or as older versions wrote it from `rope_scaling`.
+    fn rope_scaling(&self) -> Result<Option<RopeScaling>> {
+        let new = &self.json["rope_parameters"];
+        let field = if new.is_null() { "rope_scaling" } else { "rope_parameters" };
+        let value = &self.json[field];
+        if value.is_null() {
+            return Ok(None);
+        }
+        let number = |name: &str| {
+            let found = value[name].as_f64().filter(|number| *number > 0.0);
+            let expected = || format!("a positive number `{name}`");
+            found.ok_or_else(|| self.error(field, expected(), value))
+        };
+        match rope_type(value) {
+            "default" => Ok(None),
+            "linear" => Ok(Some(RopeScaling::Linear { factor: number("factor")? })),
+            "llama3" => {
+                let (low, high) = (number("low_freq_factor")?, number("high_freq_factor")?);
+                if low >= high {
+                    let expected = "a low_freq_factor below high_freq_factor".into();
+                    return Err(self.error(field, expected, value));
+                }
+                Ok(Some(RopeScaling::Llama3 {
+                    factor: number("factor")?,
+                    low_freq_factor: low,
+                    high_freq_factor: high,
+                    original_max_position_embeddings: number("original_max_position_embeddings")?
+                        as usize,
+                }))
+            }
+            _ => Err(self.error(field, "the type default, linear or llama3".into(), value)),
+        }
     }
 
     fn rope_theta(&self) -> Result<f64> {
@@ -329,9 +431,20 @@ mod tests {
 
     #[test]
     fn written_configs_read_back_the_same() {
-        for config in
-            [LlamaConfig::tiny(64), LlamaConfig::tinyllama_1_1b(), LlamaConfig::mistral_7b_v0_1()]
-        {
+        for config in [
+            LlamaConfig::tiny(64),
+            LlamaConfig::tinyllama_1_1b(),
+            LlamaConfig::mistral_7b_v0_1(),
+            LlamaConfig::mistral_7b_v0_2(),
+            LlamaConfig::mistral_7b_v0_3(),
+            LlamaConfig::smollm2_135m(),
+            LlamaConfig::llama_3_2_1b(),
+            LlamaConfig {
+                rope_scaling: Some(RopeScaling::Linear { factor: 4.0 }),
+                attention_bias: true,
+                ..LlamaConfig::tiny(64)
+            },
+        ] {
             assert_eq!(read(&config.to_json()).expect("readable"), config);
         }
     }
@@ -349,8 +462,12 @@ mod tests {
     fn names_the_field_that_it_cannot_run() {
         check_rejected("architectures", serde_json::json!(["GPT2LMHeadModel"]));
         check_rejected("hidden_act", "gelu".into());
-        check_rejected("attention_bias", true.into());
+        check_rejected("attention_bias", "yes".into());
+        check_rejected("mlp_bias", true.into());
         check_rejected("rope_scaling", serde_json::json!({"rope_type": "llama3"}));
+        check_rejected("rope_scaling", serde_json::json!({"type": "yarn", "factor": 2.0}));
+        check_rejected("rope_scaling", serde_json::json!({"type": "linear", "factor": 0.0}));
+        check_rejected("rope_parameters", serde_json::json!({"rope_type": "dynamic"}));
         check_rejected("num_key_value_heads", 4.into());
         check_rejected("head_dim", 7.into());
         check_rejected("vocab_size", 0.into());

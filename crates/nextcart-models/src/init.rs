@@ -50,8 +50,9 @@ impl TensorSource for Random<'_> {
         Ok(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
 
-    fn vector(&mut self, _name: &str, length: usize) -> Result<Tensor<1>> {
-        Ok(Tensor::ones([length], self.device))
+    fn vector(&mut self, name: &str, length: usize) -> Result<Tensor<1>> {
+        let value = if name.ends_with(".bias") { 0.0 } else { 1.0 };
+        Ok(Tensor::full([length], value, self.device))
     }
 }
 

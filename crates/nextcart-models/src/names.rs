@@ -24,6 +24,11 @@ pub(crate) fn projection_path(layer: usize, name: &str) -> String {
     format!("model.layers.{layer}.{name}")
 }
 
+/// Whether a projection of a block has a bias: those of the attention, on request.
+pub(crate) fn has_bias(config: &LlamaConfig, name: &str) -> bool {
+    config.attention_bias && name.starts_with("self_attn.")
+}
+
 /// Every tensor of a checkpoint with its shape, in the order of the forward pass.
 pub(crate) fn tensors(config: &LlamaConfig) -> Vec<(String, Vec<usize>)> {
     let c = config;
@@ -43,7 +48,11 @@ pub(crate) fn tensors(config: &LlamaConfig) -> Vec<(String, Vec<usize>)> {
             all.push((projection_path(layer, norm), vec![c.d_model]));
         }
         for (name, shape) in BLOCK_PROJECTIONS.iter().zip(shapes) {
-            all.push((format!("{}.weight", projection_path(layer, name)), shape.to_vec()));
+            let path = projection_path(layer, name);
+            if has_bias(c, name) {
+                all.push((format!("{path}.bias"), vec![shape[0]]));
+            }
+            all.push((format!("{path}.weight"), shape.to_vec()));
         }
     }
     all.push((NORM.to_owned(), vec![c.d_model]));

@@ -5,7 +5,8 @@ use crate::config::LlamaConfig;
 /// Rotary position embedding in Hugging Face's half-split pairing.
 ///
 /// `R(x) = x · cos(p θ_i) + rotate_half(x) · sin(p θ_i)` with `θ_i = theta^(-2i / head_dim)`, after
-/// Su et al., *RoFormer* (<https://arxiv.org/abs/2104.09864>).
+/// Su et al., *RoFormer* (<https://arxiv.org/abs/2104.09864>); `θ_i` is scaled where the model was
+/// stretched to longer texts ([`RopeScaling`](crate::RopeScaling)).
 #[derive(Debug, Clone)]
 pub struct RotaryEmbedding {
     cos: Tensor<4>, // [batch, 1, seq, head_dim]
@@ -19,6 +20,9 @@ impl RotaryEmbedding {
         let half = config.head_dim / 2;
         let frequencies: Vec<f64> = (0..half)
             .map(|i| config.rope_theta.powf(-2.0 * i as f64 / config.head_dim as f64))
+            .map(|frequency| {
+                config.rope_scaling.map_or(frequency, |scaling| scaling.apply(frequency))
+            })
             .collect();
         let batch = positions.len();
         let seq = positions.first().map_or(0, Vec::len);

@@ -6,22 +6,52 @@ use std::io::Write;
 use std::path::Path;
 
 use burn::tensor::Tensor;
+use half::{bf16, f16};
 use nextcart_adapters::{LoraConfig, save_peft};
 use nextcart_text::Tokenizer;
 use safetensors::{Dtype, View};
 use tempfile::NamedTempFile;
 
+use crate::checkpoint::{CONFIG, INDEX, WEIGHTS};
 use crate::config::LlamaConfig;
 use crate::error::{Error, Result};
 use crate::llama::Llama;
 use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, projection_path};
 
-/// Writes a model in Hugging Face layout to the folder, made if it is missing: `model.safetensors`
-/// (f32), `config.json` and, where given, `tokenizer.json`.
+/// Number format of written weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightFormat {
+    /// 32 bits, as the model computes.
+    #[default]
+    F32,
+    /// 16 bits with the range of f32, as most checkpoints are published.
+    Bf16,
+    /// 16 bits with more precision and less range.
+    F16,
+}
+
+/// How a checkpoint is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaveOptions {
+    /// Number format of the weights (default f32).
+    pub format: WeightFormat,
+    /// Bytes of weights in a file, at most, unless a single tensor is larger (default 5 GB, as in
+    /// transformers). Beyond, there are several files and an index.
+    pub max_shard_bytes: usize,
+}
+
+impl Default for SaveOptions {
+    fn default() -> Self {
+        Self { format: WeightFormat::F32, max_shard_bytes: 5_000_000_000 }
+    }
+}
+
+/// Writes a model as a checkpoint that transformers and [`Checkpoint`](crate::Checkpoint) read: weights
+/// in f32, `config.json` and, where given, `tokenizer.json`.
 ///
 /// Adapters are not part of it: [merge](Llama::merged) them first or [save](save_adapter) them
 /// beside. Packed weights are written unpacked. Each file is written under another name first, the
-/// config last.
+/// config last; a checkpoint that was there before is replaced.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -31,32 +61,103 @@ pub fn save_checkpoint(
     config: &LlamaConfig,
     tokenizer: Option<&Tokenizer>,
 ) -> Result<()> {
+    save_checkpoint_with(folder, model, config, tokenizer, &SaveOptions::default())
+}
+
+/// As [`save_checkpoint`], in another number format or in files of another size.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn save_checkpoint_with(
+    folder: impl AsRef<Path>,
+    model: &Llama,
+    config: &LlamaConfig,
+    tokenizer: Option<&Tokenizer>,
+    options: &SaveOptions,
+) -> Result<()> {
     let folder = folder.as_ref();
+    std::fs::create_dir_all(folder)
+        .map_err(|source| Error::Io { path: folder.to_owned(), source })?;
+    remove_checkpoint(folder)?;
+
+    let shards = shards(tensors(model, options.format), options.max_shard_bytes);
+    let count = shards.len();
+    let mut places = serde_json::Map::new();
+    let mut total = 0;
+    for (number, shard) in shards.into_iter().enumerate() {
+        let name = match count {
+            1 => WEIGHTS.to_owned(),
+            _ => format!("model-{:05}-of-{count:05}.safetensors", number + 1),
+        };
+        for (tensor, lazy) in &shard {
+            places.insert(tensor.clone(), name.clone().into());
+            total += lazy.data_len();
+        }
+        write_weights(&folder.join(name), shard)?;
+    }
+    if count > 1 {
+        let index =
+            serde_json::json!({ "metadata": { "total_size": total }, "weight_map": places });
+        write(&folder.join(INDEX), format!("{index:#}\n").as_bytes())?;
+    }
+    if let Some(tokenizer) = tokenizer {
+        write(&folder.join("tokenizer.json"), tokenizer.to_json()?.as_bytes())?;
+    }
+    let mut json = config.to_json();
+    json["torch_dtype"] = options.format.name().into();
+    write(&folder.join(CONFIG), format!("{json:#}\n").as_bytes())
+}
+
+/// Removes config and weights that lie in a folder, the config first: where one stands, the weights are
+/// its own.
+fn remove_checkpoint(folder: &Path) -> Result<()> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { path, source }
     };
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
-
-    // Where a config stands, the weights are its own.
-    let config_file = folder.join("config.json");
-    match std::fs::remove_file(&config_file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io(&config_file)(error));
+    let mut old = vec![folder.join(CONFIG), folder.join(INDEX), folder.join(WEIGHTS)];
+    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
+        let name = entry.map_err(io(folder))?.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("model-") && name.ends_with(".safetensors") && name.contains("-of-") {
+            old.push(folder.join(&*name));
         }
-        _ => {}
     }
-    let path = folder.join("model.safetensors");
-    let temporary = NamedTempFile::new_in(folder).map_err(io(folder))?;
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors(model), Some(metadata), temporary.path())
-        .map_err(|source| Error::Safetensors { path: path.clone(), reason: source.to_string() })?;
-    persist(temporary, &path)?;
+    for path in old {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io(&path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
 
-    if let Some(tokenizer) = tokenizer {
-        write(&folder.join("tokenizer.json"), tokenizer.to_json()?.as_bytes())?;
+/// Divides tensors, in their order, into files of at most so many bytes.
+fn shards(tensors: Vec<(String, Lazy)>, most: usize) -> Vec<Vec<(String, Lazy)>> {
+    let mut shards: Vec<Vec<(String, Lazy)>> = vec![Vec::new()];
+    let mut bytes = 0;
+    for (name, tensor) in tensors {
+        let size = tensor.data_len();
+        if bytes > 0 && bytes + size > most {
+            shards.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += size;
+        shards.last_mut().expect("at least one").push((name, tensor));
     }
-    write(&config_file, format!("{:#}\n", config.to_json()).as_bytes())
+    shards
+}
+
+fn write_weights(path: &Path, tensors: Vec<(String, Lazy)>) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let temporary = NamedTempFile::new_in(folder)
+        .map_err(|source| Error::Io { path: folder.to_owned(), source })?;
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize_to_file(tensors, Some(metadata), temporary.path())
+        .map_err(|source| Error::Safetensors { path: path.into(), reason: source.to_string() })?;
+    persist(temporary, path)
 }
 
 /// Writes the adapters of a model as PEFT reads them; `base` is the name or path of the model that
@@ -101,21 +202,26 @@ fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
 
 /// The tensors under their names in a checkpoint, packed ones unpacked; each comes to the host only
 /// while it is written.
-fn tensors(model: &Llama) -> Vec<(String, Lazy)> {
-    let mut all = vec![(EMBEDDING.to_owned(), Lazy::matrix(model.embed_tokens.val()))];
+fn tensors(model: &Llama, format: WeightFormat) -> Vec<(String, Lazy)> {
+    let (matrix, vector) =
+        (|tensor| Lazy::matrix(tensor, format), |tensor| Lazy::vector(tensor, format));
+    let mut all = vec![(EMBEDDING.to_owned(), matrix(model.embed_tokens.val()))];
     for (layer, block) in model.layers.iter().enumerate() {
         for (name, norm) in
             [(INPUT_NORM, &block.input_layernorm), (POST_NORM, &block.post_attention_layernorm)]
         {
-            all.push((projection_path(layer, name), Lazy::vector(norm.gamma.val())));
+            all.push((projection_path(layer, name), vector(norm.gamma.val())));
         }
     }
     for (path, projection) in model.projections() {
-        all.push((format!("{path}.weight"), Lazy::matrix(projection.weight())));
+        if let Some(bias) = projection.bias() {
+            all.push((format!("{path}.bias"), vector(bias)));
+        }
+        all.push((format!("{path}.weight"), matrix(projection.weight())));
     }
-    all.push((NORM.to_owned(), Lazy::vector(model.norm.gamma.val())));
+    all.push((NORM.to_owned(), vector(model.norm.gamma.val())));
     if let Some(head) = &model.lm_head {
-        all.push((HEAD.to_owned(), Lazy::matrix(head.weight())));
+        all.push((HEAD.to_owned(), matrix(head.weight())));
     }
     all
 }
@@ -123,22 +229,45 @@ fn tensors(model: &Llama) -> Vec<(String, Lazy)> {
 struct Lazy {
     shape: Vec<usize>,
     tensor: Tensor<1>,
+    format: WeightFormat,
 }
 
 impl Lazy {
-    fn matrix(tensor: Tensor<2>) -> Self {
+    fn matrix(tensor: Tensor<2>, format: WeightFormat) -> Self {
         let [rows, columns] = tensor.dims();
-        Self { shape: vec![rows, columns], tensor: tensor.reshape([rows * columns]) }
+        Self { shape: vec![rows, columns], tensor: tensor.reshape([rows * columns]), format }
     }
 
-    fn vector(tensor: Tensor<1>) -> Self {
-        Self { shape: tensor.dims().to_vec(), tensor }
+    fn vector(tensor: Tensor<1>, format: WeightFormat) -> Self {
+        Self { shape: tensor.dims().to_vec(), tensor, format }
+    }
+}
+
+impl WeightFormat {
+    /// The name in `config.json`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::Bf16 => "bfloat16",
+            Self::F16 => "float16",
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::F16 => 2,
+        }
     }
 }
 
 impl View for Lazy {
     fn dtype(&self) -> Dtype {
-        Dtype::F32
+        match self.format {
+            WeightFormat::F32 => Dtype::F32,
+            WeightFormat::Bf16 => Dtype::BF16,
+            WeightFormat::F16 => Dtype::F16,
+        }
     }
 
     fn shape(&self) -> &[usize] {
@@ -146,11 +275,20 @@ impl View for Lazy {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let values: Vec<f32> = self.tensor.clone().into_data().iter::<f32>().collect();
-        values.into_iter().flat_map(f32::to_le_bytes).collect()
+        let data = self.tensor.clone().into_data();
+        let values = data.iter::<f32>();
+        match self.format {
+            WeightFormat::F32 => values.flat_map(f32::to_le_bytes).collect(),
+            WeightFormat::Bf16 => {
+                values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect()
+            }
+            WeightFormat::F16 => {
+                values.flat_map(|value| f16::from_f32(value).to_le_bytes()).collect()
+            }
+        }
     }
 
     fn data_len(&self) -> usize {
-        4 * self.shape.iter().product::<usize>()
+        self.format.bytes() * self.shape.iter().product::<usize>()
     }
 }

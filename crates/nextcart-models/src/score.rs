@@ -24,6 +24,29 @@ impl ContinuationScore {
     pub fn mean(&self) -> f64 {
         self.log_likelihood / self.tokens as f64
     }
+
+    /// How much more likely the prompt makes the continuation than another prompt does, one without the
+    /// history: pointwise mutual information, in nats, which does not favour what is likely anyway
+    /// (Holtzman et al., <https://arxiv.org/abs/2104.08315>).
+    #[must_use]
+    pub fn pmi(&self, without: &Self) -> f64 {
+        self.log_likelihood - without.log_likelihood
+    }
+}
+
+/// How likely single tokens are after a prompt, as log-probabilities in nats: for answers by letter or
+/// by yes and no.
+///
+/// # Panics
+/// If the prompt has no token.
+#[must_use]
+pub fn score_next(model: &Llama, config: &LlamaConfig, prompt: &[u32], tokens: &[u32]) -> Vec<f64> {
+    let continuations: Vec<&[u32]> = tokens.iter().map(std::slice::from_ref).collect();
+    if continuations.is_empty() {
+        return Vec::new();
+    }
+    let scores = score_continuations(model, config, prompt, &continuations);
+    scores.iter().map(|score| score.log_likelihood).collect()
 }
 
 /// Scores continuations of one prompt: the prompt goes through the model once, then all

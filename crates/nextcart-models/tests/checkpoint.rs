@@ -4,11 +4,12 @@
 use std::fs;
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use nextcart_adapters::{LoraConfig, load_peft};
 use nextcart_models::{
-    Checkpoint, Error, Llama, LlamaConfig, ModelInput, TensorMismatch, save_adapter,
-    save_checkpoint,
+    Checkpoint, Error, Llama, LlamaConfig, ModelInput, SaveOptions, TensorMismatch, WeightFormat,
+    save_adapter, save_checkpoint, save_checkpoint_with,
 };
 use nextcart_text::Tokenizer;
 use serde_json::{Value, json};
@@ -227,4 +228,60 @@ fn a_config_that_targets_no_module_is_refused() {
     let lora = LoraConfig::new().with_target_modules(vec!["query".into()]);
     let found = config().init(3, &Device::flex()).with_adapters(&lora, 1);
     assert!(matches!(found, Err(Error::NoTarget { .. })));
+}
+
+/// Logits of a checkpoint for one text.
+fn logits_of(folder: &Path) -> Vec<f32> {
+    let checkpoint = Checkpoint::open(folder).unwrap();
+    let model = checkpoint.load(&Device::flex()).unwrap();
+    let input = ModelInput::new(&[&[1, 5, 9, 200]], checkpoint.config(), &Device::flex());
+    model.forward(&input).into_data().iter::<f32>().collect()
+}
+
+#[test]
+fn shards_hold_what_one_file_holds_and_replace_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = config().init(4, &Device::flex());
+    save_checkpoint(folder.path(), &model, &config(), None).unwrap();
+    let whole = logits_of(folder.path());
+    let files = |ending: &str| {
+        let names = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(ending)).count()
+    };
+    assert_eq!(files(".safetensors"), 1);
+    for (most, least_files) in [(1, 10), (200_000, 2), (usize::MAX, 1)] {
+        let options = SaveOptions { max_shard_bytes: most, ..SaveOptions::default() };
+        save_checkpoint_with(folder.path(), &model, &config(), None, &options).unwrap();
+        let shards = files(".safetensors");
+        assert!(shards >= least_files, "{shards} of at most {most} bytes");
+        assert_eq!(files(".index.json"), usize::from(shards > 1));
+        assert_eq!(logits_of(folder.path()), whole);
+        if most == 200_000 {
+            let index = fs::read(folder.path().join("model.safetensors.index.json")).unwrap();
+            let index: Value = serde_json::from_slice(&index).unwrap();
+            let first = format!("model-00001-of-{shards:05}.safetensors");
+            assert_eq!(index["weight_map"]["model.embed_tokens.weight"], *first);
+            let parameters: usize = model.num_params();
+            assert_eq!(index["metadata"]["total_size"], 4 * parameters);
+        }
+    }
+}
+
+#[test]
+fn halves_are_rounded_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = config().init(4, &Device::flex());
+    save_checkpoint(folder.path(), &model, &config(), None).unwrap();
+    let whole = logits_of(folder.path());
+    for (format, name, bound) in
+        [(WeightFormat::Bf16, "bfloat16", 2e-2), (WeightFormat::F16, "float16", 2e-3)]
+    {
+        let options = SaveOptions { format, ..SaveOptions::default() };
+        save_checkpoint_with(folder.path(), &model, &config(), None, &options).unwrap();
+        let json = fs::read_to_string(folder.path().join("config.json")).unwrap();
+        assert!(json.contains(&format!("\"torch_dtype\": \"{name}\"")), "{json}");
+        let differences = whole.iter().zip(logits_of(folder.path())).map(|(a, b)| (a - b).abs());
+        let worst = differences.fold(0.0, f32::max);
+        assert!(worst > 0.0 && worst < bound, "{name}: {worst}");
+    }
 }

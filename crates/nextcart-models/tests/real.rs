@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use nextcart_models::{Checkpoint, GenerateOptions, ModelInput, generate, score_texts};
+use nextcart_models::{Checkpoint, GenerateOptions, ModelInput, Sampling, generate, score_texts};
 use serde_json::Value;
 
 /// The folder a variable names; `None` with a note if it is not set.
@@ -75,7 +75,11 @@ fn smollm2_generates_what_transformers_generates() {
         assert!(error < 2e-3, "{error}");
 
         let expected = tokens(&case["tokens"]);
-        let options = GenerateOptions { max_new_tokens: expected.len(), stop_tokens: vec![] };
+        let options = GenerateOptions {
+            max_new_tokens: expected.len(),
+            stop_tokens: vec![],
+            sampling: Sampling::Greedy,
+        };
         assert_eq!(generate(&model, &config, &[&ids], &options), [expected]);
     }
 }
