@@ -1,6 +1,6 @@
 //! Supervised fine-tuning with a loss mask, checkpoints and exact resume.
 //!
-//! A [`Sample`] is tokens with a mask of those to learn. A [`Trainer`] takes optimiser steps on
+//! A [`Sample`](nextcart_text::Sample) is tokens with a mask of those to learn. A [`Trainer`] takes optimiser steps on
 //! samples; the caller writes the loop around them. It trains what takes gradients, be that adapters
 //! or all weights.
 //!

@@ -24,19 +24,22 @@ const HISTORY: usize = 4;
 /// Candidates that are not the answer.
 const DISTRACTORS: usize = 3;
 
-/// Makes questions by the seed project's protocol from review and metadata files.
+/// Makes questions by the seed project's protocol, as its published code has it
+/// (<https://github.com/HEMANGANI/LLM-Recommendation-Systems>), from review and metadata files.
 ///
-/// Reviews are taken in the order of the file, whatever their time and whether they are verified. A user's
-/// first four stand for the history and the fifth for the answer; the three distractors come from all
-/// metadata rows alike, bought or not. Titles of history and answer keep their words of ASCII letters
-/// alone, those of distractors stay as they are. (Which words the project's own cleaning dropped besides is
-/// not known: by this rule about a tenth of its cleaned titles come out letter for letter.)
+/// Verified reviews are taken in the order of the file, whatever their time. A user's first four stand for
+/// the history and the fifth for the answer; the three distractors come from all metadata rows alike, but
+/// for the user's own. Titles of history and answer keep their words of ASCII letters alone, those of
+/// distractors stay as they are. (The project kept, of those words, the ones in NLTK's list of English
+/// words, which is not part of this crate: by this rule about a tenth of its cleaned titles come out letter
+/// for letter.)
 ///
-/// Exact copies of lines are left out. Every question counts as a test question.
+/// Exact copies of lines are left out, and users who have nearly all there is. Every question counts as a
+/// test question.
 ///
 /// # Errors
-/// If a file cannot be used, no user has five reviews of titled items, or there are fewer than five items;
-/// [`Error::Interrupted`] soon after `stop` turns true.
+/// If a file cannot be used, or no user has five verified reviews of titled items and has fewer than three
+/// items to miss; [`Error::Interrupted`] soon after `stop` turns true.
 pub fn seed_protocol(
     reviews: &[PathBuf],
     meta: &[PathBuf],
@@ -53,19 +56,25 @@ pub fn seed_protocol(
     let catalogue = Catalogue::read(&items)?;
 
     let mut order: Vec<String> = Vec::new();
-    let mut firsts: HashMap<String, Vec<u32>> = HashMap::new();
+    let mut bought: HashMap<String, Vec<u32>> = HashMap::new();
+    let mut unverified = 0;
     Table::open(&reviews)?.for_each(|batch| {
         go_on(stop)?;
         let users = batch.column("user", "text")?.texts()?;
         let names = batch.column("item", "text")?.texts()?;
-        for (user, name) in users.iter().flatten().zip(names.iter().flatten()) {
+        let verified = batch.column("verified", "truth values")?.optional_booleans()?;
+        let rows = users.iter().flatten().zip(names.iter().flatten()).zip(&verified);
+        for ((user, name), verified) in rows {
+            if verified == Some(false) {
+                unverified += 1;
+                continue;
+            }
             let Some(item) = catalogue.position(name) else { continue };
-            match firsts.get_mut(user) {
-                Some(items) if items.len() <= HISTORY => items.push(item),
-                Some(_) => {}
+            match bought.get_mut(user) {
+                Some(items) => items.push(item),
                 None => {
                     order.push(user.to_owned());
-                    firsts.insert(user.to_owned(), vec![item]);
+                    bought.insert(user.to_owned(), vec![item]);
                 }
             }
         }
@@ -73,19 +82,23 @@ pub fn seed_protocol(
     })?;
     let users: Vec<(&String, &Vec<u32>)> = order
         .iter()
-        .map(|user| (user, &firsts[user]))
+        .map(|user| (user, &bought[user]))
         .filter(|(_, items)| items.len() > HISTORY)
+        .filter(|(_, items)| {
+            let own: HashSet<&u32> = items.iter().collect();
+            catalogue.len() >= own.len() + DISTRACTORS
+        })
         .collect();
-    if users.is_empty() || catalogue.len() <= DISTRACTORS {
+    if users.is_empty() {
         return Err(Error::TooFewUsers {
             needed: HISTORY + 1,
             users: order.len() as u64,
-            purchases: firsts.values().map(|items| items.len() as u64).sum(),
+            purchases: bought.values().map(|items| items.len() as u64).sum(),
             reviews: ingested.reviews.rows,
-            unverified: 0,
+            unverified,
             unknown: 0,
             untitled: ingested.items.lines.kept - ingested.items.titled,
-            longest: firsts.values().map(Vec::len).max().unwrap_or_default(),
+            longest: bought.values().map(Vec::len).max().unwrap_or_default(),
         });
     }
     Ok(users.into_iter().map(|(user, items)| question(user, items, &catalogue, seed)).collect())
@@ -98,7 +111,7 @@ fn question(user: &str, items: &[u32], catalogue: &Catalogue, seed: u64) -> Ques
     };
     let mut rng = seeded_rng(seed, &["seed protocol", user]);
     let target = items[HISTORY];
-    let mut offered = HashSet::from([target]);
+    let mut offered: HashSet<u32> = items.iter().copied().collect();
     let mut candidates = vec![cleaned(target)];
     while candidates.len() <= DISTRACTORS {
         let item = rng.random_range(0..catalogue.len() as u32);

@@ -177,13 +177,14 @@ impl<'a> Column<'a> {
         self.without_nulls_where(Self::optional_texts, "text")
     }
 
+    /// Truth values, nulls allowed.
+    pub(crate) fn optional_booleans(&self) -> Result<BooleanArray> {
+        self.array.as_boolean_opt().cloned().ok_or_else(|| self.type_error("truth values"))
+    }
+
     /// Truth values without nulls.
     pub(crate) fn booleans(&self) -> Result<BooleanArray> {
-        let Some(values) = self.array.as_boolean_opt() else {
-            return Err(self.type_error("truth values"));
-        };
-        self.without_nulls("true or false")?;
-        Ok(values.clone())
+        self.without_nulls_where(Self::optional_booleans, "true or false")
     }
 
     /// Whole numbers, nulls allowed.
