@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
@@ -25,7 +26,7 @@ use nextcart_eval::{
     Chance, CoOccurrence, Evaluation, FnPredictor, Popularity, Predictor, PunctuationRule, Report,
     TemplateModel, TextSimilarity, audit, evaluate_each,
 };
-use nextcart_models::{Checkpoint, Llama, LlamaConfig, save_adapter, save_checkpoint};
+use nextcart_models::{Checkpoint, HubModel, Llama, LlamaConfig, save_adapter, save_checkpoint};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Built, Lengths, Sample, SampleBuilder, Tokenizer, diagnose};
 use nextcart_train::{Schedule, SftConfig, Trainer, evaluate_loss};
@@ -269,7 +270,10 @@ struct Base {
 impl Base {
     /// A checkpoint from a folder or the hub.
     fn load(name: &str, qlora: bool, device: &Device) -> Result<Self> {
-        let checkpoint = Checkpoint::find(name)?;
+        let checkpoint = match HubModel::named(name) {
+            Some(model) => Checkpoint::open(fetch(model)?)?,
+            None => Checkpoint::open(name)?,
+        };
         let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
         let model = match qlora {
             true => checkpoint.load_quantized(device)?,
@@ -357,6 +361,21 @@ impl Base {
     ) -> impl Predictor + 'a {
         TemplateModel::new(name, model, &self.llama, self.builder(template))
     }
+}
+
+/// Fetches a model with a bar of all its bytes.
+fn fetch(model: HubModel) -> Result<PathBuf> {
+    let bar = progress("fetching", 0);
+    let (shown, files) = (bar.clone(), Mutex::new(BTreeMap::new()));
+    let model = model.with_progress(move |file| {
+        let Ok(mut files) = files.lock() else { return };
+        files.insert(file.file.to_owned(), (file.bytes, file.total));
+        shown.set_length(files.values().map(|(_, total)| total).sum());
+        shown.set_position(files.values().map(|(bytes, _)| bytes).sum());
+    });
+    let folder = model.fetch()?;
+    bar.finish_and_clear();
+    Ok(folder)
 }
 
 /// A training run and what it is watched by.

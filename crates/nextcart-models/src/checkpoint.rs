@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::assemble::{TensorSource, assemble};
 use crate::config::LlamaConfig;
 use crate::error::{Error, Result, TensorMismatch};
-use crate::hub;
+use crate::hub::HubModel;
 use crate::llama::Llama;
 use crate::names::{self, HEAD};
 use crate::safetensors_file::SafetensorsFile;
@@ -68,13 +68,19 @@ impl Checkpoint {
     /// # Errors
     /// As [`open`](Self::open), and if there is no such folder and the hub cannot give the model.
     pub fn find(folder_or_id: &str) -> Result<Self> {
-        let folder = Path::new(folder_or_id);
-        // A hub id is `owner/name`; anything else can only be a path, and a missing one.
-        let is_id = !folder_or_id.starts_with(['.', '/']) && folder.components().count() == 2;
-        match folder.exists() || !is_id {
-            true => Self::open(folder),
-            false => Self::open(hub::download(folder_or_id)?),
+        match HubModel::named(folder_or_id) {
+            None => Self::open(folder_or_id),
+            Some(model) => Self::open(model.fetch()?),
         }
+    }
+
+    /// Fetches the model `owner/name` from the Hugging Face hub into the cache that Python's libraries
+    /// share, and opens it. [`HubModel`] has more choices: revision, token, offline, progress.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if the hub cannot give the model.
+    pub fn from_hub(id: &str) -> Result<Self> {
+        Self::open(HubModel::new(id).fetch()?)
     }
 
     /// Where it lies.

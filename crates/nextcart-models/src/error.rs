@@ -76,6 +76,18 @@ pub enum Error {
         /// What the hub client said.
         source: Box<hf_hub::HFError>,
     },
+    /// The cache does not hold a model, and nothing else may be asked.
+    #[error(
+        "`{id}` at revision `{revision}` is not in the cache `{cache}`: offline, nothing was fetched"
+    )]
+    NotCached {
+        /// The model.
+        id: String,
+        /// Its revision.
+        revision: String,
+        /// The folder looked in.
+        cache: PathBuf,
+    },
     /// An adapter names a module that the model does not have.
     #[error("the adapter's module `{module}` is not part of the model")]
     AdapterModule {

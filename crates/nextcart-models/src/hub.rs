@@ -1,31 +1,188 @@
 //! Models from the Hugging Face hub.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use hf_hub::{HFClientSync, HFError, split_id};
+use hf_hub::progress::{DownloadEvent, FileProgress, ProgressEvent, ProgressHandler};
+use hf_hub::{HFClient, HFClientSync, HFError, split_id};
 
 use crate::error::{Error, Result};
 
 /// The files of a repository that a checkpoint needs; pickled and second copies of the weights are left out.
 const FILES: [&str; 3] = ["*.json", "model*.safetensors", "*.jinja"];
 
-/// Fetches the model `owner/name` into the cache that Python's libraries share (`HF_HOME`), and
-/// returns its folder there. What the cache holds already is not fetched again; without a network,
-/// the cached revision serves.
-///
-/// # Errors
-/// If the hub cannot give the model and the cache does not hold it.
-pub fn download(id: &str) -> Result<PathBuf> {
-    let failed = |source| Error::Hub { id: id.to_owned(), source: Box::new(source) };
-    let (owner, name) = split_id(id);
-    let repository = HFClientSync::new().map_err(failed)?.model(owner, name);
-    let patterns = || FILES.map(str::to_owned).to_vec();
+/// How far a download is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DownloadProgress<'a> {
+    /// The file that some bytes came of.
+    pub file: &'a str,
+    /// Its bytes that are here.
+    pub bytes: u64,
+    /// All its bytes.
+    pub total: u64,
+}
 
-    tracing::info!(model = id, "fetching from the hub");
-    let fetched = repository.snapshot_download().allow_patterns(patterns()).send();
-    fetched.or_else(|error: HFError| {
-        let cached =
-            repository.snapshot_download().allow_patterns(patterns()).local_files_only(true).send();
-        cached.map_err(|_| failed(error))
-    })
+type OnProgress = Arc<dyn Fn(DownloadProgress<'_>) + Send + Sync>;
+
+/// A model `owner/name` on the hub.
+///
+/// What is fetched lies in the cache that Python's libraries share (`HF_HOME`), one folder a revision;
+/// what is there already is not fetched again. Without a network, the cached revision serves. Without a
+/// token, that of `HF_TOKEN` or of `hf auth login` is used.
+#[derive(Clone)]
+pub struct HubModel {
+    id: String,
+    revision: Option<String>,
+    token: Option<String>,
+    endpoint: Option<String>,
+    cache: Option<PathBuf>,
+    offline: bool,
+    on_progress: Option<OnProgress>,
+}
+
+impl fmt::Debug for HubModel {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, revision, endpoint, cache, offline, .. } = self;
+        f.debug_struct("HubModel")
+            .field("id", id)
+            .field("revision", revision)
+            .field("endpoint", endpoint)
+            .field("cache", cache)
+            .field("offline", offline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HubModel {
+    /// The model at its newest revision.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            revision: None,
+            token: None,
+            endpoint: None,
+            cache: None,
+            offline: false,
+            on_progress: None,
+        }
+    }
+
+    /// The model that a name stands for which may be a folder's as well; `None` if a folder of this name
+    /// exists or it cannot be a model's.
+    #[must_use]
+    pub fn named(folder_or_id: &str) -> Option<Self> {
+        let folder = Path::new(folder_or_id);
+        // A hub id is `owner/name`; anything else can only be a path, and a missing one.
+        let is_id = !folder_or_id.starts_with(['.', '/']) && folder.components().count() == 2;
+        (is_id && !folder.exists()).then(|| Self::new(folder_or_id))
+    }
+
+    /// A branch, a tag or, to have the same bytes for ever, a commit (default `main`).
+    #[must_use]
+    pub fn with_revision(self, revision: impl Into<String>) -> Self {
+        Self { revision: Some(revision.into()), ..self }
+    }
+
+    /// The token that opens models which are not open to all.
+    #[must_use]
+    pub fn with_token(self, token: impl Into<String>) -> Self {
+        Self { token: Some(token.into()), ..self }
+    }
+
+    /// Another hub (default `HF_ENDPOINT`, or the public one).
+    #[must_use]
+    pub fn with_endpoint(self, url: impl Into<String>) -> Self {
+        Self { endpoint: Some(url.into()), ..self }
+    }
+
+    /// Another cache folder (default `HF_HUB_CACHE`, or `hub` in `HF_HOME`).
+    #[must_use]
+    pub fn with_cache(self, folder: impl Into<PathBuf>) -> Self {
+        Self { cache: Some(folder.into()), ..self }
+    }
+
+    /// Looks in the cache alone.
+    #[must_use]
+    pub fn offline(self) -> Self {
+        Self { offline: true, ..self }
+    }
+
+    /// Tells how far each file is, from a thread of the download; it must return soon.
+    #[must_use]
+    pub fn with_progress(
+        self,
+        on_progress: impl Fn(DownloadProgress<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        Self { on_progress: Some(Arc::new(on_progress)), ..self }
+    }
+
+    /// Fetches what the cache lacks and returns the folder of the revision.
+    ///
+    /// # Errors
+    /// [`Error::NotCached`] offline, if the cache does not hold the revision; [`Error::Hub`] if the hub
+    /// cannot give the model and the cache does not hold it.
+    pub fn fetch(&self) -> Result<PathBuf> {
+        let failed = |source| Error::Hub { id: self.id.clone(), source: Box::new(source) };
+        let mut client = HFClient::builder();
+        if let Some(token) = &self.token {
+            client = client.token(token);
+        }
+        if let Some(endpoint) = &self.endpoint {
+            client = client.endpoint(endpoint);
+        }
+        if let Some(cache) = &self.cache {
+            client = client.cache_dir(cache);
+        }
+        let client = client.build().map_err(failed)?;
+        let cache = client.cache_dir().to_owned();
+        let (owner, name) = split_id(&self.id);
+        let repository = HFClientSync::from_inner(client).map_err(failed)?.model(owner, name);
+        let snapshot = |local_files_only| {
+            let handler = self.on_progress.clone().map(Handler);
+            repository
+                .snapshot_download()
+                .allow_patterns(FILES.map(str::to_owned).to_vec())
+                .maybe_revision(self.revision.clone())
+                .maybe_progress(handler.map(hf_hub::progress::Progress::new))
+                .local_files_only(local_files_only)
+                .send()
+        };
+        if self.offline {
+            return snapshot(true).map_err(|_| self.not_cached(&cache));
+        }
+        tracing::info!(model = self.id, "fetching from the hub");
+        snapshot(false).or_else(|error: HFError| {
+            let cached = snapshot(true).map_err(|_| failed(error))?;
+            tracing::warn!(model = self.id, "the hub does not answer: the cached revision serves");
+            Ok(cached)
+        })
+    }
+
+    fn not_cached(&self, cache: &Path) -> Error {
+        Error::NotCached {
+            id: self.id.clone(),
+            revision: self.revision.clone().unwrap_or_else(|| "main".to_owned()),
+            cache: cache.to_owned(),
+        }
+    }
+}
+
+/// Passes on the bytes of files.
+struct Handler(OnProgress);
+
+impl ProgressHandler for Handler {
+    fn on_progress(&self, event: &ProgressEvent) {
+        if let ProgressEvent::Download(DownloadEvent::Progress { files }) = event {
+            for FileProgress { filename, bytes_completed, total_bytes, .. } in files {
+                self.0(DownloadProgress {
+                    file: filename,
+                    bytes: *bytes_completed,
+                    total: *total_bytes,
+                });
+            }
+        }
+    }
 }

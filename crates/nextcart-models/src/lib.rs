@@ -48,7 +48,7 @@ pub use config::{Architecture, LlamaConfig};
 pub use error::{Error, Result, TensorMismatch};
 pub use feed_forward::FeedForward;
 pub use generate::{GenerateOptions, generate, generate_text, generate_with};
-pub use hub::download;
+pub use hub::{DownloadProgress, HubModel};
 pub use input::{ModelInput, Padding};
 pub use llama::Llama;
 pub use orders::{average_over_orders, cyclic_orders};

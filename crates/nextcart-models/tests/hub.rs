@@ -1,0 +1,238 @@
+//! The hub's protocol, spoken by a server on loopback: redirects, etags, refusals, broken connections.
+#![expect(clippy::unwrap_used, reason = "a test may fail and say why")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use burn::tensor::Device;
+use nextcart_models::{
+    Checkpoint, Error, HubModel, LlamaConfig, SaveOptions, save_checkpoint_with,
+};
+
+const ID: &str = "shop/tiny";
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// What the server has and how it behaves.
+#[derive(Default)]
+struct Hub {
+    files: BTreeMap<String, Vec<u8>>,
+    token: Option<&'static str>,
+    /// How many answers with weights break off half way.
+    broken: usize,
+    /// Request lines, in their order.
+    seen: Vec<String>,
+}
+
+type Shared = Arc<Mutex<Hub>>;
+
+/// Serves until the process ends; gives the address.
+fn serve(hub: Hub) -> (String, Shared) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let hub = Arc::new(Mutex::new(hub));
+    let (shared, base) = (hub.clone(), url.clone());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (hub, base) = (shared.clone(), base.clone());
+            std::thread::spawn(move || answer(&stream, &hub, &base));
+        }
+    });
+    (url, hub)
+}
+
+fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let Some(request) = lines.next() else { return };
+    let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let mut parts = request.split(' ');
+    let (method, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let path = target.split('?').next().unwrap_or_default();
+    let mut hub = hub.lock().unwrap();
+    hub.seen.push(format!("{method} {path}"));
+    let given = headers.iter().find_map(|line| line.strip_prefix("authorization: Bearer "));
+    if hub.token.is_some() && given != hub.token && !path.starts_with("/cdn/") {
+        return send(stream, "401 Unauthorized", "", b"{}", true);
+    }
+    let resolve = format!("/{ID}/resolve/{COMMIT}/");
+    if path == format!("/api/models/{ID}/revision/main")
+        || path == format!("/api/models/{ID}/revision/{COMMIT}")
+    {
+        let body = format!("{{\"sha\": \"{COMMIT}\", \"id\": \"{ID}\", \"siblings\": []}}");
+        send(stream, "200 OK", "content-type: application/json\r\n", body.as_bytes(), true);
+    } else if path == format!("/api/models/{ID}/tree/{COMMIT}") {
+        let entries: Vec<String> = hub
+            .files
+            .iter()
+            .map(|(name, bytes)| {
+                let size = bytes.len();
+                format!(
+                    "{{\"type\": \"file\", \"oid\": \"x\", \"size\": {size}, \"path\": \"{name}\"}}"
+                )
+            })
+            .collect();
+        let body = format!("[{}]", entries.join(","));
+        send(stream, "200 OK", "content-type: application/json\r\n", body.as_bytes(), true);
+    } else if let Some(name) = path.strip_prefix(&resolve) {
+        let Some(bytes) = hub.files.get(name) else {
+            return send(stream, "404 Not Found", "x-error-code: EntryNotFound\r\n", b"", true);
+        };
+        let about = format!("x-repo-commit: {COMMIT}\r\netag: \"{name}-1\"\r\n");
+        // Weights lie on another host; what is small is answered at once.
+        if name.ends_with(".safetensors") {
+            let headers = format!(
+                "{about}x-linked-etag: \"{name}-1\"\r\nx-linked-size: {}\r\nlocation: {base}/cdn/{name}\r\n",
+                bytes.len()
+            );
+            send(stream, "302 Found", &headers, b"", true);
+        } else {
+            send(stream, "200 OK", &about, bytes, method == "GET");
+        }
+    } else if let Some(bytes) = path.strip_prefix("/cdn/").and_then(|name| hub.files.get(name)) {
+        let bytes = bytes.clone();
+        if method == "GET" && hub.broken > 0 {
+            hub.broken -= 1;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", bytes.len());
+            let half = [head.as_bytes(), &bytes[..bytes.len() / 2]].concat();
+            let _ = (&*stream).write_all(&half);
+            return;
+        }
+        send(stream, "200 OK", "", &bytes, method == "GET");
+    } else {
+        send(stream, "404 Not Found", "x-error-code: RepoNotFound\r\n", b"{}", true);
+    }
+}
+
+/// An answer; to HEAD without the body whose length it tells.
+fn send(mut stream: &TcpStream, status: &str, headers: &str, body: &[u8], with_body: bool) {
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let body = if with_body { body } else { &[] };
+    let _ = stream.write_all(&[head.as_bytes(), body].concat());
+}
+
+/// A model in two shards, with a file that no checkpoint needs.
+fn hub() -> Hub {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LlamaConfig { layers: 1, ..LlamaConfig::tiny(40) };
+    let options = SaveOptions { max_shard_bytes: 1_000_000, ..SaveOptions::default() };
+    let model = config.init(3, &Device::flex());
+    save_checkpoint_with(folder.path(), &model, &config, None, &options).unwrap();
+    let mut files: BTreeMap<String, Vec<u8>> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+        })
+        .collect();
+    assert_eq!(files.keys().filter(|name| name.ends_with(".safetensors")).count(), 2);
+    files.insert("pytorch_model.bin".to_owned(), b"code".to_vec());
+    Hub { files, ..Hub::default() }
+}
+
+fn model(url: &str, cache: &Path) -> HubModel {
+    HubModel::new(ID).with_endpoint(url).with_cache(cache)
+}
+
+fn seen(hub: &Shared, what: &str) -> usize {
+    hub.lock().unwrap().seen.iter().filter(|line| line.contains(what)).count()
+}
+
+#[test]
+fn a_model_is_fetched_once_over_redirects_into_the_shared_cache() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, hub) = serve(hub());
+    let told = Arc::new(Mutex::new(BTreeMap::new()));
+    let tell = told.clone();
+    let folder = model(&url, cache.path())
+        .with_progress(move |progress| {
+            let mut told = tell.lock().unwrap();
+            told.insert(progress.file.to_owned(), (progress.bytes, progress.total));
+        })
+        .fetch()
+        .unwrap();
+    assert!(folder.ends_with(format!("models--shop--tiny/snapshots/{COMMIT}")), "{folder:?}");
+    let checkpoint = Checkpoint::open(&folder).unwrap();
+    checkpoint.load(&Device::flex()).unwrap();
+    assert!(!folder.join("pytorch_model.bin").exists(), "no pickle is fetched");
+    let told = told.lock().unwrap();
+    let weights: Vec<_> = told.iter().filter(|(name, _)| name.ends_with(".safetensors")).collect();
+    assert_eq!(weights.len(), 2);
+    assert!(weights.iter().all(|(_, (bytes, total))| bytes == total && *total > 100_000));
+    drop(told);
+
+    let bodies = seen(&hub, "GET /cdn/");
+    assert_eq!(bodies, 2);
+    assert_eq!(model(&url, cache.path()).fetch().unwrap(), folder);
+    assert_eq!(seen(&hub, "GET /cdn/"), bodies, "what is there is not fetched again");
+    // A commit stands for its bytes.
+    assert_eq!(model(&url, cache.path()).with_revision(COMMIT).fetch().unwrap(), folder);
+}
+
+#[test]
+fn the_cache_serves_offline_and_where_no_hub_answers() {
+    let cache = tempfile::tempdir().unwrap();
+    let error = model("http://127.0.0.1:9", cache.path()).offline().fetch().unwrap_err();
+    let Error::NotCached { id, revision, cache: named } = &error else { panic!("{error:?}") };
+    assert_eq!((id.as_str(), revision.as_str(), named.as_path()), (ID, "main", cache.path()));
+    assert!(error.to_string().ends_with("offline, nothing was fetched"), "{error}");
+
+    let (url, hub) = serve(hub());
+    let folder = model(&url, cache.path()).fetch().unwrap();
+    let before = hub.lock().unwrap().seen.len();
+    assert_eq!(model(&url, cache.path()).offline().fetch().unwrap(), folder);
+    assert_eq!(hub.lock().unwrap().seen.len(), before, "offline means that nothing is asked");
+    // Nothing listens there.
+    assert_eq!(model("http://127.0.0.1:9", cache.path()).fetch().unwrap(), folder);
+}
+
+#[test]
+fn a_refusal_is_told_and_a_token_opens() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, _) = serve(Hub { token: Some("hf_secret"), ..hub() });
+    let closed = model(&url, cache.path()).with_token("hf_wrong");
+    assert!(!format!("{closed:?}").contains("hf_wrong"), "a token is not shown");
+    let error = closed.fetch().unwrap_err();
+    let Error::Hub { id, source } = &error else { panic!("{error:?}") };
+    assert_eq!(id, ID);
+    assert!(source.to_string().contains("Authentication required"), "{source}");
+    model(&url, cache.path()).with_token("hf_secret").fetch().unwrap();
+}
+
+#[test]
+fn a_model_that_is_not_there_is_named() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, _) = serve(hub());
+    let error = HubModel::new("shop/none").with_endpoint(&url).with_cache(cache.path()).fetch();
+    let Err(Error::Hub { id, source }) = error else { panic!("an error") };
+    assert_eq!(id, "shop/none");
+    assert!(source.to_string().contains("not found"), "{source}");
+    let error = model(&url, cache.path()).with_revision("v9").fetch().unwrap_err();
+    assert!(matches!(error, Error::Hub { .. }), "{error}");
+}
+
+#[test]
+fn a_broken_connection_leaves_no_half_of_a_file_and_the_next_try_goes_on() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, hub) = serve(Hub { broken: 1, ..hub() });
+    let error = model(&url, cache.path()).fetch().unwrap_err();
+    assert!(matches!(error, Error::Hub { .. }), "{error}");
+    let folder = model(&url, cache.path()).fetch().unwrap();
+    Checkpoint::open(&folder).unwrap().load(&Device::flex()).unwrap();
+    // The file that broke off was asked for twice, the config once.
+    assert!(seen(&hub, "GET /cdn/") <= 4);
+    assert_eq!(seen(&hub, &format!("GET /{ID}/resolve/{COMMIT}/config.json")), 1);
+}
+
+#[test]
+fn a_name_is_a_folder_first() {
+    assert!(HubModel::named("shop/tiny").is_some());
+    for path in ["./shop/tiny", "/shop/tiny", "tiny", "a/b/c", "crates/../src", "src/hub.rs"] {
+        assert!(HubModel::named(path).is_none(), "{path}");
+    }
+}
