@@ -48,6 +48,11 @@ impl Predictor for TemplateModel<'_> {
         let whole = built.len() == 1 && question.candidates.len() > 1;
         let mut scores: HashMap<usize, f64> = HashMap::new();
         for decision in &built {
+            if decision.prompt.is_empty() {
+                let text = decision.decision.prompt.input.clone();
+                let source = nextcart_text::Error::NoTokens { what: "the prompt", text };
+                return Err(Error::predictor(&self.name, &question.id, source));
+            }
             let answers: Vec<&[u32]> = decision.answers.iter().map(Vec::as_slice).collect();
             let likelihoods =
                 score_continuations(self.model, self.config, &decision.prompt, &answers);

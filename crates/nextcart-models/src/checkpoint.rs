@@ -21,7 +21,7 @@ use crate::safetensors_file::SafetensorsFile;
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
-const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
 
 /// A checkpoint whose config and tensor headers have been read and checked; the weights stay on
 /// disk until [`load`](Self::load).
@@ -170,7 +170,7 @@ fn missing(folder: &Path, expected: &'static str) -> Error {
 }
 
 /// The file with the weights, or those that the index names, each once.
-fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let whole = folder.join(WEIGHTS);
     if whole.is_file() {
         return Ok(vec![whole]);

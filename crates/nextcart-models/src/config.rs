@@ -208,7 +208,11 @@ impl LlamaConfig {
             "attention_dropout": 0.0,
             "initializer_range": 0.02,
             "bos_token_id": self.bos_token_id,
-            "eos_token_id": self.eos_token_ids.first(),
+            "eos_token_id": match self.eos_token_ids.as_slice() {
+                [] => Value::Null,
+                [one] => (*one).into(),
+                several => several.into(),
+            },
             "torch_dtype": "float32",
             "use_cache": true,
         });
@@ -222,6 +226,13 @@ impl LlamaConfig {
         json
     }
 }
+
+/// The largest size that a config may state: beyond any model, and small enough that products of sizes
+/// are numbers.
+const MOST: u64 = 1 << 24;
+
+/// The most blocks that a config may state.
+const MOST_LAYERS: usize = 10_000;
 
 /// Reads the fields of one `config.json`.
 struct Reader<'a> {
@@ -257,7 +268,14 @@ impl Reader<'_> {
         if !head_dim.is_multiple_of(2) {
             return Err(self.error("head_dim", "an even width".into(), &head_dim.into()));
         }
+        let layers = self.size("num_hidden_layers")?;
+        if layers > MOST_LAYERS {
+            let expected = format!("at most {MOST_LAYERS}");
+            return Err(self.error("num_hidden_layers", expected, &layers.into()));
+        }
         let sliding_window = match architecture {
+            // Where the field is left out, transformers takes this; null means none.
+            Architecture::Mistral if self.json.get("sliding_window").is_none() => Some(4096),
             Architecture::Mistral => self.optional_size("sliding_window")?,
             Architecture::Llama => None,
         };
@@ -265,7 +283,7 @@ impl Reader<'_> {
             architecture,
             d_model,
             d_hidden: self.size("intermediate_size")?,
-            layers: self.size("num_hidden_layers")?,
+            layers,
             heads,
             kv_heads,
             head_dim,
@@ -331,6 +349,13 @@ impl Reader<'_> {
         if value.is_null() {
             return Ok(None);
         }
+        let old = &self.json["rope_scaling"];
+        if !value.is_object()
+            || !new.is_null() && !old.is_null() && rope_type(old) != rope_type(new)
+        {
+            let expected = "an object, of one type with `rope_parameters` if both are there".into();
+            return Err(self.error("rope_scaling", expected, old));
+        }
         let number = |name: &str| {
             let found = value[name].as_f64().filter(|number| *number > 0.0);
             let expected = || format!("a positive number `{name}`");
@@ -350,7 +375,7 @@ impl Reader<'_> {
                     low_freq_factor: low,
                     high_freq_factor: high,
                     original_max_position_embeddings: number("original_max_position_embeddings")?
-                        as usize,
+                        .max(1.0) as usize,
                 }))
             }
             _ => Err(self.error(field, "the type default, linear or llama3".into(), value)),
@@ -383,8 +408,10 @@ impl Reader<'_> {
         if value.is_null() {
             return Ok(None);
         }
-        let size = value.as_u64().filter(|v| *v > 0).and_then(|v| usize::try_from(v).ok());
-        size.map(Some).ok_or_else(|| self.error(field, "a positive whole number".into(), value))
+        let size = value.as_u64().filter(|v| (1..=MOST).contains(v));
+        let size = size.and_then(|v| usize::try_from(v).ok());
+        let expected = || format!("a whole number of 1 to {MOST}");
+        size.map(Some).ok_or_else(|| self.error(field, expected(), value))
     }
 
     /// A token id, a list of them, or nothing.
@@ -439,6 +466,7 @@ mod tests {
             LlamaConfig::mistral_7b_v0_3(),
             LlamaConfig::smollm2_135m(),
             LlamaConfig::llama_3_2_1b(),
+            LlamaConfig { eos_token_ids: vec![7, 8, 9], ..LlamaConfig::tiny(64) },
             LlamaConfig {
                 rope_scaling: Some(RopeScaling::Linear { factor: 4.0 }),
                 attention_bias: true,
@@ -471,6 +499,9 @@ mod tests {
         check_rejected("num_key_value_heads", 4.into());
         check_rejected("head_dim", 7.into());
         check_rejected("vocab_size", 0.into());
+        check_rejected("vocab_size", u64::MAX.into());
+        check_rejected("num_hidden_layers", 1_000_000.into());
+        check_rejected("rope_scaling", "llama3".into());
         check_rejected("eos_token_id", "2".into());
         check_rejected("rms_norm_eps", (-1).into());
     }

@@ -48,7 +48,7 @@ impl GenerateOptions {
 /// tokens of each prompt.
 ///
 /// # Panics
-/// If there is no prompt or one of them has no token.
+/// If a prompt has no token.
 #[must_use]
 pub fn generate(
     model: &Llama,
@@ -66,7 +66,7 @@ pub fn generate(
 /// A row draws from a generator of its own, so that its answer does not depend on the others'.
 ///
 /// # Panics
-/// If there is no prompt or one of them has no token, or the trie is empty.
+/// If a prompt has no token, or the trie is empty or has a token that the model does not know.
 #[must_use]
 pub fn generate_with(
     model: &Llama,
@@ -106,7 +106,7 @@ pub fn generate_with(
 /// known so far after each token; stop texts may still be part of it.
 ///
 /// # Errors
-/// If the tokenizers library refuses.
+/// [`nextcart_text::Error::NoTokens`] if the prompt has none, and if the tokenizers library refuses.
 pub fn generate_text(
     model: &Llama,
     config: &LlamaConfig,
@@ -116,7 +116,12 @@ pub fn generate_text(
     stop: &[&str],
     mut on_text: impl FnMut(&str),
 ) -> Result<String> {
-    let prompt = tokenizer.encode(prompt)?;
+    let text = prompt;
+    let prompt = tokenizer.encode(text)?;
+    if prompt.is_empty() {
+        let text = text.to_owned();
+        return Err(nextcart_text::Error::NoTokens { what: "the prompt", text }.into());
+    }
     let mut tokens = Vec::new();
     let mut text = Ok(String::new());
     let _ = generate_with(model, config, &[&prompt], options, None, |_, token| {
@@ -175,7 +180,8 @@ impl<'a> Row<'a> {
             *node = trie.child(*node, token).expect("an allowed token");
             self.done = trie.children(*node).next().is_none();
         }
-        if self.options.stop_tokens.contains(&token) {
+        let may_stop = self.within.is_none() || self.done;
+        if may_stop && self.options.stop_tokens.contains(&token) {
             self.done = true;
             return false;
         }
@@ -211,6 +217,8 @@ fn choose(
             true => 0, // goes through the model and nowhere else
             false => {
                 let allowed = row.allowed();
+                let known = allowed.iter().flatten().all(|id| (*id as usize) < vocab);
+                assert!(known, "a trie of tokens that the model knows");
                 sampling.choose(logits, allowed.as_deref(), &mut row.random)
             }
         })

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hf_hub::progress::{DownloadEvent, FileProgress, ProgressEvent, ProgressHandler};
 use hf_hub::{HFClient, HFClientSync, HFError, split_id};
 
+use crate::checkpoint::{CONFIG, weight_files};
 use crate::error::{Error, Result};
 
 /// The files of a repository that a checkpoint needs; pickled and second copies of the weights are left out.
@@ -28,8 +29,9 @@ type OnProgress = Arc<dyn Fn(DownloadProgress<'_>) + Send + Sync>;
 /// A model `owner/name` on the hub.
 ///
 /// What is fetched lies in the cache that Python's libraries share (`HF_HOME`), one folder a revision;
-/// what is there already is not fetched again. Without a network, the cached revision serves. Without a
-/// token, that of `HF_TOKEN` or of `hf auth login` is used.
+/// what is there already is not fetched again, and a file whose download broke off is fetched anew. Where
+/// the hub does not answer, the cached revision serves, if it is whole. Without a token, that of `HF_TOKEN`
+/// or of `hf auth login` is used.
 #[derive(Clone)]
 pub struct HubModel {
     id: String,
@@ -150,14 +152,17 @@ impl HubModel {
                 .local_files_only(local_files_only)
                 .send()
         };
+        // The library takes a folder for whole as soon as it is there.
+        let cached = || snapshot(true).ok().filter(|folder| is_whole(folder));
         if self.offline {
-            return snapshot(true).map_err(|_| self.not_cached(&cache));
+            return cached().ok_or_else(|| self.not_cached(&cache));
         }
         tracing::info!(model = self.id, "fetching from the hub");
         snapshot(false).or_else(|error: HFError| {
-            let cached = snapshot(true).map_err(|_| failed(error))?;
+            let folder = is_unreachable(&error).then(cached).flatten();
+            let folder = folder.ok_or_else(|| failed(error))?;
             tracing::warn!(model = self.id, "the hub does not answer: the cached revision serves");
-            Ok(cached)
+            Ok(folder)
         })
     }
 
@@ -167,6 +172,22 @@ impl HubModel {
             revision: self.revision.clone().unwrap_or_else(|| "main".to_owned()),
             cache: cache.to_owned(),
         }
+    }
+}
+
+/// Whether a folder has a config and all weights that belong to it.
+fn is_whole(folder: &Path) -> bool {
+    let weights = weight_files(folder);
+    folder.join(CONFIG).is_file()
+        && weights.is_ok_and(|files| files.iter().all(|file| file.is_file()))
+}
+
+/// Whether the hub did not answer, or with a fault of its own, so that another time it may.
+fn is_unreachable(error: &HFError) -> bool {
+    match error {
+        HFError::Request { source, .. } => source.is_connect() || source.is_timeout(),
+        HFError::Http { context } => context.status.is_server_error(),
+        _ => false,
     }
 }
 

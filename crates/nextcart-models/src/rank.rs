@@ -12,11 +12,13 @@ use crate::trie::{ROOT, TokenTrie};
 /// Scores every sequence of a trie as a continuation of one prompt, in the order in which they went in.
 ///
 /// The prompt goes through the model once, and so does every beginning that sequences share. At most
-/// `rows` beginnings are computed at a time; each of them holds keys and values of prompt and beginning.
-/// Of sequences that are equal, all have the score.
+/// `rows` beginnings are computed at a time; each of them holds keys and values of prompt and beginning,
+/// and so do those that lead to it, where they branch into more than `rows`: memory is that of `rows`
+/// prompts times the number of such branchings one above the other. Of sequences that are equal, all have
+/// the score.
 ///
 /// # Panics
-/// If the prompt has no token or `rows` is 0.
+/// If the prompt has no token, `rows` is 0 or the model does not know a token of the trie.
 #[must_use]
 pub fn score_trie(
     model: &Llama,
@@ -36,7 +38,7 @@ pub fn score_trie(
         let hidden = model.hidden(&input, Some(&mut cache)); // [1, prompt, d_model]
         let hidden = hidden.narrow(1, prompt.len() - 1, 1); // [1, 1, d_model]
         let root = Beginning { node: ROOT, log_likelihood: 0.0, tokens: 0 };
-        ranking.expand(&[root], hidden, &cache);
+        ranking.expand(&[root], hidden, cache);
     }
     trie.spread(ranking.scores)
 }
@@ -59,7 +61,7 @@ struct Ranking<'a> {
 
 impl Ranking<'_> {
     /// Scores what follows some beginnings, whose last hidden states and caches are given row by row.
-    fn expand(&mut self, beginnings: &[Beginning], hidden: Tensor<3>, cache: &KvCache) {
+    fn expand(&mut self, beginnings: &[Beginning], hidden: Tensor<3>, cache: KvCache) {
         let (children, scores) = self.children(beginnings, hidden);
         let mut ahead: Vec<(usize, u32, Beginning)> = Vec::new(); // row, token, where it leads
         for ((row, token, node), score) in children.into_iter().zip(scores) {
@@ -74,16 +76,21 @@ impl Ranking<'_> {
                 ahead.push((row, token, reached));
             }
         }
-        for part in ahead.chunks(self.rows) {
+        let mut held = Some(cache);
+        let parts = ahead.len().div_ceil(self.rows);
+        for (number, part) in ahead.chunks(self.rows).enumerate() {
             let of: Vec<usize> = part.iter().map(|(row, ..)| *row).collect();
-            let mut cache = cache.select(&of);
+            let Some(mut cache) = held.as_ref().map(|held| held.select(&of)) else { return };
+            if number + 1 == parts {
+                held = None; // nothing more is taken from it
+            }
             let tokens: Vec<&[u32]> =
                 part.iter().map(|(_, token, _)| std::slice::from_ref(token)).collect();
             let device = self.model.device();
             let input = ModelInput::continued(&tokens, &cache, self.config, &device);
             let hidden = self.model.hidden(&input, Some(&mut cache)); // [part, 1, d_model]
             let reached: Vec<Beginning> = part.iter().map(|(.., reached)| *reached).collect();
-            self.expand(&reached, hidden, &cache);
+            self.expand(&reached, hidden, cache);
         }
     }
 
@@ -102,6 +109,8 @@ impl Ranking<'_> {
             .collect();
         let logits = self.model.logits(hidden).cast(DType::F32); // [rows, 1, vocab]
         let [rows, _, vocab] = logits.dims();
+        let known = children.iter().all(|(_, token, _)| (*token as usize) < vocab);
+        assert!(known, "a trie of tokens that the model knows");
         let all = activation::log_softmax(logits, 2).reshape([rows * vocab]);
         let places: Vec<i64> = children
             .iter()

@@ -15,9 +15,9 @@ pub enum Sampling {
     /// Drawn from the distribution, after it was sharpened and cut: first the temperature, then `top_k`,
     /// then `top_p`, as transformers does.
     Random {
-        /// Divides the logits; below 1 the likely become likelier. Above 0.
+        /// Divides the logits; below 1 the likely become likelier. 0 and less means greedy.
         temperature: f64,
-        /// Keeps so many of the likeliest; `None` for all.
+        /// Keeps so many of the likeliest, of equal ones the lower ids; `None` and 0 for all.
         top_k: Option<usize>,
         /// Keeps the likeliest until their probabilities add up to this, the one that crosses it
         /// included (nucleus sampling, Holtzman et al., <https://arxiv.org/abs/1904.09751>); 1 for all.
@@ -49,18 +49,23 @@ impl Sampling {
         let mut ranked: Vec<(u32, f64)> =
             ids.iter().map(|&id| (id, f64::from(logits[id as usize]))).collect();
         assert!(!ranked.is_empty(), "at least one token must be allowed");
-        let Self::Random { temperature, top_k, top_p, .. } = self else {
-            let best =
-                ranked.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best });
-            return best.map(|(id, _)| id).unwrap_or_default();
-        };
+        let greedy =
+            ranked.iter().copied().reduce(|best, next| if next.1 > best.1 { next } else { best });
+        let greedy = greedy.map(|(id, _)| id).unwrap_or_default();
+        let Self::Random { temperature, top_k, top_p, .. } = self else { return greedy };
+        if temperature.is_nan() || temperature <= 0.0 {
+            return greedy;
+        }
         ranked.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
-        ranked.truncate(top_k.unwrap_or(usize::MAX).max(1));
+        ranked.truncate(top_k.filter(|k| *k > 0).unwrap_or(usize::MAX));
         let most = ranked[0].1;
         for (_, logit) in &mut ranked {
             *logit = ((*logit - most) / temperature).exp(); // a weight from here on
         }
         let total: f64 = ranked.iter().map(|(_, weight)| weight).sum();
+        if !total.is_finite() {
+            return greedy;
+        }
         let mut sum = 0.0;
         let kept = ranked.iter().position(|(_, weight)| {
             sum += weight;
@@ -125,6 +130,10 @@ mod tests {
         check(random(1.0, None, 1.0), None, weights);
         check(random(0.5, None, 1.0), None, LOGITS.map(|logit| f64::from(2.0 * logit).exp()));
         check(random(1.0, Some(2), 1.0), None, [0.0, 1.0, 0.0, 1.0, 0.0]);
+        check(random(1.0, Some(0), 1.0), None, weights);
+        for temperature in [0.0, -1.0, f64::NAN] {
+            check(random(temperature, None, 1.0), None, [0.0, 1.0, 0.0, 0.0, 0.0]);
+        }
         // Two tokens hold 0.80 of the whole, three 0.94: the third crosses 0.9 and is kept.
         check(random(1.0, None, 0.9), None, [0.0, weights[1], weights[2], weights[3], 0.0]);
         check(random(1.0, None, 0.1), None, [0.0, 1.0, 0.0, 0.0, 0.0]);

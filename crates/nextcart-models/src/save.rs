@@ -2,18 +2,19 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use half::{bf16, f16};
-use nextcart_adapters::{LoraConfig, save_peft};
+use nextcart_adapters::{LoraConfig, Projection, save_peft};
 use nextcart_text::Tokenizer;
-use safetensors::{Dtype, View};
+use safetensors::{Dtype, SafeTensorError, View};
 use tempfile::NamedTempFile;
 
-use crate::checkpoint::{CONFIG, INDEX, WEIGHTS};
-use crate::config::LlamaConfig;
+use crate::checkpoint::{CONFIG, INDEX, TOKENIZER, WEIGHTS};
+use crate::config::{Architecture, LlamaConfig};
 use crate::error::{Error, Result};
 use crate::llama::Llama;
 use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, projection_path};
@@ -50,8 +51,8 @@ impl Default for SaveOptions {
 /// in f32, `config.json` and, where given, `tokenizer.json`.
 ///
 /// Adapters are not part of it: [merge](Llama::merged) them first or [save](save_adapter) them
-/// beside. Packed weights are written unpacked. Each file is written under another name first, the
-/// config last; a checkpoint that was there before is replaced.
+/// beside. Packed weights are written unpacked. A checkpoint that was there before is removed first. Each
+/// file is written under another name, the config last: a folder with a config is whole.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -76,6 +77,7 @@ pub fn save_checkpoint_with(
     options: &SaveOptions,
 ) -> Result<()> {
     let folder = folder.as_ref();
+    check_config(folder, config)?;
     std::fs::create_dir_all(folder)
         .map_err(|source| Error::Io { path: folder.to_owned(), source })?;
     remove_checkpoint(folder)?;
@@ -101,21 +103,22 @@ pub fn save_checkpoint_with(
         write(&folder.join(INDEX), format!("{index:#}\n").as_bytes())?;
     }
     if let Some(tokenizer) = tokenizer {
-        write(&folder.join("tokenizer.json"), tokenizer.to_json()?.as_bytes())?;
+        write(&folder.join(TOKENIZER), tokenizer.to_json()?.as_bytes())?;
     }
     let mut json = config.to_json();
     json["torch_dtype"] = options.format.name().into();
     write(&folder.join(CONFIG), format!("{json:#}\n").as_bytes())
 }
 
-/// Removes config and weights that lie in a folder, the config first: where one stands, the weights are
+/// Removes config, weights and tokenizer that lie in a folder, the config first: where one stands, the weights are
 /// its own.
 fn remove_checkpoint(folder: &Path) -> Result<()> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { path, source }
     };
-    let mut old = vec![folder.join(CONFIG), folder.join(INDEX), folder.join(WEIGHTS)];
+    let mut old: Vec<PathBuf> =
+        [CONFIG, INDEX, WEIGHTS, TOKENIZER].iter().map(|name| folder.join(name)).collect();
     for entry in std::fs::read_dir(folder).map_err(io(folder))? {
         let name = entry.map_err(io(folder))?.file_name();
         let name = name.to_string_lossy();
@@ -134,9 +137,26 @@ fn remove_checkpoint(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What `config.json` has no place for would be lost.
+fn check_config(folder: &Path, config: &LlamaConfig) -> Result<()> {
+    let refused = |field, expected: &str, found: String| {
+        let (path, expected) = (folder.join(CONFIG), expected.to_owned());
+        Err(Error::Config { path, field, expected, found })
+    };
+    match config.architecture {
+        Architecture::Llama if config.sliding_window.is_some() => {
+            refused("sliding_window", "none in a Llama", format!("{:?}", config.sliding_window))
+        }
+        Architecture::Mistral if config.attention_bias => {
+            refused("attention_bias", "false in a Mistral", "true".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Divides tensors, in their order, into files of at most so many bytes.
-fn shards(tensors: Vec<(String, Lazy)>, most: usize) -> Vec<Vec<(String, Lazy)>> {
-    let mut shards: Vec<Vec<(String, Lazy)>> = vec![Vec::new()];
+fn shards<'a>(tensors: Vec<(String, Lazy<'a>)>, most: usize) -> Vec<Vec<(String, Lazy<'a>)>> {
+    let mut shards: Vec<Vec<(String, Lazy<'a>)>> = vec![Vec::new()];
     let mut bytes = 0;
     for (name, tensor) in tensors {
         let size = tensor.data_len();
@@ -150,13 +170,17 @@ fn shards(tensors: Vec<(String, Lazy)>, most: usize) -> Vec<Vec<(String, Lazy)>>
     shards
 }
 
-fn write_weights(path: &Path, tensors: Vec<(String, Lazy)>) -> Result<()> {
+fn write_weights(path: &Path, tensors: Vec<(String, Lazy<'_>)>) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let temporary = NamedTempFile::new_in(folder)
         .map_err(|source| Error::Io { path: folder.to_owned(), source })?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), temporary.path())
-        .map_err(|source| Error::Safetensors { path: path.into(), reason: source.to_string() })?;
+    safetensors::serialize_to_file(tensors, Some(metadata), temporary.path()).map_err(
+        |source| match source {
+            SafeTensorError::IoError(source) => Error::Io { path: path.into(), source },
+            other => Error::Safetensors { path: path.into(), reason: other.to_string() },
+        },
+    )?;
     persist(temporary, path)
 }
 
@@ -193,53 +217,76 @@ fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
     {
         use std::os::unix::fs::PermissionsExt;
         let permissions = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(permissions).map_err(io)?;
+        std::fs::set_permissions(file.path(), permissions).map_err(io)?;
     }
-    file.as_file().sync_all().map_err(io)?;
+    // Through the name: whoever wrote the file may have put another in its place.
+    File::open(file.path()).and_then(|file| file.sync_all()).map_err(io)?;
     file.persist(path).map_err(|error| io(error.error))?;
     Ok(())
 }
 
-/// The tensors under their names in a checkpoint, packed ones unpacked; each comes to the host only
-/// while it is written.
-fn tensors(model: &Llama, format: WeightFormat) -> Vec<(String, Lazy)> {
-    let (matrix, vector) =
-        (|tensor| Lazy::matrix(tensor, format), |tensor| Lazy::vector(tensor, format));
-    let mut all = vec![(EMBEDDING.to_owned(), matrix(model.embed_tokens.val()))];
+/// The tensors under their names in a checkpoint; each is unpacked and comes to the host only while it is
+/// written.
+fn tensors(model: &Llama, format: WeightFormat) -> Vec<(String, Lazy<'_>)> {
+    let embedding = Source::Matrix(model.embed_tokens.val());
+    let mut all = vec![(EMBEDDING.to_owned(), Lazy::new(embedding, format))];
     for (layer, block) in model.layers.iter().enumerate() {
         for (name, norm) in
             [(INPUT_NORM, &block.input_layernorm), (POST_NORM, &block.post_attention_layernorm)]
         {
-            all.push((projection_path(layer, name), vector(norm.gamma.val())));
+            all.push((
+                projection_path(layer, name),
+                Lazy::new(Source::Vector(norm.gamma.val()), format),
+            ));
         }
     }
     for (path, projection) in model.projections() {
         if let Some(bias) = projection.bias() {
-            all.push((format!("{path}.bias"), vector(bias)));
+            all.push((format!("{path}.bias"), Lazy::new(Source::Vector(bias), format)));
         }
-        all.push((format!("{path}.weight"), matrix(projection.weight())));
+        all.push((format!("{path}.weight"), Lazy::new(Source::Projection(projection), format)));
     }
-    all.push((NORM.to_owned(), vector(model.norm.gamma.val())));
+    all.push((NORM.to_owned(), Lazy::new(Source::Vector(model.norm.gamma.val()), format)));
     if let Some(head) = &model.lm_head {
-        all.push((HEAD.to_owned(), matrix(head.weight())));
+        all.push((HEAD.to_owned(), Lazy::new(Source::Projection(head), format)));
     }
     all
 }
 
-struct Lazy {
+struct Lazy<'a> {
     shape: Vec<usize>,
-    tensor: Tensor<1>,
+    source: Source<'a>,
     format: WeightFormat,
 }
 
-impl Lazy {
-    fn matrix(tensor: Tensor<2>, format: WeightFormat) -> Self {
-        let [rows, columns] = tensor.dims();
-        Self { shape: vec![rows, columns], tensor: tensor.reshape([rows * columns]), format }
+enum Source<'a> {
+    Matrix(Tensor<2>),
+    Vector(Tensor<1>),
+    Projection(&'a Projection),
+}
+
+impl<'a> Lazy<'a> {
+    fn new(source: Source<'a>, format: WeightFormat) -> Self {
+        Self { shape: source.dims(), source, format }
     }
 
-    fn vector(tensor: Tensor<1>, format: WeightFormat) -> Self {
-        Self { shape: tensor.dims().to_vec(), tensor, format }
+    fn values(&self) -> Vec<f32> {
+        let data = match &self.source {
+            Source::Matrix(tensor) => tensor.clone().into_data(),
+            Source::Vector(tensor) => tensor.clone().into_data(),
+            Source::Projection(projection) => projection.weight().into_data(),
+        };
+        data.iter::<f32>().collect()
+    }
+}
+
+impl Source<'_> {
+    fn dims(&self) -> Vec<usize> {
+        match self {
+            Self::Matrix(tensor) => tensor.dims().to_vec(),
+            Self::Vector(tensor) => tensor.dims().to_vec(),
+            Self::Projection(projection) => vec![projection.d_output(), projection.d_input()],
+        }
     }
 }
 
@@ -261,7 +308,7 @@ impl WeightFormat {
     }
 }
 
-impl View for Lazy {
+impl View for Lazy<'_> {
     fn dtype(&self) -> Dtype {
         match self.format {
             WeightFormat::F32 => Dtype::F32,
@@ -275,8 +322,7 @@ impl View for Lazy {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let data = self.tensor.clone().into_data();
-        let values = data.iter::<f32>();
+        let values = self.values().into_iter();
         match self.format {
             WeightFormat::F32 => values.flat_map(f32::to_le_bytes).collect(),
             WeightFormat::Bf16 => {

@@ -268,6 +268,22 @@ fn shards_hold_what_one_file_holds_and_replace_it() {
 }
 
 #[test]
+fn what_a_config_cannot_say_is_not_saved_and_files_are_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = config().init(4, &Device::flex());
+    let windowed = LlamaConfig { sliding_window: Some(4), ..config() };
+    let error = save_checkpoint(folder.path(), &model, &windowed, None).unwrap_err();
+    assert!(matches!(error, Error::Config { field: "sliding_window", .. }), "{error}");
+    save_checkpoint(folder.path(), &model, &config(), None).unwrap();
+    #[cfg(unix)]
+    for name in ["config.json", "model.safetensors"] {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "{name}");
+    }
+}
+
+#[test]
 fn halves_are_rounded_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let model = config().init(4, &Device::flex());

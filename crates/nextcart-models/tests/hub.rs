@@ -139,6 +139,12 @@ fn model(url: &str, cache: &Path) -> HubModel {
     HubModel::new(ID).with_endpoint(url).with_cache(cache)
 }
 
+/// An address where nobody listens.
+fn nobody() -> String {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    format!("http://127.0.0.1:{port}")
+}
+
 fn seen(hub: &Shared, what: &str) -> usize {
     hub.lock().unwrap().seen.iter().filter(|line| line.contains(what)).count()
 }
@@ -177,7 +183,7 @@ fn a_model_is_fetched_once_over_redirects_into_the_shared_cache() {
 #[test]
 fn the_cache_serves_offline_and_where_no_hub_answers() {
     let cache = tempfile::tempdir().unwrap();
-    let error = model("http://127.0.0.1:9", cache.path()).offline().fetch().unwrap_err();
+    let error = model(&nobody(), cache.path()).offline().fetch().unwrap_err();
     let Error::NotCached { id, revision, cache: named } = &error else { panic!("{error:?}") };
     assert_eq!((id.as_str(), revision.as_str(), named.as_path()), (ID, "main", cache.path()));
     assert!(error.to_string().ends_with("offline, nothing was fetched"), "{error}");
@@ -188,7 +194,7 @@ fn the_cache_serves_offline_and_where_no_hub_answers() {
     assert_eq!(model(&url, cache.path()).offline().fetch().unwrap(), folder);
     assert_eq!(hub.lock().unwrap().seen.len(), before, "offline means that nothing is asked");
     // Nothing listens there.
-    assert_eq!(model("http://127.0.0.1:9", cache.path()).fetch().unwrap(), folder);
+    assert_eq!(model(&nobody(), cache.path()).fetch().unwrap(), folder);
 }
 
 #[test]
@@ -224,9 +230,22 @@ fn a_broken_connection_leaves_no_half_of_a_file_and_the_next_try_goes_on() {
     assert!(matches!(error, Error::Hub { .. }), "{error}");
     let folder = model(&url, cache.path()).fetch().unwrap();
     Checkpoint::open(&folder).unwrap().load(&Device::flex()).unwrap();
-    // The file that broke off was asked for twice, the config once.
     assert!(seen(&hub, "GET /cdn/") <= 4);
-    assert_eq!(seen(&hub, &format!("GET /{ID}/resolve/{COMMIT}/config.json")), 1);
+}
+
+/// A revision of which a part is there is not taken for whole.
+#[test]
+fn a_part_of_a_revision_is_no_model() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, _) = serve(Hub { broken: 9, ..hub() });
+    let pinned = model(&url, cache.path()).with_revision(COMMIT);
+    for _ in 0..2 {
+        assert!(matches!(pinned.fetch(), Err(Error::Hub { .. })));
+    }
+    let error = pinned.clone().offline().fetch().unwrap_err();
+    assert!(matches!(error, Error::NotCached { .. }), "{error}");
+    let error = pinned.with_endpoint(nobody()).fetch().unwrap_err();
+    assert!(matches!(error, Error::Hub { .. }), "{error}");
 }
 
 #[test]
