@@ -45,7 +45,7 @@ impl Predictor for TemplateModel<'_> {
             .builder
             .decisions(question)
             .map_err(|source| Error::predictor(&self.name, &question.id, source))?;
-        let whole = built.len() == 1 && question.candidates.len() > 1;
+        let whole = built.len() == 1;
         let mut scores: HashMap<usize, f64> = HashMap::new();
         for decision in &built {
             if decision.prompt.is_empty() {

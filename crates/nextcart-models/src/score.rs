@@ -1,13 +1,13 @@
 //! Likelihood of continuations that share a prompt.
 
 use burn::tensor::{DType, Int, Tensor, TensorData, activation};
+use nextcart_text::{Tokenizer, shared_prefix};
 
 use crate::cache::KvCache;
 use crate::config::LlamaConfig;
 use crate::error::Result;
 use crate::input::ModelInput;
 use crate::llama::Llama;
-use nextcart_text::Tokenizer;
 
 /// How likely a model finds one continuation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -124,16 +124,11 @@ pub fn score_texts(
         .iter()
         .map(|answer| tokenizer.encode_pair(prompt, answer))
         .collect::<Result<Vec<_>, _>>()?;
-    let Some((first, others)) = encoded.split_first() else {
+    let Some(first) = encoded.first() else {
         return Ok(Vec::new());
     };
-    // A tokenizer may join the end of the prompt with the start of an answer: what all have in
-    // common is the prompt, and the rest is scored.
-    let shared = others.iter().fold(first.spans[1].start, |shared, other| {
-        let most = shared.min(other.spans[1].start);
-        let differ = first.ids.iter().zip(&other.ids).take(most).position(|(a, b)| a != b);
-        differ.unwrap_or(most)
-    });
+    // What all have in common is the prompt, and the rest is scored.
+    let shared = shared_prefix(encoded.iter().map(|e| (&*e.ids, e.spans[1].start)));
     if shared == 0 {
         let text = prompt.to_owned();
         return Err(nextcart_text::Error::NoTokens { what: "the prompt", text }.into());

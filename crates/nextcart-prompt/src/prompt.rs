@@ -68,9 +68,7 @@ impl Prompt {
             ),
         }
     }
-}
 
-impl Prompt {
     /// The text in its parts: everything before the answer, and the answer.
     #[must_use]
     pub fn segments(&self, wrapper: Wrapper) -> Vec<Segment> {

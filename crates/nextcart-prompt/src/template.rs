@@ -124,7 +124,6 @@ impl Template {
             ["| chosen", "| ranking"].iter().any(|filter| output.source().contains(filter))
         });
         let (name, style) = (name.to_owned(), Style::default());
-        let (lines_before, environment) = (lines_before, environment);
         Ok(Self {
             name,
             about,

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::{Sample, Tokenizer};
+use crate::{Sample, Tokenizer, shared_prefix};
 
 /// Turns questions into samples: renders, tokenises, and shortens what is too long.
 ///
@@ -124,7 +124,9 @@ impl<'a> SampleBuilder<'a> {
             Ok((built, longest))
         })?;
         let built = built.into_iter().map(|(decision, samples)| {
-            let shared = shared(&samples);
+            let untrained =
+                |sample: &Sample| sample.loss_mask().iter().take_while(|on| !**on).count();
+            let shared = shared_prefix(samples.iter().map(|s| (s.ids(), untrained(s))));
             let prompt = samples.first().map(|sample| sample.ids()[..shared].to_vec());
             let answers = samples.iter().map(|sample| sample.ids()[shared..].to_vec()).collect();
             BuiltDecision { decision, prompt: prompt.unwrap_or_default(), answers, dropped }
@@ -167,17 +169,6 @@ impl<'a> SampleBuilder<'a> {
             }
         }
     }
-}
-
-/// Number of tokens before the first trained one that all samples begin with.
-fn shared(samples: &[Sample]) -> usize {
-    let untrained = |sample: &Sample| sample.loss_mask().iter().take_while(|on| !**on).count();
-    let Some((first, others)) = samples.split_first() else { return 0 };
-    others.iter().fold(untrained(first), |shared, other| {
-        let most = shared.min(untrained(other));
-        let differ = first.ids().iter().zip(other.ids()).take(most).position(|(a, b)| a != b);
-        differ.unwrap_or(most)
-    })
 }
 
 #[cfg(test)]

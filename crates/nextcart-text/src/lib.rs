@@ -34,6 +34,7 @@ mod error;
 mod lengths;
 mod pack;
 mod sample;
+mod shared;
 mod tokenizer;
 
 pub use bucket::buckets;
@@ -43,4 +44,5 @@ pub use error::{Error, Result};
 pub use lengths::{Lengths, Spread};
 pub use pack::{Window, pack};
 pub use sample::{Sample, digest};
+pub use shared::shared_prefix;
 pub use tokenizer::{Encoded, Tokenizer};

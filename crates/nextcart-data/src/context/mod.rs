@@ -242,11 +242,8 @@ fn titles(related: Vec<Related<'_>>, most: usize) -> Vec<&str> {
 
 /// Descriptions of the items that the questions' histories hold.
 fn descriptions(items: &Path, questions: &[Question]) -> Result<HashMap<String, String>> {
-    let history = |question: &'_ Question| question.history.len();
-    let mut wanted = HashSet::with_capacity(questions.iter().map(history).sum());
-    for purchase in questions.iter().flat_map(|question| &question.history) {
-        wanted.insert(purchase.product.item.as_str());
-    }
+    let purchases = questions.iter().flat_map(|question| &question.history);
+    let wanted: HashSet<&str> = purchases.map(|purchase| purchase.product.item.as_str()).collect();
     let mut found = HashMap::new();
     Table::open(items)?.for_each(|batch| {
         let names = batch.column("item", "text")?.texts()?;

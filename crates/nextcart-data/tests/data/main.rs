@@ -12,5 +12,6 @@ mod properties;
 mod question_files;
 mod real_files;
 mod relations;
+mod seed_protocol;
 mod splits;
 mod synthetic;

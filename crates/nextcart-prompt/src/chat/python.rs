@@ -6,8 +6,8 @@ use std::io;
 
 use chrono::Local;
 use chrono::format::StrftimeItems;
-use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, ErrorKind, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use serde::Serialize;
 use serde_json::ser::Formatter;
@@ -15,7 +15,6 @@ use serde_json::ser::Formatter;
 /// Adds functions, filters and methods.
 pub(super) fn add(environment: &mut Environment<'static>) {
     environment.set_unknown_method_callback(unknown_method_callback);
-    environment.set_formatter(print);
     environment.add_function("raise_exception", |reason: String| -> Result<Value, Error> {
         let error = Error::new(ErrorKind::InvalidOperation, reason.clone());
         Err(error.with_source(Raised(reason)))
@@ -78,19 +77,6 @@ pub(super) fn without_generation(source: &str) -> String {
     }
     text.push_str(rest);
     text
-}
-
-/// Prints truth values and none as Python does.
-fn print(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    let python = match value.kind() {
-        ValueKind::None => Some("None"),
-        ValueKind::Bool => Some(if value.is_true() { "True" } else { "False" }),
-        _ => None,
-    };
-    match python {
-        Some(text) => output.write_str(text).map_err(Error::from),
-        None => minijinja::escape_formatter(output, state, value),
-    }
 }
 
 /// `json.dumps` with `ensure_ascii=False`, and with `indent` over several lines.

@@ -42,7 +42,7 @@ pub struct Tokenizer {
 /// A text in parts as one sequence of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// All tokens; the first ones may be a BOS that no part holds.
+    /// All tokens; the first may be a BOS that no part holds.
     pub ids: Vec<u32>,
     /// The tokens of each part; the EOS, where one was added, is in none of them.
     pub spans: Vec<Range<usize>>,
@@ -146,7 +146,7 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// A text in parts. It begins with the BOS, once: not if its markup does already.
+    /// A text in parts. It begins with BOS, once: not if its markup does already.
     ///
     /// # Errors
     /// If the tokenizers library refuses.
@@ -175,7 +175,7 @@ impl Tokenizer {
         Ok(Encoded { spans: spans.collect(), ids })
     }
 
-    /// A prompt and its answer, with begin and EOS.
+    /// A prompt and its answer, with BOS and EOS.
     ///
     /// # Errors
     /// [`Error::NoTokens`] if the answer has none, and if the tokenizers library refuses.
@@ -192,8 +192,8 @@ impl Tokenizer {
     }
 
     /// A sample to train on: the answer's tokens are trained, and with them the token that ends the
-    /// turn. That is the first special token of the markup behind the answer, or else the EOS;
-    /// what the markup has behind it is left out.
+    /// turn. That is the first special token of the markup behind the answer, or else EOS; what the
+    /// markup has behind it is left out.
     ///
     /// # Errors
     /// [`Error::NoTokens`] if no segment is an answer or it has no tokens, and if the tokenizers
