@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -58,7 +58,7 @@ impl LoraAdapter {
         config.validate()?;
         let a = kaiming_uniform(config.rank, d_input, seed, device);
         let b = Tensor::zeros([d_output, config.rank], device);
-        let magnitude = config.use_dora.then(|| row_norms(weight().detach()));
+        let magnitude = config.use_dora.then(|| row_norms(weight().detach().cast(DType::F32)));
         Self::new(a, b, magnitude, config)
     }
 
@@ -109,11 +109,13 @@ impl LoraAdapter {
         self.enabled = enabled;
     }
 
-    /// `scale · x Aᵀ Bᵀ` for the folded input `x [rows, d_input]`.
+    /// `scale · x Aᵀ Bᵀ` for the folded input `x [rows, d_input]`, computed in the factors' type and given in
+    /// that of `x`.
     pub(crate) fn update(&self, x: Tensor<2>) -> Tensor<2> {
-        let down = linear(self.dropout.forward(x), self.a(), None); // [rows, rank]
+        let (a, b, dtype) = (self.a(), self.b(), x.dtype());
+        let down = linear(self.dropout.forward(x.cast(a.dtype())), a, None); // [rows, rank]
         // The scale goes on the narrow side, where it touches the fewest values.
-        linear(down * self.scale, self.b(), None) // [rows, d_output]
+        linear(down * self.scale, b, None).cast(dtype) // [rows, d_output]
     }
 
     /// DoRA's factor of each output, `[1, d_output]`; `None` for plain LoRA.
@@ -121,20 +123,23 @@ impl LoraAdapter {
     /// `weight` is only asked for where it is needed: a packed base has to unpack it.
     pub(crate) fn row_factors(&self, weight: impl FnOnce() -> Tensor<2>) -> Option<Tensor<2>> {
         let magnitude = self.magnitude()?;
-        let norms = row_norms(weight().detach() + self.delta());
+        let delta = self.delta();
+        let norms = row_norms(weight().detach().cast(delta.dtype()) + delta);
         Some(divide(magnitude, norms).unsqueeze_dim(0))
     }
 
-    /// The base weight with this update in it, without a history of gradients.
+    /// The base weight with this update in it, in the type of the weight, without a history of gradients.
     pub(crate) fn merged(&self, weight: Tensor<2>) -> Tensor<2> {
-        let merged = weight.detach() + self.delta();
-        match self.magnitude() {
+        let (delta, dtype) = (self.delta(), weight.dtype());
+        let merged = weight.detach().cast(delta.dtype()) + delta;
+        let merged = match self.magnitude() {
             Some(magnitude) => {
                 let norms = row_norms(merged.clone());
                 merged * divide(magnitude.detach(), norms).unsqueeze_dim(1)
             }
             None => merged,
-        }
+        };
+        merged.cast(dtype)
     }
 
     /// `ΔW = scale · B A`, dense, without a history of gradients.

@@ -2,8 +2,8 @@
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
+use nextcart_kernels::frozen_product;
 
-use crate::linear::linear;
 use crate::nf4::Nf4Base;
 
 /// The weight of a projection, without its adapter.
@@ -21,7 +21,7 @@ impl Base {
     /// `x Wᵀ`, without the bias, for the folded input `x [rows, d_input]`.
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Dense(base) => linear(x, base.weight.val(), None),
+            Self::Dense(base) => frozen_product(x, base.weight.val()),
             Self::Nf4(base) => base.forward(x),
         }
     }

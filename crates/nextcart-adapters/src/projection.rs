@@ -64,7 +64,7 @@ impl Projection {
         self
     }
 
-    /// Applies the layer.
+    /// Applies the layer, in the type of `x`, which may be wider than that of the stored weight.
     ///
     /// # Shapes
     /// - `x`: `[..., d_input]`
@@ -78,13 +78,19 @@ impl Projection {
             Some(adapter) => {
                 let y = self.base.forward(x.clone()) + adapter.update(x); // [rows, d_output]
                 match adapter.row_factors(|| self.base.weight()) {
-                    Some(factors) => y * factors,
+                    Some(factors) => {
+                        let dtype = y.dtype();
+                        y * factors.cast(dtype)
+                    }
                     None => y,
                 }
             }
         };
         let y = match self.base.bias() {
-            Some(bias) => y + bias.unsqueeze_dim(0),
+            Some(bias) => {
+                let dtype = y.dtype();
+                y + bias.cast(dtype).unsqueeze_dim(0)
+            }
             None => y,
         };
         unfold(y, dims)

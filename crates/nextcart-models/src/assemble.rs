@@ -70,7 +70,8 @@ pub(crate) fn assemble(
         true => None,
         false => Some(Projection::dense(source.matrix(HEAD, [c.vocab, c.d_model])?, None)),
     };
-    Ok(Llama { embed_tokens: frozen(embed_tokens), layers, norm, lm_head })
+    let embed_tokens = frozen(embed_tokens);
+    Ok(Llama { embed_tokens, layers, norm, lm_head, activations: None })
 }
 
 fn projection(

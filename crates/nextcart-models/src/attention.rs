@@ -1,9 +1,11 @@
 use burn::module::Module;
-use burn::tensor::{DType, Tensor, activation};
+use burn::tensor::Tensor;
 use nextcart_adapters::Projection;
+use nextcart_kernels::masked_softmax;
 
 use crate::cache::KvCache;
 use crate::input::ModelInput;
+use crate::rope::RotaryEmbedding;
 
 /// Grouped-query self-attention with rotary positions.
 ///
@@ -35,13 +37,29 @@ impl Attention {
         input: &ModelInput,
         cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
-        let [batch, seq, _] = x.dims();
-        let split = |y: Tensor<3>, heads| {
-            y.reshape([batch, seq, heads, self.head_dim]).swap_dims(1, 2) // [batch, heads, seq, head_dim]
-        };
-        let query = input.rope.forward(split(self.q_proj.forward(x.clone()), self.heads));
-        let key = input.rope.forward(split(self.k_proj.forward(x.clone()), self.kv_heads));
-        let value = split(self.v_proj.forward(x), self.kv_heads);
+        self.attend(x.clone(), x, &input.rope, &input.bias, input, cache)
+    }
+
+    /// Attention from some places of the sequence, given with their turns and biases, to all of it.
+    ///
+    /// # Shapes
+    /// - `from`: `[batch, queries, d_model]`
+    /// - `x`: `[batch, seq, d_model]`
+    /// - output: as `from`
+    pub(crate) fn attend(
+        &self,
+        from: Tensor<3>,
+        x: Tensor<3>,
+        rope: &RotaryEmbedding,
+        bias: &Tensor<4>,
+        input: &ModelInput,
+        cache: Option<(&mut KvCache, usize)>,
+    ) -> Tensor<3> {
+        let ([batch, queries, _], [_, seq, _]) = (from.dims(), x.dims());
+        let query = rope.forward(self.q_proj.forward(from)); // [batch, heads, queries, head_dim]
+        let key = input.rope.forward(self.k_proj.forward(x.clone())); // [batch, kv_heads, seq, head_dim]
+        let value = self.v_proj.forward(x);
+        let value = value.reshape([batch, seq, self.kv_heads, self.head_dim]).swap_dims(1, 2);
         let (key, value) = match cache {
             Some((cache, layer)) => cache.extend(layer, key, value),
             None => (key, value),
@@ -51,17 +69,16 @@ impl Attention {
         // Query heads that share a key head become more rows of one product, so that keys and
         // values are never repeated.
         let group = self.heads / self.kv_heads;
-        let query = query.reshape([batch, self.kv_heads, group * seq, self.head_dim]);
-        let scores = query.matmul(key.swap_dims(2, 3)) / (self.head_dim as f64).sqrt();
-        let dtype = scores.dtype();
-        let scores = scores.reshape([batch, self.heads, seq, past_and_seq]).cast(DType::F32);
-        let weights = activation::softmax(scores + input.bias.clone(), 3).cast(dtype);
-        let weights = weights.reshape([batch, self.kv_heads, group * seq, past_and_seq]);
+        let query = query.reshape([batch, self.kv_heads, group * queries, self.head_dim]);
+        let scores = query.matmul(key.swap_dims(2, 3));
+        let scores = scores.reshape([batch, self.heads, queries, past_and_seq]);
+        let weights = masked_softmax(scores, bias.clone(), (self.head_dim as f64).powf(-0.5));
+        let weights = weights.reshape([batch, self.kv_heads, group * queries, past_and_seq]);
         let mixed = weights
-            .matmul(value) // [batch, kv_heads, group · seq, head_dim]
-            .reshape([batch, self.heads, seq, self.head_dim])
+            .matmul(value) // [batch, kv_heads, group · queries, head_dim]
+            .reshape([batch, self.heads, queries, self.head_dim])
             .swap_dims(1, 2)
-            .reshape([batch, seq, self.heads * self.head_dim]);
+            .reshape([batch, queries, self.heads * self.head_dim]);
         self.o_proj.forward(mixed)
     }
 }

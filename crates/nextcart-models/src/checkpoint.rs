@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Element, Tensor, TensorData, bf16, f16};
 use nextcart_adapters::Projection;
-use nextcart_adapters::nf4::Nf4Weight;
+use nextcart_adapters::nf4::{Nf4Packer, Nf4Weight};
 use nextcart_text::Tokenizer;
-use safetensors::Dtype;
 use serde_json::Value;
 
 use crate::assemble::{TensorSource, assemble};
@@ -16,6 +15,7 @@ use crate::error::{Error, Result, TensorMismatch};
 use crate::hub::HubModel;
 use crate::llama::Llama;
 use crate::names::{self, HEAD};
+use crate::precision::Precision;
 use crate::safetensors_file::SafetensorsFile;
 
 pub(crate) const CONFIG: &str = "config.json";
@@ -117,7 +117,7 @@ impl Checkpoint {
     /// # Errors
     /// If a file cannot be read.
     pub fn load(&self, device: &Device) -> Result<Llama> {
-        assemble(&self.config, &mut Reader { checkpoint: self, device, pack: false }, device)
+        self.load_with(device, LoadOptions::default())
     }
 
     /// As [`load`](Self::load), with the projections inside the blocks packed to NF4 while they are
@@ -126,7 +126,21 @@ impl Checkpoint {
     /// # Errors
     /// If a file cannot be read.
     pub fn load_quantized(&self, device: &Device) -> Result<Llama> {
-        assemble(&self.config, &mut Reader { checkpoint: self, device, pack: true }, device)
+        self.load_with(device, LoadOptions { quantized: true, ..LoadOptions::default() })
+    }
+
+    /// As [`load`](Self::load), with a choice of how weights and activations are held.
+    ///
+    /// Tensors are read one by one and in pieces, so that memory never holds much more than the model.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn load_with(&self, device: &Device, options: LoadOptions) -> Result<Llama> {
+        let mut reader = Reader { checkpoint: self, device, options };
+        let mut model = assemble(&self.config, &mut reader, device)?;
+        let LoadOptions { weights, activations, .. } = options;
+        model.activations = (weights != activations).then(|| activations.dtype());
+        Ok(model)
     }
 
     /// Compares the tensors in the files with those that the config describes.
@@ -142,7 +156,7 @@ impl Checkpoint {
             if info.shape != *shape {
                 let (expected, found) = (shape.clone(), info.shape.clone());
                 problems.push(TensorMismatch::Shape { name: name.clone(), expected, found });
-            } else if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            } else if Precision::of(info.dtype).is_none() {
                 let found = format!("{:?}", info.dtype);
                 problems.push(TensorMismatch::DType { name: name.clone(), found });
             }
@@ -208,33 +222,79 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// How a model is held in memory.
+///
+/// Gains of norms and biases of projections are always in f32; so are adapters, and what norms, softmax and loss
+/// compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoadOptions {
+    /// Format of weights (default f32). On the CPU, narrower ones are widened for the length of a product, a tile
+    /// at a time, so that a checkpoint in bf16 takes half the memory and computes the same as in f32.
+    pub weights: Precision,
+    /// Format in which blocks compute and pass on their results (default f32). Anything else is for GPUs.
+    pub activations: Precision,
+    /// Whether the projections inside the blocks are packed to NF4 (default no).
+    pub quantized: bool,
+}
+
 /// Reads tensors in the order that [`assemble`] asks for them.
 struct Reader<'a> {
     checkpoint: &'a Checkpoint,
     device: &'a Device,
-    pack: bool,
+    options: LoadOptions,
 }
 
 impl Reader<'_> {
-    fn values(&self, name: &str) -> Result<Vec<f32>> {
-        self.checkpoint.files[self.checkpoint.places[name]].read_f32(name)
+    fn tensor<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        format: Precision,
+    ) -> Result<Tensor<D>> {
+        match format {
+            Precision::F32 => self.tensor_of(name, shape, |value| value),
+            Precision::Bf16 => self.tensor_of(name, shape, bf16::from_f32),
+            Precision::F16 => self.tensor_of(name, shape, f16::from_f32),
+        }
+    }
+
+    fn tensor_of<E: Element, const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        round: impl Fn(f32) -> E,
+    ) -> Result<Tensor<D>> {
+        let mut values = Vec::with_capacity(shape.iter().product());
+        self.file(name).read(name, |stored, piece| {
+            values.extend(stored.decode(piece).into_iter().map(&round));
+        })?;
+        Ok(Tensor::from_data(TensorData::new(values, shape), (self.device, E::dtype())))
+    }
+
+    fn packed(&self, name: &str, shape: [usize; 2]) -> Result<Nf4Weight> {
+        let mut packer = Nf4Packer::new(shape);
+        self.file(name).read(name, |stored, piece| packer.push(&stored.decode(piece)))?;
+        Ok(packer.finish())
+    }
+
+    fn file(&self, name: &str) -> &SafetensorsFile {
+        &self.checkpoint.files[self.checkpoint.places[name]]
     }
 }
 
 impl TensorSource for Reader<'_> {
     fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>> {
-        Ok(Tensor::from_data(TensorData::new(self.values(name)?, shape), self.device))
+        self.tensor(name, shape, self.options.weights)
     }
 
     fn vector(&mut self, name: &str, length: usize) -> Result<Tensor<1>> {
-        Ok(Tensor::from_data(TensorData::new(self.values(name)?, [length]), self.device))
+        self.tensor(name, [length], Precision::F32)
     }
 
     fn projection(&mut self, path: &str, shape: [usize; 2], bias: bool) -> Result<Projection> {
         let (name, bias) = (format!("{path}.weight"), self.bias(path, shape, bias)?);
-        if self.pack {
-            let packed = Nf4Weight::quantize(&self.values(&name)?, shape);
-            return Ok(Projection::nf4(&packed, bias, self.device));
+        if self.options.quantized {
+            return Ok(Projection::nf4(&self.packed(&name, shape)?, bias, self.device));
         }
         Ok(Projection::dense(self.matrix(&name, shape)?, bias))
     }

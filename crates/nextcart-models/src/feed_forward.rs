@@ -1,6 +1,7 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use nextcart_adapters::Projection;
+use nextcart_kernels::swiglu;
 
 /// SwiGLU feed-forward network: `down(silu(gate(x)) · up(x))`, after Shazeer
 /// (<https://arxiv.org/abs/2002.05202>).
@@ -20,7 +21,7 @@ impl FeedForward {
     /// - output: the same
     #[must_use]
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let gate = activation::silu(self.gate_proj.forward(x.clone()));
-        self.down_proj.forward(gate * self.up_proj.forward(x))
+        let gate = self.gate_proj.forward(x.clone());
+        self.down_proj.forward(swiglu(gate, self.up_proj.forward(x)))
     }
 }

@@ -202,14 +202,14 @@ fn choose(
     sampling: Sampling,
 ) -> Vec<u32> {
     let [batch, seq] = input.dims();
-    let hidden = model.hidden(input, Some(cache)); // [batch, seq, d_model]
-    let logits = model.logits(hidden.narrow(1, seq - 1, 1)); // [batch, 1, vocab]
+    let hidden = model.hidden_at(input, &vec![vec![seq - 1]; batch], Some(cache)); // [batch, d_model]
+    let logits = model.logits(hidden); // [batch, vocab]
     if sampling == Sampling::Greedy && rows.iter().all(|row| row.within.is_none()) {
-        let best: Tensor<1, Int> = logits.argmax(2).reshape([batch]);
+        let best: Tensor<1, Int> = logits.argmax(1).reshape([batch]);
         let best = best.into_data();
         return best.iter::<i64>().map(|id| u32::try_from(id).expect("a token id")).collect();
     }
-    let [_, _, vocab] = logits.dims();
+    let [_, vocab] = logits.dims();
     let logits: Vec<f32> = logits.cast(DType::F32).into_data().iter::<f32>().collect();
     rows.iter_mut()
         .zip(logits.chunks_exact(vocab))

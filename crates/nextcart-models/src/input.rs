@@ -54,6 +54,44 @@ impl ModelInput {
         Self::after(rows, padding, &vec![Vec::new(); rows.len()], config, device)
     }
 
+    /// One row: a prompt, then branches that all continue it and do not see each other.
+    ///
+    /// # Panics
+    /// If there is no token.
+    pub(crate) fn branched(
+        prompt: &[u32],
+        branches: &[&[u32]],
+        config: &LlamaConfig,
+        device: &Device,
+    ) -> Self {
+        // For each token its position, and its branch if it is in one.
+        let mut ids: Vec<i64> = prompt.iter().map(|&id| i64::from(id)).collect();
+        let mut tokens: Vec<(usize, Option<usize>)> =
+            (0..prompt.len()).map(|p| (p, None)).collect();
+        for (index, branch) in branches.iter().enumerate() {
+            ids.extend(branch.iter().map(|&id| i64::from(id)));
+            tokens.extend((prompt.len()..prompt.len() + branch.len()).map(|p| (p, Some(index))));
+        }
+        let seq = ids.len();
+        assert!(seq > 0, "a model input needs at least one token");
+        let window = config.sliding_window.unwrap_or(usize::MAX);
+        let mut values = Vec::with_capacity(seq * seq);
+        for (query, of) in &tokens {
+            values.extend(tokens.iter().map(|(key, branch)| {
+                let seen =
+                    key <= query && query - key < window && (branch.is_none() || branch == of);
+                if seen { 0.0 } else { HIDDEN }
+            }));
+        }
+        let positions: Vec<usize> = tokens.iter().map(|(position, _)| *position).collect();
+        Self {
+            ids: Tensor::from_data(TensorData::new(ids, [1, seq]), device),
+            rope: RotaryEmbedding::new(std::slice::from_ref(&positions), config, device),
+            bias: Tensor::from_data(TensorData::new(values, [1, 1, seq, seq]), device),
+            positions: vec![positions.into_iter().map(Some).collect()],
+        }
+    }
+
     /// Rows that continue what `cache` holds, right-padded to the longest.
     ///
     /// # Panics
@@ -116,6 +154,45 @@ impl ModelInput {
         self.ids.dims()
     }
 
+    /// Some places of each row as queries.
+    ///
+    /// # Panics
+    /// If there is not one list for each row, all are empty, or a place lies outside.
+    pub(crate) fn choose(&self, places: &[Vec<usize>]) -> Chosen {
+        let [batch, seq] = self.dims();
+        assert_eq!(places.len(), batch, "one list of places for each row");
+        assert!(places.iter().flatten().all(|place| *place < seq), "places of the input");
+        let most = places.iter().map(Vec::len).max().unwrap_or(0);
+        assert!(most > 0, "at least one place");
+        let mut flat = Vec::with_capacity(batch * most);
+        let mut kept = Vec::with_capacity(batch * most);
+        for (row, places) in places.iter().enumerate() {
+            kept.extend((flat.len()..flat.len() + places.len()).map(|place| place as i64));
+            flat.extend(places.iter().map(|place| (row * seq + place) as i64));
+            flat.resize((row + 1) * most, (row * seq) as i64); // computed and left out again
+        }
+        let device = self.ids.device();
+        let tensor = |values: Vec<i64>| {
+            let shape = [values.len()];
+            Tensor::<1, Int>::from_data(TensorData::new(values, shape), &device)
+        };
+        let kept = (kept.len() < flat.len()).then(|| tensor(kept));
+        let flat = tensor(flat);
+        let [_, _, _, keys] = self.bias.dims();
+        let bias = self.bias.clone().reshape([batch * seq, keys]).select(0, flat.clone());
+        Chosen {
+            rope: self.rope.map(|table| {
+                let [_, _, _, head_dim] = table.dims();
+                let rows = table.reshape([batch * seq, head_dim]).select(0, flat.clone());
+                rows.reshape([batch, 1, most, head_dim])
+            }),
+            bias: bias.reshape([batch, 1, most, keys]),
+            shape: [batch, most],
+            flat,
+            kept,
+        }
+    }
+
     /// The same input off the autodiff graph, for a forward pass without gradients.
     #[must_use]
     pub fn inner(&self) -> Self {
@@ -124,6 +201,33 @@ impl ModelInput {
             rope: self.rope.map(Tensor::inner),
             bias: self.bias.clone().inner(),
             positions: self.positions.clone(),
+        }
+    }
+}
+
+/// Some places of an input, the same number in each row, where a row with fewer is filled up.
+pub(crate) struct Chosen {
+    pub(crate) rope: RotaryEmbedding,
+    pub(crate) bias: Tensor<4>,   // [batch, 1, most, past + seq]
+    shape: [usize; 2],            // [batch, most]
+    flat: Tensor<1, Int>,         // [batch · most], among [batch · seq]
+    kept: Option<Tensor<1, Int>>, // those that were asked for, among [batch · most]; None for all
+}
+
+impl Chosen {
+    /// The states at the places, `[batch, seq, d]` to `[batch, most, d]`.
+    pub(crate) fn of(&self, x: Tensor<3>) -> Tensor<3> {
+        let ([batch, seq, d], [_, most]) = (x.dims(), self.shape);
+        x.reshape([batch * seq, d]).select(0, self.flat.clone()).reshape([batch, most, d])
+    }
+
+    /// The states that were asked for, row by row, `[batch, most, d]` to `[places, d]`.
+    pub(crate) fn kept(&self, x: Tensor<3>) -> Tensor<2> {
+        let [batch, most, d] = x.dims();
+        let x = x.reshape([batch * most, d]);
+        match &self.kept {
+            Some(kept) => x.select(0, kept.clone()),
+            None => x,
         }
     }
 }

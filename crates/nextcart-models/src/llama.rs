@@ -2,10 +2,11 @@ use std::collections::BTreeSet;
 
 use burn::module::{Module, Param};
 use burn::nn::RmsNorm;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 use nextcart_adapters::{LoraConfig, PeftAdapter, Projection};
+use nextcart_kernels::{frozen_product, on_workers};
 
-use crate::block::Block;
+use crate::block::{Block, norm};
 use crate::cache::KvCache;
 use crate::error::{Error, Result};
 use crate::input::ModelInput;
@@ -21,6 +22,8 @@ pub struct Llama {
     pub(crate) layers: Vec<Block>,
     pub(crate) norm: RmsNorm,
     pub(crate) lm_head: Option<Projection>, // None: the embedding's weight serves as head
+    #[module(skip)]
+    pub(crate) activations: Option<DType>, // what blocks compute in; None: as the embedding is stored
 }
 
 impl Llama {
@@ -39,14 +42,55 @@ impl Llama {
     /// - output: `[batch, seq, d_model]`
     #[must_use]
     pub fn hidden(&self, input: &ModelInput, mut cache: Option<&mut KvCache>) -> Tensor<3> {
-        let mut x = self.embed(input);
-        for (layer, block) in self.layers.iter().enumerate() {
-            x = block.forward(x, input, cache.as_deref_mut().map(|cache| (cache, layer)));
-        }
+        let x = on_workers(|| {
+            let mut x = self.embed(input);
+            for (layer, block) in self.layers.iter().enumerate() {
+                x = block.forward(x, input, cache.as_deref_mut().map(|cache| (cache, layer)));
+            }
+            norm(&self.norm, x)
+        });
         if let Some(cache) = cache {
             cache.advance(&input.positions);
         }
-        self.norm.forward(x)
+        x
+    }
+
+    /// Hidden states after the final norm at some places of each row, row by row: what comes after the last
+    /// block's keys and values is computed for these places alone.
+    ///
+    /// # Shapes
+    /// - `places`: one list of places in the sequence for each row
+    /// - output: `[places, d_model]`
+    ///
+    /// # Panics
+    /// If there is not one list for each row, all are empty, or a place lies outside.
+    #[must_use]
+    pub fn hidden_at(
+        &self,
+        input: &ModelInput,
+        places: &[Vec<usize>],
+        mut cache: Option<&mut KvCache>,
+    ) -> Tensor<2> {
+        let chosen = input.choose(places);
+        let x = on_workers(|| {
+            let mut x = self.embed(input);
+            let last = self.layers.len().checked_sub(1);
+            for (layer, block) in self.layers.iter().enumerate() {
+                let cache = cache.as_deref_mut().map(|cache| (cache, layer));
+                x = match Some(layer) == last {
+                    true => block.forward_at(x, &chosen, input, cache),
+                    false => block.forward(x, input, cache),
+                };
+            }
+            if last.is_none() {
+                x = chosen.of(x);
+            }
+            norm(&self.norm, chosen.kept(x))
+        });
+        if let Some(cache) = cache {
+            cache.advance(&input.positions);
+        }
+        x
     }
 
     /// Token embeddings, the input of the first block.
@@ -59,7 +103,8 @@ impl Llama {
         let ids: Tensor<1, Int> = input.ids.clone().reshape([batch * seq]);
         let weight = self.embed_tokens.val();
         let d_model = weight.dims()[1];
-        weight.select(0, ids).reshape([batch, seq, d_model])
+        let dtype = self.activations.unwrap_or(weight.dtype());
+        weight.select(0, ids).reshape([batch, seq, d_model]).cast(dtype)
     }
 
     /// The decoder blocks, first to last.
@@ -89,7 +134,7 @@ impl Llama {
                 let [vocab, d_model] = weight.dims();
                 let rows: usize = dims[..D - 1].iter().product();
                 dims[D - 1] = vocab;
-                hidden.reshape([rows, d_model]).matmul(weight.transpose()).reshape(dims)
+                frozen_product(hidden.reshape([rows, d_model]), weight).reshape(dims)
             }
         }
     }
@@ -230,4 +275,54 @@ impl Llama {
 pub(crate) fn block_projections(block: &Block) -> [&Projection; 7] {
     let (a, m) = (&block.self_attn, &block.mlp);
     [&a.q_proj, &a.k_proj, &a.v_proj, &a.o_proj, &m.gate_proj, &m.up_proj, &m.down_proj]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LlamaConfig, Padding};
+
+    #[test]
+    fn hidden_states_at_places_are_those_of_the_whole() {
+        let device = Device::flex();
+        let rows: [&[u32]; 3] = [&[1, 5, 9, 4, 33, 21], &[1, 7], &[1, 40, 41, 42]];
+        for window in [None, Some(3)] {
+            let config = LlamaConfig { sliding_window: window, ..LlamaConfig::tiny(50) };
+            let model = config.init(3, &device);
+            for padding in [Padding::Left, Padding::Right] {
+                let input = ModelInput::padded(&rows, padding, &config, &device);
+                let mut whole_cache = KvCache::new(3);
+                let whole = model.hidden(&input, Some(&mut whole_cache));
+                for places in [
+                    [vec![5], vec![5], vec![5]],
+                    [vec![0, 3, 4], vec![], vec![2, 5]],
+                    [vec![5, 0], vec![1, 1], vec![3]],
+                ] {
+                    let mut cache = KvCache::new(3);
+                    let found = model.hidden_at(&input, &places, Some(&mut cache));
+                    let expected = places
+                        .iter()
+                        .enumerate()
+                        .flat_map(|(row, places)| places.iter().map(move |place| (row, *place)));
+                    let expected = expected.map(|(row, place)| {
+                        whole
+                            .clone()
+                            .narrow(0, row, 1)
+                            .narrow(1, place, 1)
+                            .reshape([1, config.d_model])
+                    });
+                    let expected = Tensor::cat(expected.collect(), 0);
+                    let off = (found - expected).abs().max().into_scalar::<f32>();
+                    assert!(off < 1e-5, "{places:?}: {off}");
+                    assert_eq!(cache.len(), whole_cache.len());
+                    // What comes after finds the same keys and values.
+                    let next: [&[u32]; 3] = [&[8], &[9], &[10]];
+                    let input = ModelInput::continued(&next, &cache, &config, &device);
+                    let a = model.hidden(&input, Some(&mut cache));
+                    let b = model.hidden(&input, Some(&mut whole_cache.clone()));
+                    assert!((a - b).abs().max().into_scalar::<f32>() < 1e-5);
+                }
+            }
+        }
+    }
 }

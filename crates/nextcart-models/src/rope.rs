@@ -1,4 +1,5 @@
 use burn::tensor::{Device, Tensor, TensorData};
+use nextcart_kernels::rotate_heads;
 
 use crate::config::LlamaConfig;
 
@@ -45,17 +46,14 @@ impl RotaryEmbedding {
         }
     }
 
+    /// Splits heads and turns each by its position.
+    ///
     /// # Shapes
-    /// - `x`: `[batch, heads, seq, head_dim]`
-    /// - output: the same
+    /// - `x`: `[batch, seq, heads · head_dim]`
+    /// - output: `[batch, heads, seq, head_dim]`
     #[must_use]
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = x.dims()[3] / 2;
-        let dtype = x.dtype();
-        let first = x.clone().narrow(3, 0, half);
-        let second = x.clone().narrow(3, half, half);
-        let turned = Tensor::cat(vec![second.neg(), first], 3);
-        x * self.cos.clone().cast(dtype) + turned * self.sin.clone().cast(dtype)
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<4> {
+        rotate_heads(x, self.cos.clone(), self.sin.clone())
     }
 
     pub(crate) fn map(&self, f: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {

@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use half::{bf16, f16};
-use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use crate::error::{Error, Result};
+use crate::precision::Precision;
 
 /// The longest header that the format allows, in bytes.
 const MAX_HEADER: u64 = 100_000_000;
+
+/// Bytes of a tensor that are read at a time: whole values of every format, and whole blocks of NF4.
+const PIECE: usize = 1 << 20;
 
 /// A file whose header has been read and checked against the file's length; the tensors stay on
 /// disk until they are asked for.
@@ -62,29 +64,26 @@ impl SafetensorsFile {
         self.metadata.info(name)
     }
 
-    /// The values of a floating point tensor, widened to f32.
+    /// Reads a floating point tensor piece by piece, so that no more than a piece of it is held as it is stored.
     ///
     /// # Panics
     /// If the file has no tensor of this name or it is of another type; a checkpoint checks both
     /// when it is opened.
-    pub(crate) fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+    pub(crate) fn read(&self, name: &str, mut piece: impl FnMut(Precision, &[u8])) -> Result<()> {
         let info = self.metadata.info(name).expect("a tensor of this file");
+        let format = Precision::of(info.dtype).expect("a floating point weight");
         let (start, end) = info.data_offsets;
-        let mut bytes = vec![0; end - start];
         let io = |source| Error::Io { path: self.path.clone(), source };
         let mut file = File::open(&self.path).map_err(io)?;
         file.seek(SeekFrom::Start(self.data_start + start as u64)).map_err(io)?;
-        file.read_exact(&mut bytes).map_err(io)?;
-        Ok(match info.dtype {
-            Dtype::F32 => numbers(&bytes, f32::from_le_bytes),
-            Dtype::F16 => numbers(&bytes, |b| f16::from_le_bytes(b).to_f32()),
-            Dtype::BF16 => numbers(&bytes, |b| bf16::from_le_bytes(b).to_f32()),
-            other => panic!("{other:?} is no floating point weight"),
-        })
+        let mut bytes = vec![0; PIECE.min(end - start)];
+        let mut left = end - start;
+        while left > 0 {
+            let bytes = &mut bytes[..PIECE.min(left)];
+            file.read_exact(bytes).map_err(io)?;
+            left -= bytes.len();
+            piece(format, bytes);
+        }
+        Ok(())
     }
-}
-
-fn numbers<const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    let (chunks, _) = bytes.as_chunks::<N>();
-    chunks.iter().map(|&chunk| decode(chunk)).collect()
 }

@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
-use half::{bf16, f16};
 use nextcart_adapters::{LoraConfig, Projection, save_peft};
 use nextcart_text::Tokenizer;
 use safetensors::{Dtype, SafeTensorError, View};
@@ -18,24 +17,13 @@ use crate::config::{Architecture, LlamaConfig};
 use crate::error::{Error, Result};
 use crate::llama::Llama;
 use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, projection_path};
-
-/// Number format of written weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WeightFormat {
-    /// 32 bits, as the model computes.
-    #[default]
-    F32,
-    /// 16 bits with the range of f32, as most checkpoints are published.
-    Bf16,
-    /// 16 bits with more precision and less range.
-    F16,
-}
+use crate::precision::Precision;
 
 /// How a checkpoint is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaveOptions {
     /// Number format of the weights (default f32).
-    pub format: WeightFormat,
+    pub format: Precision,
     /// Bytes of weights in a file, at most, unless a single tensor is larger (default 5 GB, as in
     /// transformers). Beyond, there are several files and an index.
     pub max_shard_bytes: usize,
@@ -43,7 +31,7 @@ pub struct SaveOptions {
 
 impl Default for SaveOptions {
     fn default() -> Self {
-        Self { format: WeightFormat::F32, max_shard_bytes: 5_000_000_000 }
+        Self { format: Precision::F32, max_shard_bytes: 5_000_000_000 }
     }
 }
 
@@ -227,7 +215,7 @@ fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
 
 /// The tensors under their names in a checkpoint; each is unpacked and comes to the host only while it is
 /// written.
-fn tensors(model: &Llama, format: WeightFormat) -> Vec<(String, Lazy<'_>)> {
+fn tensors(model: &Llama, format: Precision) -> Vec<(String, Lazy<'_>)> {
     let embedding = Source::Matrix(model.embed_tokens.val());
     let mut all = vec![(EMBEDDING.to_owned(), Lazy::new(embedding, format))];
     for (layer, block) in model.layers.iter().enumerate() {
@@ -256,7 +244,7 @@ fn tensors(model: &Llama, format: WeightFormat) -> Vec<(String, Lazy<'_>)> {
 struct Lazy<'a> {
     shape: Vec<usize>,
     source: Source<'a>,
-    format: WeightFormat,
+    format: Precision,
 }
 
 enum Source<'a> {
@@ -266,7 +254,7 @@ enum Source<'a> {
 }
 
 impl<'a> Lazy<'a> {
-    fn new(source: Source<'a>, format: WeightFormat) -> Self {
+    fn new(source: Source<'a>, format: Precision) -> Self {
         Self { shape: source.dims(), source, format }
     }
 
@@ -290,31 +278,9 @@ impl Source<'_> {
     }
 }
 
-impl WeightFormat {
-    /// The name in `config.json`.
-    fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "float32",
-            Self::Bf16 => "bfloat16",
-            Self::F16 => "float16",
-        }
-    }
-
-    fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 | Self::F16 => 2,
-        }
-    }
-}
-
 impl View for Lazy<'_> {
     fn dtype(&self) -> Dtype {
-        match self.format {
-            WeightFormat::F32 => Dtype::F32,
-            WeightFormat::Bf16 => Dtype::BF16,
-            WeightFormat::F16 => Dtype::F16,
-        }
+        self.format.stored()
     }
 
     fn shape(&self) -> &[usize] {
@@ -322,19 +288,12 @@ impl View for Lazy<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let values = self.values().into_iter();
-        match self.format {
-            WeightFormat::F32 => values.flat_map(f32::to_le_bytes).collect(),
-            WeightFormat::Bf16 => {
-                values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect()
-            }
-            WeightFormat::F16 => {
-                values.flat_map(|value| f16::from_f32(value).to_le_bytes()).collect()
-            }
-        }
+        let mut bytes = Vec::with_capacity(self.data_len());
+        self.format.encode(self.values().into_iter(), &mut bytes);
+        bytes.into()
     }
 
     fn data_len(&self) -> usize {
-        self.format.bytes() * self.shape.iter().product::<usize>()
+        self.format.size() * self.shape.iter().product::<usize>()
     }
 }

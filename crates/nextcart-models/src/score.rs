@@ -49,8 +49,10 @@ pub fn score_next(model: &Llama, config: &LlamaConfig, prompt: &[u32], tokens: &
     scores.iter().map(|score| score.log_likelihood).collect()
 }
 
-/// Scores continuations of one prompt: the prompt goes through the model once, then all
-/// continuations as one batch behind its cached keys and values.
+/// Scores continuations of one prompt, which goes through the model once.
+///
+/// Short continuations go with it, side by side and hidden from each other, so that the weights are read once;
+/// where they are longer together than the prompt, they follow as one batch behind its keys and values.
 ///
 /// # Panics
 /// If the prompt or a continuation has no token, or there are no continuations.
@@ -62,40 +64,74 @@ pub fn score_continuations(
     continuations: &[&[u32]],
 ) -> Vec<ContinuationScore> {
     assert!(!prompt.is_empty(), "a prompt needs at least one token");
+    assert!(!continuations.is_empty(), "at least one continuation");
     assert!(continuations.iter().all(|c| !c.is_empty()), "a continuation needs at least one token");
-    let device = model.device();
+    // The last token of a continuation predicts nothing that is asked for.
+    let branches: Vec<&[u32]> = continuations.iter().map(|c| &c[..c.len() - 1]).collect();
+    let tokens: usize = branches.iter().map(|branch| branch.len()).sum();
+    let hidden = match tokens <= prompt.len().max(ONE_PASS) {
+        true => in_one_pass(model, config, prompt, &branches),
+        false => behind_cache(model, config, prompt, &branches),
+    };
+    likelihoods(model, hidden, continuations)
+}
 
+/// Tokens of continuations that go through the model with any prompt.
+const ONE_PASS: usize = 64;
+
+/// Hidden states of the prompt's last token and of all branches' tokens, `[1 + tokens, d_model]`.
+fn in_one_pass(
+    model: &Llama,
+    config: &LlamaConfig,
+    prompt: &[u32],
+    branches: &[&[u32]],
+) -> Tensor<2> {
+    let input = ModelInput::branched(prompt, branches, config, &model.device());
+    let [_, seq] = input.dims();
+    model.hidden_at(&input, &[(prompt.len() - 1..seq).collect()], None)
+}
+
+/// The same, with the prompt alone at first.
+fn behind_cache(
+    model: &Llama,
+    config: &LlamaConfig,
+    prompt: &[u32],
+    branches: &[&[u32]],
+) -> Tensor<2> {
+    let device = model.device();
     let mut cache = KvCache::new(1);
     let input = ModelInput::new(&[prompt], config, &device);
-    let hidden = model.hidden(&input, Some(&mut cache)); // [1, prompt, d_model]
-    let [_, _, d_model] = hidden.dims();
-    let mut hidden = hidden.narrow(1, prompt.len() - 1, 1).reshape([1, d_model]);
+    let first = model.hidden_at(&input, &[vec![prompt.len() - 1]], Some(&mut cache));
+    let mut cache = cache.repeated(branches.len());
+    let input = ModelInput::continued(branches, &cache, config, &device);
+    let places: Vec<Vec<usize>> = branches.iter().map(|b| (0..b.len()).collect()).collect();
+    let rest = model.hidden_at(&input, &places, Some(&mut cache));
+    Tensor::cat(vec![first, rest], 0)
+}
 
-    // The last token of a continuation predicts nothing that is asked for.
-    let rows: Vec<&[u32]> = continuations.iter().map(|c| &c[..c.len() - 1]).collect();
-    let seq = rows.iter().map(|row| row.len()).max().unwrap_or(0);
-    if seq > 0 {
-        let mut cache = cache.repeated(rows.len());
-        let input = ModelInput::continued(&rows, &cache, config, &device);
-        let more = model.hidden(&input, Some(&mut cache)).reshape([rows.len() * seq, d_model]);
-        hidden = Tensor::cat(vec![hidden, more], 0); // [1 + rows · seq, d_model]
-    }
-
-    // A continuation's first token is predicted by the prompt's end, the others by their row.
-    let mut places = Vec::new();
+/// The scores, from hidden states of the prompt's last token and of all but each continuation's last.
+fn likelihoods(
+    model: &Llama,
+    hidden: Tensor<2>,
+    continuations: &[&[u32]],
+) -> Vec<ContinuationScore> {
+    let logits = model.logits(hidden).cast(DType::F32); // [1 + tokens, vocab]
+    let [rows, vocab] = logits.dims();
+    // A continuation's first token is predicted by the prompt's end, each other by the one before.
     let mut targets = Vec::new();
-    for (row, continuation) in continuations.iter().enumerate() {
+    let mut next = 1;
+    for continuation in continuations {
         for (place, &token) in continuation.iter().enumerate() {
-            places.push(if place == 0 { 0 } else { (row * seq + place) as i64 });
-            targets.push(i64::from(token));
+            assert!((token as usize) < vocab, "a token that the model knows");
+            let row = if place == 0 { 0 } else { next + place - 1 };
+            targets.push((row * vocab) as i64 + i64::from(token));
         }
+        next += continuation.len() - 1;
     }
-    let count = places.len();
-    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &device);
-    let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, [count, 1]), &device);
-    let logits = model.logits(hidden.select(0, places)).cast(DType::F32); // [count, vocab]
-    let scores = activation::log_softmax(logits, 1).gather(1, targets); // [count, 1]
-
+    let count = targets.len();
+    let targets = TensorData::new(targets, [count]);
+    let targets = Tensor::<1, Int>::from_data(targets, &logits.device());
+    let scores = activation::log_softmax(logits, 1).reshape([rows * vocab]).select(0, targets);
     let mut scores =
         scores.into_data().iter::<f32>().map(f64::from).collect::<Vec<_>>().into_iter();
     continuations
@@ -150,6 +186,11 @@ mod tests {
         let prompt = [1, 8, 20, 33, 4];
         let continuations: [&[u32]; 3] = [&[9], &[10, 11, 12, 2], &[7, 2]];
         let scores = score_continuations(&model, &config, &prompt, &continuations);
+        let branches = continuations.map(|c| &c[..c.len() - 1]);
+        let apart = behind_cache(&model, &config, &prompt, &branches);
+        for (a, b) in scores.iter().zip(likelihoods(&model, apart, &continuations)) {
+            assert!((a.log_likelihood - b.log_likelihood).abs() < 1e-4, "{a:?}, {b:?}");
+        }
         for (continuation, score) in continuations.iter().zip(scores) {
             let text = [&prompt, *continuation].concat();
             let logits = model.forward(&ModelInput::new(&[&text], &config, &device));

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use nextcart_adapters::{LoraConfig, load_peft};
 use nextcart_models::{
-    Checkpoint, Error, Llama, LlamaConfig, ModelInput, SaveOptions, TensorMismatch, WeightFormat,
+    Checkpoint, Error, Llama, LlamaConfig, ModelInput, Precision, SaveOptions, TensorMismatch,
     save_adapter, save_checkpoint, save_checkpoint_with,
 };
 use nextcart_text::Tokenizer;
@@ -290,7 +290,7 @@ fn halves_are_rounded_and_named() {
     save_checkpoint(folder.path(), &model, &config(), None).unwrap();
     let whole = logits_of(folder.path());
     for (format, name, bound) in
-        [(WeightFormat::Bf16, "bfloat16", 2e-2), (WeightFormat::F16, "float16", 2e-3)]
+        [(Precision::Bf16, "bfloat16", 2e-2), (Precision::F16, "float16", 2e-3)]
     {
         let options = SaveOptions { format, ..SaveOptions::default() };
         save_checkpoint_with(folder.path(), &model, &config(), None, &options).unwrap();

@@ -11,8 +11,8 @@ use nextcart_text::Sample;
 #[derive(Debug, Clone)]
 pub struct Batch {
     input: ModelInput,
-    /// Rows of the folded hidden states whose next token is trained, `[trained]`.
-    pub(crate) places: Tensor<1, Int>,
+    /// Places in each row whose next token is trained.
+    pub(crate) places: Vec<Vec<usize>>,
     /// The tokens that follow there, `[trained]`.
     pub(crate) targets: Tensor<1, Int>,
     trained_tokens: usize,
@@ -28,20 +28,19 @@ impl Batch {
         let rows: Vec<&[u32]> =
             samples.iter().map(|sample| &sample.ids()[..sample.len() - 1]).collect();
         let input = ModelInput::new(&rows, config, device);
-        let [_, seq] = input.dims();
 
-        let mut places = Vec::new();
+        let mut places = vec![Vec::new(); samples.len()];
         let mut targets = Vec::new();
-        for (row, sample) in samples.iter().enumerate() {
+        for (places, sample) in places.iter_mut().zip(samples) {
             let tokens = sample.ids().iter().zip(sample.loss_mask()).enumerate();
             for (at, (&id, _)) in tokens.filter(|(_, (_, trained))| **trained) {
-                places.push((row * seq + at - 1) as i64);
+                places.push(at - 1);
                 targets.push(i64::from(id));
             }
         }
         let trained_tokens = targets.len();
-        let tensor = |values| Tensor::from_data(TensorData::new(values, [trained_tokens]), device);
-        Self { input, places: tensor(places), targets: tensor(targets), trained_tokens }
+        let targets = Tensor::from_data(TensorData::new(targets, [trained_tokens]), device);
+        Self { input, places, targets, trained_tokens }
     }
 
     /// What the model reads.
@@ -83,7 +82,7 @@ mod tests {
         let batch = Batch::new(&rows, &LlamaConfig::tiny(16), &Device::flex());
         assert_eq!(batch.input().dims(), [2, 3]);
         assert_eq!(batch.trained_tokens(), 4);
-        assert_eq!(batch.places.try_into_vec_as::<i64>().unwrap(), [1, 3, 4, 5]);
+        assert_eq!(batch.places, [vec![1], vec![0, 1, 2]]);
         assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 5, 6, 7]);
     }
 }

@@ -16,13 +16,11 @@ use crate::error::{Error, Result};
 /// `-Σ log softmax(h_t Wᵀ)[x_(t+1)]` over the places `t` whose next token is trained, in f32. A sum
 /// and no mean, so that batches with unequal numbers of targets add up to one correct loss.
 ///
-/// Hidden states are picked out before the head, so logits exist for trained tokens alone: with a
-/// long prompt, a short answer and 32,000 tokens they would be the largest tensor by far.
+/// Hidden states are picked out inside the last block, so its output and logits exist for trained tokens alone:
+/// with a long prompt, a short answer and 32,000 tokens the logits would be the largest tensor by far.
 #[must_use]
 pub fn loss_sum(model: &Llama, batch: &Batch) -> Tensor<1> {
-    let hidden = model.hidden(batch.input(), None);
-    let [rows, seq, d_model] = hidden.dims();
-    let hidden = hidden.reshape([rows * seq, d_model]).select(0, batch.places.clone());
+    let hidden = model.hidden_at(batch.input(), &batch.places, None); // [trained, d_model]
     let logits = model.logits(hidden).cast(DType::F32); // [trained, vocab]
     let targets = batch.targets.clone().unsqueeze_dim::<2>(1); // [trained, 1]
     activation::log_softmax(logits, 1).gather(1, targets).sum().neg()

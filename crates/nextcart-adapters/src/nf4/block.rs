@@ -72,6 +72,19 @@ fn blocks_a_thread(values: usize) -> usize {
     blocks.div_ceil(thread::available_parallelism().map_or(1, NonZero::get))
 }
 
+/// Unpacks the values from place `start` on, wherever in a block that is.
+#[cfg(feature = "cpu")]
+pub(super) fn dequantize_from(packed: &[u8], absmax: &[f32], start: usize, values: &mut [f32]) {
+    let code = |place: usize| PAIRS[usize::from(packed[place / 2])][place % 2];
+    // One by one to the next border, and whole blocks from there.
+    let border = start.next_multiple_of(BLOCK).min(start + values.len());
+    let (first, whole) = values.split_at_mut(border - start);
+    for (place, value) in (start..border).zip(first) {
+        *value = code(place) * absmax[place / BLOCK];
+    }
+    dequantize_blocks(&packed[border / 2..], &absmax[border / BLOCK..], whole);
+}
+
 fn dequantize_blocks(packed: &[u8], absmax: &[f32], values: &mut [f32]) {
     let blocks = values.chunks_mut(BLOCK).zip(packed.chunks(BLOCK / 2)).zip(absmax);
     for ((values, packed), &absmax) in blocks {

@@ -22,4 +22,4 @@ pub use base::Nf4Base;
 pub use block::{Blocks, dequantize, quantize};
 pub use code::{BLOCK, CODE, NESTED_BLOCK, dynamic_map};
 pub use nested::NestedAbsmax;
-pub use weight::Nf4Weight;
+pub use weight::{Nf4Packer, Nf4Weight};

@@ -10,10 +10,12 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, DispatchDevice, Scalar, TensorMetadata,
-    backend_extension,
+    Autodiff, AutodiffBackend, Backend, Dispatch, Scalar, TensorMetadata, backend_extension,
 };
 use burn::tensor::{DType, Int, Shape, Slice, Tensor, TensorData};
+#[cfg(any(feature = "cpu", feature = "cuda", feature = "wgpu"))]
+use nextcart_kernels::multiply;
+use nextcart_kernels::{Side, has_backend};
 
 use super::code::{BLOCK, NESTED_BLOCK, PAIRS};
 use super::nested::MAP;
@@ -27,27 +29,9 @@ pub(super) struct Parts {
     pub(super) offset: Tensor<1>,
 }
 
-/// Which of its axes the weight `[d_output, d_input]` is multiplied along.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Side {
-    /// `x Wᵀ`, for an input.
-    Input,
-    /// `x W`, for the gradient of an output.
-    Output,
-}
-
-impl Side {
-    fn other(self) -> Self {
-        match self {
-            Self::Input => Self::Output,
-            Self::Output => Self::Input,
-        }
-    }
-}
-
 /// `x Wᵀ` for `x [rows, d_input]`.
 pub(super) fn forward(x: Tensor<2>, parts: Parts, shape: [usize; 2]) -> Tensor<2> {
-    if !has_own_product(x.device().as_dispatch()) {
+    if !has_backend(x.device().as_dispatch()) {
         let weight = dequantize(parts, shape).cast(x.dtype());
         return linear(x, weight, None);
     }
@@ -64,7 +48,7 @@ pub(super) fn forward(x: Tensor<2>, parts: Parts, shape: [usize; 2]) -> Tensor<2
 
 /// The weight `[d_output, d_input]`.
 pub(super) fn dequantize(parts: Parts, shape: [usize; 2]) -> Tensor<2> {
-    let unpack = match has_own_product(parts.scales.device().as_dispatch()) {
+    let unpack = match has_backend(parts.scales.device().as_dispatch()) {
         true => <Dispatch as Nf4Backend>::nf4_dequantize,
         false => dequantize_on::<Dispatch>,
     };
@@ -75,22 +59,6 @@ pub(super) fn dequantize(parts: Parts, shape: [usize; 2]) -> Tensor<2> {
         parts.offset.into_dispatch(),
         shape,
     ))
-}
-
-/// Whether [`Nf4Backend`] is compiled for this device's backend.
-fn has_own_product(device: &DispatchDevice) -> bool {
-    match device {
-        #[cfg(feature = "cpu")]
-        DispatchDevice::Flex(_) => true,
-        #[cfg(any(feature = "cuda", feature = "wgpu"))]
-        DispatchDevice::Cube(_) => true,
-        DispatchDevice::Autodiff(device) => has_own_product(&device.clone().inner()),
-        #[allow(
-            unreachable_patterns,
-            reason = "which variants there are depends on burn's features"
-        )]
-        _ => false,
-    }
 }
 
 /// Backends with a product of their own with packed weights.
@@ -143,8 +111,12 @@ impl Nf4Backend for burn::backend::Flex {
         shape: [usize; 2],
         side: Side,
     ) -> FloatTensor<Self> {
-        let weight = Self::nf4_dequantize(packed, codes, scales, offset, shape);
-        multiply::<Self>(x, weight, side)
+        super::flex::multiply(&x, &packed, &codes, &scales, &offset, shape, side).unwrap_or_else(
+            || {
+                let weight = Self::nf4_dequantize(packed, codes, scales, offset, shape);
+                multiply::<Self>(x, weight, side)
+            },
+        )
     }
 }
 
@@ -247,17 +219,6 @@ impl<B: Nf4Backend, C: CheckpointStrategy> Nf4Backend for Autodiff<B, C> {
             OpsKind::Tracked(prepared) => prepared.finish(state, product),
             OpsKind::UnTracked(prepared) => prepared.finish(product),
         }
-    }
-}
-
-#[cfg(any(feature = "cpu", feature = "cuda", feature = "wgpu"))]
-fn multiply<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, side: Side) -> FloatTensor<B> {
-    // bitsandbytes unpacks in f32, too, and rounds afterwards.
-    let dtype = x.dtype();
-    let weight = if weight.dtype() == dtype { weight } else { B::float_cast(weight, dtype.into()) };
-    match side {
-        Side::Input => B::float_matmul(x, B::float_transpose(weight)),
-        Side::Output => B::float_matmul(x, weight),
     }
 }
 

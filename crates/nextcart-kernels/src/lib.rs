@@ -1,0 +1,31 @@
+//! Operations of Llama-family decoders for [`burn`], fused where that pays, with backward passes that keep
+//! little.
+//!
+//! - [`frozen_product`]: `x Wᵀ` with a weight that takes no gradient and may be stored in fewer bits than `x`;
+//! - [`rms_norm`], [`swiglu`], [`rotate_heads`] and [`masked_softmax`]: what stands between the products.
+//!
+//! On the CPU (feature `cpu`) they run on all cores in the widest vectors that the processor has; elsewhere they are
+//! compositions of burn's operations. Either way autodiff sees one operation each and keeps what its
+//! backward pass needs, and not every intermediate result.
+//!
+//! ```
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use nextcart_kernels::frozen_product;
+//!
+//! let device = Device::default();
+//! let x = Tensor::random([3, 16], Distribution::Default, &device);
+//! let weight = Tensor::random([8, 16], Distribution::Default, &device);
+//! assert_eq!(frozen_product(x, weight).dims(), [3, 8]);
+//! ```
+
+mod decoder;
+mod device;
+mod product;
+#[cfg(feature = "cpu")]
+mod vectors;
+
+pub use decoder::{masked_softmax, rms_norm, rotate_heads, swiglu};
+pub use device::{has_backend, on_workers};
+#[cfg(feature = "cpu")]
+pub use product::{Flat, multiply_on_host};
+pub use product::{Side, frozen_product, multiply};

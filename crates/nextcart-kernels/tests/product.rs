@@ -1,0 +1,77 @@
+//! The product with a frozen weight against burn's own product.
+
+use burn::tensor::{DType, Device, Distribution, Tensor, Tolerance};
+use nextcart_kernels::frozen_product;
+use proptest::prelude::*;
+
+/// Weight and input for a seedless draw; the weight rounded to a type and widened again.
+fn drawn(rows: usize, shape: [usize; 2], dtype: DType) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
+    let device = Device::flex().autodiff();
+    let weight = Tensor::<2>::random(shape, Distribution::Normal(0.0, 0.5), &device).cast(dtype);
+    let x = Tensor::<2>::random([rows, shape[1]], Distribution::Normal(0.0, 1.0), &device);
+    (x, weight.clone(), weight.cast(DType::F32))
+}
+
+fn assert_close(found: Tensor<2>, expected: Tensor<2>) {
+    let tolerance = Tolerance::absolute(3e-4).set_relative(1e-4);
+    found.into_data().assert_approx_eq::<f32>(&expected.into_data(), tolerance);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// Few rows and many, one tile and several, weights in every type; forward and backward.
+    #[test]
+    fn products_and_gradients_are_burns(
+        rows in prop_oneof![1_usize..=20, 100_usize..=120],
+        d_output in prop_oneof![1_usize..=40, 900_usize..=1100],
+        d_input in prop_oneof![1_usize..=40, 1000_usize..=1200],
+        dtype in prop_oneof![Just(DType::F32), Just(DType::BF16), Just(DType::F16)],
+    ) {
+        let (x, weight, wide) = drawn(rows, [d_output, d_input], dtype);
+        let run = |f: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+            let x = x.clone().require_grad();
+            let y = f(x.clone());
+            let gradients = y.clone().square().sum().backward();
+            (y.detach() / (d_input as f64).sqrt(),
+             x.grad(&gradients).expect("a gradient") / (d_input * d_output) as f64)
+        };
+        let (found, found_gradient) = run(&|x| frozen_product(x, weight.clone()));
+        let (expected, expected_gradient) = run(&|x| x.matmul(wide.clone().transpose()));
+        assert_close(found, expected);
+        assert_close(found_gradient, expected_gradient);
+    }
+}
+
+#[test]
+fn a_weight_that_wants_gradients_gets_them() {
+    let (x, weight, _) = drawn(3, [4, 5], DType::F32);
+    let weight = weight.detach().require_grad();
+    let gradients = frozen_product(x, weight.clone()).sum().backward();
+    assert!(weight.grad(&gradients).is_some());
+}
+
+#[test]
+fn a_frozen_weight_in_16_bits_gives_inputs_in_16_bits_their_own_type() {
+    let (x, weight, wide) = drawn(30, [70, 40], DType::BF16);
+    let found = frozen_product(x.clone().cast(DType::BF16), weight);
+    assert_eq!(found.dtype(), DType::BF16);
+    let exact = x.cast(DType::BF16).cast(DType::F32).matmul(wide.transpose());
+    let difference = (found.cast(DType::F32) - exact.clone()).abs() / (exact.abs() + 0.1);
+    assert!(difference.max().into_scalar::<f32>() < 5e-3);
+}
+
+#[test]
+fn transposed_views_are_read_as_they_are() {
+    let (x, weight, _) = drawn(20, [30, 40], DType::F32);
+    let turned = x.clone().transpose().matmul(Tensor::eye(20, &x.device())).transpose(); // [20, 40]
+    let view = weight.clone().transpose().matmul(Tensor::eye(30, &x.device())).transpose();
+    assert_close(frozen_product(turned, view), x.matmul(weight.transpose()));
+}
+
+#[test]
+fn no_rows_give_no_rows() {
+    let device = Device::flex();
+    let product = frozen_product(Tensor::zeros([0, 8], &device), Tensor::ones([3, 8], &device));
+    assert_eq!(product.dims(), [0, 3]);
+}
