@@ -111,6 +111,15 @@ impl Projection {
         &self.base
     }
 
+    /// Bytes that base and bias take on the device, the adapter apart.
+    pub fn byte_size(&self) -> usize {
+        let weight = match &self.base {
+            Base::Dense(base) => self.d_output() * self.d_input() * base.weight().dtype().size(),
+            Base::Nf4(base) => base.byte_size(),
+        };
+        weight + self.bias().map_or(0, |bias| self.d_output() * bias.dtype().size())
+    }
+
     /// The base's weight `[d_output, d_input]`, unpacked if need be.
     pub fn weight(&self) -> Tensor<2> {
         self.base.weight()

@@ -76,6 +76,18 @@ pub enum Error {
         /// What the hub client said.
         source: Box<hf_hub::HFError>,
     },
+    /// A file from the hub is not as long as the hub tells.
+    #[error(
+        "`{path}`: expected {expected} bytes, fetched {found}: removed, so that it is fetched anew"
+    )]
+    FetchedSize {
+        /// Where it lay in the cache.
+        path: PathBuf,
+        /// What the hub lists.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
     /// The cache does not hold a model, and nothing else may be asked.
     #[error(
         "`{id}` at revision `{revision}` is not in the cache `{cache}`: offline, nothing was fetched"

@@ -145,6 +145,21 @@ impl Llama {
         self.embed_tokens.val().device()
     }
 
+    /// Bytes that the weights take on their device, packed ones as they are packed; adapters apart.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        let of = |elements: usize, dtype: DType| elements * dtype.size();
+        let embedding = self.embed_tokens.val();
+        let [vocab, d_model] = embedding.dims();
+        let norm = |norm: &RmsNorm| of(d_model, norm.gamma.val().dtype());
+        let mut bytes = of(vocab * d_model, embedding.dtype()) + norm(&self.norm);
+        for block in &self.layers {
+            bytes += norm(&block.input_layernorm) + norm(&block.post_attention_layernorm);
+            bytes += block_projections(block).map(Projection::byte_size).iter().sum::<usize>();
+        }
+        bytes + self.lm_head.as_ref().map_or(0, Projection::byte_size)
+    }
+
     /// Every projection inside the blocks, by its module path (`model.layers.0.self_attn.q_proj`).
     #[must_use]
     pub fn projections(&self) -> Vec<(String, &Projection)> {

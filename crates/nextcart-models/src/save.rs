@@ -64,13 +64,23 @@ pub fn save_checkpoint_with(
     tokenizer: Option<&Tokenizer>,
     options: &SaveOptions,
 ) -> Result<()> {
-    let folder = folder.as_ref();
+    write_checkpoint(folder.as_ref(), tensors(model, options.format), config, tokenizer, options)
+}
+
+/// Writes tensors, each computed when its turn comes, with their config.
+pub(crate) fn write_checkpoint<V: View>(
+    folder: &Path,
+    tensors: Vec<(String, V)>,
+    config: &LlamaConfig,
+    tokenizer: Option<&Tokenizer>,
+    options: &SaveOptions,
+) -> Result<()> {
     check_config(folder, config)?;
     std::fs::create_dir_all(folder)
         .map_err(|source| Error::Io { path: folder.to_owned(), source })?;
     remove_checkpoint(folder)?;
 
-    let shards = shards(tensors(model, options.format), options.max_shard_bytes);
+    let shards = shards(tensors, options.max_shard_bytes);
     let count = shards.len();
     let mut places = serde_json::Map::new();
     let mut total = 0;
@@ -143,8 +153,8 @@ fn check_config(folder: &Path, config: &LlamaConfig) -> Result<()> {
 }
 
 /// Divides tensors, in their order, into files of at most so many bytes.
-fn shards<'a>(tensors: Vec<(String, Lazy<'a>)>, most: usize) -> Vec<Vec<(String, Lazy<'a>)>> {
-    let mut shards: Vec<Vec<(String, Lazy<'a>)>> = vec![Vec::new()];
+fn shards<V: View>(tensors: Vec<(String, V)>, most: usize) -> Vec<Vec<(String, V)>> {
+    let mut shards: Vec<Vec<(String, V)>> = vec![Vec::new()];
     let mut bytes = 0;
     for (name, tensor) in tensors {
         let size = tensor.data_len();
@@ -158,7 +168,7 @@ fn shards<'a>(tensors: Vec<(String, Lazy<'a>)>, most: usize) -> Vec<Vec<(String,
     shards
 }
 
-fn write_weights(path: &Path, tensors: Vec<(String, Lazy<'_>)>) -> Result<()> {
+fn write_weights<V: View>(path: &Path, tensors: Vec<(String, V)>) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let temporary = NamedTempFile::new_in(folder)
         .map_err(|source| Error::Io { path: folder.to_owned(), source })?;

@@ -12,6 +12,7 @@ use burn::tensor::Device;
 use nextcart_models::{
     Checkpoint, Error, HubModel, LlamaConfig, SaveOptions, save_checkpoint_with,
 };
+use sha2::{Digest, Sha256};
 
 const ID: &str = "shop/tiny";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -23,6 +24,8 @@ struct Hub {
     token: Option<&'static str>,
     /// How many answers with weights break off half way.
     broken: usize,
+    /// How many answers with weights are a page that says to come again.
+    busy: usize,
     /// Request lines, in their order.
     seen: Vec<String>,
 }
@@ -69,8 +72,12 @@ fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
             .iter()
             .map(|(name, bytes)| {
                 let size = bytes.len();
+                let lfs = match is_large(name) {
+                    true => format!("\"lfs\": {{\"oid\": \"{}\", \"size\": {size}}},", digest(bytes)),
+                    false => String::new(),
+                };
                 format!(
-                    "{{\"type\": \"file\", \"oid\": \"x\", \"size\": {size}, \"path\": \"{name}\"}}"
+                    "{{\"type\": \"file\", \"oid\": \"p-{name}\", {lfs} \"size\": {size}, \"path\": \"{name}\"}}"
                 )
             })
             .collect();
@@ -82,9 +89,10 @@ fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
         };
         let about = format!("x-repo-commit: {COMMIT}\r\netag: \"{name}-1\"\r\n");
         // Weights lie on another host; what is small is answered at once.
-        if name.ends_with(".safetensors") {
+        if is_large(name) {
             let headers = format!(
-                "{about}x-linked-etag: \"{name}-1\"\r\nx-linked-size: {}\r\nlocation: {base}/cdn/{name}\r\n",
+                "{about}x-linked-etag: \"{}\"\r\nx-linked-size: {}\r\nlocation: {base}/cdn/{name}\r\n",
+                digest(bytes),
                 bytes.len()
             );
             send(stream, "302 Found", &headers, b"", true);
@@ -92,7 +100,18 @@ fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
             send(stream, "200 OK", &about, bytes, method == "GET");
         }
     } else if let Some(bytes) = path.strip_prefix("/cdn/").and_then(|name| hub.files.get(name)) {
-        let bytes = bytes.clone();
+        let range = headers.iter().find_map(|line| line.strip_prefix("range: bytes="));
+        let bytes = match range.and_then(|range| range.split_once('-')) {
+            Some((from, to)) => bytes[from.parse().unwrap()..=to.parse().unwrap()].to_vec(),
+            None => bytes.clone(),
+        };
+        if let Some(range) = range {
+            hub.seen.push(format!("range {range}"));
+        }
+        if method == "GET" && hub.busy > 0 {
+            hub.busy -= 1;
+            return send(stream, "200 OK", "", b"<html>come again</html>", true);
+        }
         if method == "GET" && hub.broken > 0 {
             hub.broken -= 1;
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", bytes.len());
@@ -104,6 +123,15 @@ fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
     } else {
         send(stream, "404 Not Found", "x-error-code: RepoNotFound\r\n", b"{}", true);
     }
+}
+
+/// What is stored apart from the small files, under the digest of its bytes.
+fn is_large(name: &str) -> bool {
+    name.ends_with(".safetensors")
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An answer; to HEAD without the body whose length it tells.
@@ -233,6 +261,77 @@ fn a_broken_connection_leaves_no_half_of_a_file_and_the_next_try_goes_on() {
     assert!(seen(&hub, "GET /cdn/") <= 4);
 }
 
+#[test]
+fn a_large_file_goes_on_where_it_ended() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, hub) = serve(hub());
+    let largest = hub.lock().unwrap().files.values().map(Vec::len).max().unwrap();
+    let piece = largest as u64 / 5;
+    let model = model(&url, cache.path()).with_piece(piece);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = told.clone();
+    let told_once = model.clone().with_progress(move |progress| {
+        tell.lock().unwrap().push((progress.file.to_owned(), progress.bytes, progress.total));
+    });
+    // The third piece breaks off.
+    let breaking = {
+        let hub = hub.clone();
+        model.clone().with_progress(move |progress| {
+            if progress.bytes == 2 * piece {
+                hub.lock().unwrap().broken = 1;
+            }
+        })
+    };
+    assert!(matches!(breaking.fetch().unwrap_err(), Error::Hub { .. }));
+    let blobs = cache.path().join("models--shop--tiny/blobs");
+    let partial: Vec<_> = fs::read_dir(&blobs).unwrap().map(|file| file.unwrap()).collect();
+    assert_eq!(partial.len(), 1);
+    assert_eq!(partial[0].metadata().unwrap().len(), 2 * piece);
+
+    let before = hub.lock().unwrap().seen.len();
+    let folder = told_once.fetch().unwrap();
+    let first =
+        hub.lock().unwrap().seen[before..].iter().find(|line| line.starts_with("range")).cloned();
+    assert_eq!(first.unwrap(), format!("range {}-{}", 2 * piece, 3 * piece - 1));
+    Checkpoint::open(&folder).unwrap().load(&Device::flex()).unwrap();
+    for (name, bytes) in &hub.lock().unwrap().files {
+        if is_large(name) {
+            assert_eq!(&fs::read(folder.join(name)).unwrap(), bytes);
+            assert!(blobs.join(digest(bytes)).is_file(), "as Python's cache names it");
+        }
+    }
+    let told = told.lock().unwrap();
+    assert!(told.iter().all(|(_, bytes, total)| bytes <= total));
+    assert!(
+        !fs::read_dir(&blobs)
+            .unwrap()
+            .any(|f| f.unwrap().path().extension() == Some("partial".as_ref()))
+    );
+
+    // All of it is there: no range is asked for again.
+    let ranges = seen(&hub, "range");
+    model.fetch().unwrap();
+    assert_eq!(seen(&hub, "range"), ranges);
+}
+
+#[test]
+fn a_page_in_place_of_a_file_is_not_kept() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, _) = serve(Hub { busy: 1, ..hub() });
+    let model = model(&url, cache.path());
+    let error = model.fetch().unwrap_err();
+    let Error::FetchedSize { path, expected, found } = &error else { panic!("{error:?}") };
+    assert!(path.to_string_lossy().ends_with(".safetensors") && *expected > 100_000);
+    assert_eq!(*found, 23);
+    Checkpoint::open(model.fetch().unwrap()).unwrap();
+    // In pieces, too.
+    let cache = tempfile::tempdir().unwrap();
+    let (url, _) = serve(Hub { busy: 1, ..hub() });
+    let model = self::model(&url, cache.path()).with_piece(50_000);
+    assert!(matches!(model.fetch().unwrap_err(), Error::Hub { .. }));
+    Checkpoint::open(model.fetch().unwrap()).unwrap();
+}
+
 /// A revision of which a part is there is not taken for whole.
 #[test]
 fn a_part_of_a_revision_is_no_model() {
@@ -251,7 +350,7 @@ fn a_part_of_a_revision_is_no_model() {
 #[test]
 fn a_name_is_a_folder_first() {
     assert!(HubModel::named("shop/tiny").is_some());
-    for path in ["./shop/tiny", "/shop/tiny", "tiny", "a/b/c", "crates/../src", "src/hub.rs"] {
+    for path in ["./shop/tiny", "/shop/tiny", "tiny", "a/b/c", "crates/../src", "src/lib.rs"] {
         assert!(HubModel::named(path).is_none(), "{path}");
     }
 }

@@ -1,17 +1,27 @@
 //! Models from the Hugging Face hub.
 
+mod pieces;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hf_hub::progress::{DownloadEvent, FileProgress, ProgressEvent, ProgressHandler};
+use hf_hub::repository::RepoTreeEntry;
 use hf_hub::{HFClient, HFClientSync, HFError, split_id};
 
+use self::pieces::Pieces;
 use crate::checkpoint::{CONFIG, weight_files};
 use crate::error::{Error, Result};
 
 /// The files of a repository that a checkpoint needs; pickled and second copies of the weights are left out.
 const FILES: [&str; 3] = ["*.json", "model*.safetensors", "*.jinja"];
+
+/// Whether [`FILES`] name a file.
+fn is_wanted(path: &str) -> bool {
+    let weights = path.starts_with("model") && path.ends_with(".safetensors");
+    weights || path.ends_with(".json") || path.ends_with(".jinja")
+}
 
 /// How far a download is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +39,8 @@ type OnProgress = Arc<dyn Fn(DownloadProgress<'_>) + Send + Sync>;
 /// A model `owner/name` on the hub.
 ///
 /// What is fetched lies in the cache that Python's libraries share (`HF_HOME`), one folder a revision;
-/// what is there already is not fetched again, and a file whose download broke off is fetched anew. Where
-/// the hub does not answer, the cached revision serves, if it is whole. Without a token, that of `HF_TOKEN`
+/// what is there already is not fetched again, and the download of a large file that broke off goes on where it
+/// ended. Files are checked against the sizes that the hub tells. Where the hub does not answer, the cached revision serves, if it is whole. Without a token, that of `HF_TOKEN`
 /// or of `hf auth login` is used.
 #[derive(Clone)]
 pub struct HubModel {
@@ -40,8 +50,12 @@ pub struct HubModel {
     endpoint: Option<String>,
     cache: Option<PathBuf>,
     offline: bool,
+    piece: u64,
     on_progress: Option<OnProgress>,
 }
+
+/// Bytes of a piece of a large file.
+const PIECE: u64 = 64 << 20;
 
 impl fmt::Debug for HubModel {
     /// Without the token.
@@ -68,6 +82,7 @@ impl HubModel {
             endpoint: None,
             cache: None,
             offline: false,
+            piece: PIECE,
             on_progress: None,
         }
     }
@@ -110,6 +125,13 @@ impl HubModel {
     #[must_use]
     pub fn offline(self) -> Self {
         Self { offline: true, ..self }
+    }
+
+    /// Fetches files that are larger in pieces of so many bytes, at least one; what a broken connection loses is
+    /// less than a piece (default 64 MiB).
+    #[must_use]
+    pub fn with_piece(self, bytes: u64) -> Self {
+        Self { piece: bytes.max(1), ..self }
     }
 
     /// Tells how far each file is, from a thread of the download; it must return soon.
@@ -158,18 +180,46 @@ impl HubModel {
             return cached().ok_or_else(|| self.not_cached(&cache));
         }
         tracing::info!(model = self.id, "fetching from the hub");
-        snapshot(false).or_else(|error: HFError| {
-            let folder = is_unreachable(&error).then(cached).flatten();
-            let folder = folder.ok_or_else(|| failed(error))?;
-            tracing::warn!(model = self.id, "the hub does not answer: the cached revision serves");
-            Ok(folder)
-        })
+        let fetch = || {
+            // The commit, so that all that follows is of one revision.
+            let info = repository.info().revision(self.revision()).send()?;
+            let revision = info.sha.as_deref().or(self.revision.as_deref());
+            let files = repository.list_tree().maybe_revision(revision).recursive(true).send()?;
+            let pieces = Pieces {
+                repository: &repository,
+                cache: cache.join(format!("models--{}", self.id.replace('/', "--"))),
+                revision,
+                size: self.piece,
+                on_progress: self.on_progress.as_ref(),
+            };
+            pieces.fetch(&files)?;
+            Ok((snapshot(false)?, files))
+        };
+        match fetch() {
+            Ok((folder, files)) => {
+                check_sizes(&folder, &files)?;
+                Ok(folder)
+            }
+            Err(error) => {
+                let folder = is_unreachable(&error).then(cached).flatten();
+                let folder = folder.ok_or_else(|| failed(error))?;
+                tracing::warn!(
+                    model = self.id,
+                    "the hub does not answer: the cached revision serves"
+                );
+                Ok(folder)
+            }
+        }
+    }
+
+    fn revision(&self) -> &str {
+        self.revision.as_deref().unwrap_or("main")
     }
 
     fn not_cached(&self, cache: &Path) -> Error {
         Error::NotCached {
             id: self.id.clone(),
-            revision: self.revision.clone().unwrap_or_else(|| "main".to_owned()),
+            revision: self.revision().to_owned(),
             cache: cache.to_owned(),
         }
     }
@@ -180,6 +230,24 @@ fn is_whole(folder: &Path) -> bool {
     let weights = weight_files(folder);
     folder.join(CONFIG).is_file()
         && weights.is_ok_and(|files| files.iter().all(|file| file.is_file()))
+}
+
+/// Compares the fetched files with what the hub told, and removes from the cache what is not as long: an answer
+/// that was cut off, or the page of a server in between.
+fn check_sizes(folder: &Path, files: &[RepoTreeEntry]) -> Result<()> {
+    for entry in files {
+        let RepoTreeEntry::File { size, path, .. } = entry else { continue };
+        let file = folder.join(path);
+        let Ok(found) = std::fs::metadata(&file) else { continue };
+        if is_wanted(path) && found.len() != *size {
+            let blob = std::fs::canonicalize(&file).unwrap_or_else(|_| file.clone());
+            for path in [&file, &blob] {
+                let _ = std::fs::remove_file(path);
+            }
+            return Err(Error::FetchedSize { path: file, expected: *size, found: found.len() });
+        }
+    }
+    Ok(())
 }
 
 /// Whether the hub did not answer, or with a fault of its own, so that another time it may.

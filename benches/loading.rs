@@ -1,0 +1,87 @@
+//! Checkpoints into memory: how long it takes and how much memory at most, beside what the model then holds.
+//!
+//! Run: `cargo bench --bench loading -- [--model tinyllama|mistral|smollm2|FOLDER] [--as f32,bf16,nf4]`
+//!
+//! The named shapes have random weights in bf16, written once to `target/bench-data` (TinyLlama 2.2 GB, Mistral
+//! 14.5 GB). Every way of loading is a process of its own, whose peak memory the kernel tells; the limit is 1.1 times
+//! what the model holds, and 6 GB for Mistral-7B in NF4. `nf4` keeps embedding and head in bf16.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use nextcart_models::{
+    Checkpoint, LlamaConfig, LoadOptions, Precision, SaveOptions, write_random_checkpoint,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let place = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(place + 1).cloned()
+    };
+    let model = value("--model").unwrap_or_else(|| "tinyllama".to_owned());
+    let folder = folder(&model);
+    if let Some(format) = value("--load") {
+        load(&folder, &format);
+        return;
+    }
+    println!("{:<10} {:>10} {:>10} {:>10} {:>6}", "as", "seconds", "model MB", "peak MB", "ratio");
+    let formats = value("--as").unwrap_or_else(|| "f32,bf16,nf4".to_owned());
+    for format in formats.split(',') {
+        let program = std::env::current_exe().expect("this program");
+        let status = Command::new(program)
+            .args(["--model", &model, "--load", format])
+            .status()
+            .expect("the command runs");
+        assert!(status.success(), "{format}: {status}");
+    }
+}
+
+/// Loads and prints a line of the table.
+fn load(folder: &Path, format: &str) {
+    let options = match format {
+        "f32" => LoadOptions::default(),
+        "bf16" => LoadOptions { weights: Precision::Bf16, ..LoadOptions::default() },
+        "nf4" => {
+            LoadOptions { weights: Precision::Bf16, quantized: true, ..LoadOptions::default() }
+        }
+        other => panic!("expected f32, bf16 or nf4, found `{other}`"),
+    };
+    let before = memory("VmRSS:");
+    let start = Instant::now();
+    let checkpoint = Checkpoint::open(folder).expect("a checkpoint");
+    let model = checkpoint.load_with(&Device::flex(), options).expect("a model");
+    let seconds = start.elapsed().as_secs_f64();
+    let (held, peak) = (model.byte_size() as f64 / 1e6, memory("VmHWM:") - before);
+    println!("{format:<10} {seconds:>10.1} {held:>10.0} {peak:>10.0} {:>6.3}", peak / held);
+}
+
+/// A line of the kernel's account of this process, in MB.
+fn memory(name: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+    line.trim().trim_end_matches(" kB").parse::<f64>().expect("kilobytes") * 1024.0 / 1e6
+}
+
+/// A folder that is there, or one of a known shape, written if need be.
+fn folder(model: &str) -> PathBuf {
+    let config = match model {
+        "tinyllama" => LlamaConfig::tinyllama_1_1b(),
+        "mistral" => LlamaConfig::mistral_7b_v0_1(),
+        "smollm2" => LlamaConfig::smollm2_135m(),
+        folder => return PathBuf::from(folder),
+    };
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data");
+    let folder = target.join(format!("random-{model}"));
+    if !folder.join("config.json").is_file() {
+        eprintln!("writing {}", folder.display());
+        let options = SaveOptions { format: Precision::Bf16, ..SaveOptions::default() };
+        write_random_checkpoint(&folder, &config, 7, &options).expect("written");
+    }
+    folder
+}
