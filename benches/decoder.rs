@@ -1,11 +1,12 @@
 //! A Llama without gradients: prompts, greedy decoding and scoring of options, beside transformers on PyTorch.
 //!
 //! Run: `cargo bench --bench decoder -- [--model small|smollm2|FOLDER] [--prompt 200] [--new-tokens 32]
-//! [--rounds 5] [--peer f32|bf16]`
+//! [--rounds 5] [--weights f32|bf16] [--peer f32|bf16]`
 //!
 //! `small` (8 layers of 512) and `smollm2` (the shape of SmolLM2-135M) have random weights, written as a
 //! checkpoint in several files that both sides load. A peer needs `NEXTCART_PYTHON`, a Python with torch and
-//! transformers. Both work with two threads and take turns round by round; the tables hold medians. Tokens
+//! transformers. `--weights bf16` keeps our weights in 16 bits and computes in f32; the peer's dtype is that of its
+//! computation, too. Both work with two threads and take turns round by round; the tables hold medians. Tokens
 //! and scores are compared. `gemm` is a product of 1024 × 2048 by 2048 × 2048, to tell what the libraries
 //! below can do.
 
@@ -18,8 +19,8 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
 use nextcart_models::{
-    Checkpoint, GenerateOptions, KvCache, Llama, LlamaConfig, ModelInput, Sampling, SaveOptions,
-    generate_with, save_checkpoint_with, score_continuations,
+    Checkpoint, GenerateOptions, KvCache, Llama, LlamaConfig, LoadOptions, ModelInput, Precision,
+    Sampling, SaveOptions, generate_with, save_checkpoint_with, score_continuations,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -47,7 +48,12 @@ fn main() {
     let (_made, folder) = checkpoint(&value("--model").unwrap_or_else(|| "small".to_owned()));
     let checkpoint = Checkpoint::open(&folder).expect("a checkpoint");
     let config = checkpoint.config().clone();
-    let model = checkpoint.load(&Device::flex()).expect("a model");
+    let weights = match value("--weights").as_deref() {
+        Some("bf16") => Precision::Bf16,
+        _ => Precision::F32,
+    };
+    let options = LoadOptions { weights, ..LoadOptions::default() };
+    let model = checkpoint.load_with(&Device::flex(), options).expect("a model");
     let mut peer = value("--peer").map(|dtype| Peer::start(&folder, &dtype));
 
     let mut own = BTreeMap::<&str, Vec<f64>>::new();

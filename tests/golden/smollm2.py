@@ -6,7 +6,7 @@
 Each prompt is encoded with the tokenizer's own special tokens and continued greedily for 32 tokens,
 in f32 from the stored bf16 weights, with eager attention. `gap` is the smallest difference between
 the two highest logits of a step: a port may only differ in a token where its own error is larger.
-The logits of the last prompt token are kept at every 997th id.
+The logits of the last prompt token are kept at every 211th id.
 """
 import json
 import sys
@@ -19,6 +19,14 @@ PROMPTS = [
     "The customer bought green tea, honey and a tea strainer. Next, the customer will buy",
     "Which of the options does the customer buy next?\nBought, oldest first:\nDog Leash\nDog Food\nOptions:\nCat Toy\nDog Bowl\nAnswer:\n",
     "Gravity is",
+    "a",
+    "1, 1, 2, 3, 5, 8, 13, 21,",
+    "Köln, Zürich and Łódź are cities in",
+    "fn main() {\n    println!(",
+    "Customers who bought \"Lipton Green Tea, 100 Count (Pack of 6)\" also bought",
+    "The history, oldest first:\n" + "".join(
+        f"{i}. Quaker Oatmeal, Flavor No. {i}, {i + 8} Ounce\n" for i in range(1, 25)) + "Next:",
+    "Question: Name three pantry staples.\nAnswer:",
 ]
 NEW_TOKENS = 32
 
@@ -45,11 +53,11 @@ def main(folder: str, out: str) -> None:
             "ids": ids[0].tolist(),
             "tokens": tokens,
             "gap": gap,
-            "logits": first[::997].tolist(),
+            "logits": first[::211].tolist(),
         })
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     with open(out, "w") as file:
-        json.dump({"versions": versions, "stride": 997, "cases": cases}, file, indent=1)
+        json.dump({"versions": versions, "stride": 211, "cases": cases}, file, indent=1)
         file.write("\n")
 
 
