@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 const ID: &str = "shop/tiny";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+const LATER: &str = "76543210fedcba9876543210fedcba9876543210";
 
 /// What the server has and how it behaves.
 #[derive(Default)]
@@ -26,8 +27,18 @@ struct Hub {
     broken: usize,
     /// How many answers with weights are a page that says to come again.
     busy: usize,
+    /// Whether the branch stands at its second commit.
+    moved: bool,
+    /// Whether all of a file is sent, whatever part was asked for.
+    whole: bool,
     /// Request lines, in their order.
     seen: Vec<String>,
+}
+
+impl Hub {
+    fn commit(&self) -> &'static str {
+        if self.moved { LATER } else { COMMIT }
+    }
 }
 
 type Shared = Arc<Mutex<Hub>>;
@@ -60,13 +71,14 @@ fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
     if hub.token.is_some() && given != hub.token && !path.starts_with("/cdn/") {
         return send(stream, "401 Unauthorized", "", b"{}", true);
     }
-    let resolve = format!("/{ID}/resolve/{COMMIT}/");
+    let resolve = format!("/{ID}/resolve/{}/", hub.commit());
     if path == format!("/api/models/{ID}/revision/main")
-        || path == format!("/api/models/{ID}/revision/{COMMIT}")
+        || path == format!("/api/models/{ID}/revision/{}", hub.commit())
     {
-        let body = format!("{{\"sha\": \"{COMMIT}\", \"id\": \"{ID}\", \"siblings\": []}}");
+        let commit = hub.commit();
+        let body = format!("{{\"sha\": \"{commit}\", \"id\": \"{ID}\", \"siblings\": []}}");
         send(stream, "200 OK", "content-type: application/json\r\n", body.as_bytes(), true);
-    } else if path == format!("/api/models/{ID}/tree/{COMMIT}") {
+    } else if path == format!("/api/models/{ID}/tree/{}", hub.commit()) {
         let entries: Vec<String> = hub
             .files
             .iter()
@@ -87,7 +99,7 @@ fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
         let Some(bytes) = hub.files.get(name) else {
             return send(stream, "404 Not Found", "x-error-code: EntryNotFound\r\n", b"", true);
         };
-        let about = format!("x-repo-commit: {COMMIT}\r\netag: \"{name}-1\"\r\n");
+        let about = format!("x-repo-commit: {}\r\netag: \"{name}-1\"\r\n", hub.commit());
         // Weights lie on another host; what is small is answered at once.
         if is_large(name) {
             let headers = format!(
@@ -101,6 +113,7 @@ fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
         }
     } else if let Some(bytes) = path.strip_prefix("/cdn/").and_then(|name| hub.files.get(name)) {
         let range = headers.iter().find_map(|line| line.strip_prefix("range: bytes="));
+        let range = range.filter(|_| !hub.whole);
         let bytes = match range.and_then(|range| range.split_once('-')) {
             Some((from, to)) => bytes[from.parse().unwrap()..=to.parse().unwrap()].to_vec(),
             None => bytes.clone(),
@@ -119,7 +132,8 @@ fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
             let _ = (&*stream).write_all(&half);
             return;
         }
-        send(stream, "200 OK", "", &bytes, method == "GET");
+        let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
+        send(stream, status, "", &bytes, method == "GET");
     } else {
         send(stream, "404 Not Found", "x-error-code: RepoNotFound\r\n", b"{}", true);
     }
@@ -301,7 +315,13 @@ fn a_large_file_goes_on_where_it_ended() {
         }
     }
     let told = told.lock().unwrap();
-    assert!(told.iter().all(|(_, bytes, total)| bytes <= total));
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    for (file, bytes, total) in told.iter().filter(|(file, ..)| is_large(file)) {
+        assert!(last.get(&**file).is_none_or(|before| before < bytes), "{told:?}");
+        assert!(bytes <= total);
+        last.insert(file, *bytes);
+    }
+    assert!(told.iter().all(|(_, _, total)| *total > 0));
     assert!(
         !fs::read_dir(&blobs)
             .unwrap()
@@ -312,6 +332,70 @@ fn a_large_file_goes_on_where_it_ended() {
     let ranges = seen(&hub, "range");
     model.fetch().unwrap();
     assert_eq!(seen(&hub, "range"), ranges);
+}
+
+#[test]
+fn a_later_revision_fetches_what_changed() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, hub) = serve(hub());
+    let model = model(&url, cache.path()).with_piece(200_000);
+    model.fetch().unwrap();
+    let names: Vec<String> =
+        hub.lock().unwrap().files.keys().filter(|name| is_large(name)).cloned().collect();
+    // One shard gets another last value; sizes stay.
+    let mut changed = hub.lock().unwrap();
+    *changed.files.get_mut(&names[0]).unwrap().last_mut().unwrap() ^= 1;
+    changed.moved = true;
+    let before = changed.seen.len();
+    drop(changed);
+    let folder = model.fetch().unwrap();
+    assert!(folder.ends_with(LATER));
+    let hub = hub.lock().unwrap();
+    for name in &names {
+        assert_eq!(&fs::read(folder.join(name)).unwrap(), &hub.files[name]);
+    }
+    let later = &hub.seen[before..];
+    assert!(later.iter().filter(|line| line.starts_with("range")).count() > 2, "in pieces again");
+    let bodies = later.iter().filter(|line| **line == format!("GET /cdn/{}", names[1])).count();
+    assert_eq!(bodies, 1, "of the other file its end alone, to compare");
+}
+
+#[test]
+fn bytes_that_are_not_the_hubs_are_not_used() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, hub) = serve(hub());
+    let largest = hub.lock().unwrap().files.values().map(Vec::len).max().unwrap() as u64;
+    let model = model(&url, cache.path()).with_piece(largest / 2);
+    let breaking = {
+        let hub = hub.clone();
+        model.clone().with_progress(move |_| hub.lock().unwrap().broken = 1)
+    };
+    breaking.fetch().unwrap_err();
+    hub.lock().unwrap().broken = 0;
+    let blobs = cache.path().join("models--shop--tiny/blobs");
+    let partial = fs::read_dir(&blobs).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(partial.extension().unwrap(), "partial");
+    let mut bytes = fs::read(&partial).unwrap();
+    bytes[9] ^= 1;
+    fs::write(&partial, bytes).unwrap();
+    let folder = model.fetch().unwrap();
+    let hub = hub.lock().unwrap();
+    for (name, bytes) in hub.files.iter().filter(|(name, _)| is_large(name)) {
+        assert_eq!(&fs::read(folder.join(name)).unwrap(), bytes);
+    }
+    let large = hub.files.iter().filter(|(name, _)| is_large(name)).count();
+    let left = fs::read_dir(&blobs)
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().metadata().unwrap().len() > 100_000);
+    assert_eq!(left.count(), large, "the wrong bytes are gone");
+}
+
+#[test]
+fn a_server_that_gives_no_pieces_gives_the_whole() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, _) = serve(Hub { whole: true, ..hub() });
+    let folder = model(&url, cache.path()).with_piece(200_000).fetch().unwrap();
+    Checkpoint::open(&folder).unwrap().load(&Device::flex()).unwrap();
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hf_hub::progress::{DownloadEvent, FileProgress, ProgressEvent, ProgressHandler};
-use hf_hub::repository::RepoTreeEntry;
-use hf_hub::{HFClient, HFClientSync, HFError, split_id};
+use hf_hub::repository::{RepoTreeEntry, RepoTypeModel};
+use hf_hub::{HFClient, HFClientSync, HFError, HFRepositorySync, split_id};
 
 use self::pieces::Pieces;
 use crate::checkpoint::{CONFIG, weight_files};
@@ -40,7 +40,8 @@ type OnProgress = Arc<dyn Fn(DownloadProgress<'_>) + Send + Sync>;
 ///
 /// What is fetched lies in the cache that Python's libraries share (`HF_HOME`), one folder a revision;
 /// what is there already is not fetched again, and the download of a large file that broke off goes on where it
-/// ended. Files are checked against the sizes that the hub tells. Where the hub does not answer, the cached revision serves, if it is whole. Without a token, that of `HF_TOKEN`
+/// ended: such files come in pieces, one after the other. Files are checked against the sizes that the hub tells.
+/// Where the hub does not answer, the cached revision serves, if it is whole. Without a token, that of `HF_TOKEN`
 /// or of `hf auth login` is used.
 #[derive(Clone)]
 pub struct HubModel {
@@ -164,40 +165,21 @@ impl HubModel {
         let cache = client.cache_dir().to_owned();
         let (owner, name) = split_id(&self.id);
         let repository = HFClientSync::from_inner(client).map_err(failed)?.model(owner, name);
-        let snapshot = |local_files_only| {
-            let handler = self.on_progress.clone().map(Handler);
-            repository
-                .snapshot_download()
-                .allow_patterns(FILES.map(str::to_owned).to_vec())
-                .maybe_revision(self.revision.clone())
-                .maybe_progress(handler.map(hf_hub::progress::Progress::new))
-                .local_files_only(local_files_only)
-                .send()
-        };
         // The library takes a folder for whole as soon as it is there.
-        let cached = || snapshot(true).ok().filter(|folder| is_whole(folder));
+        let cached = || {
+            let folder = self.snapshot(&repository, true, &[]).ok();
+            folder.filter(|folder| is_whole(folder))
+        };
         if self.offline {
             return cached().ok_or_else(|| self.not_cached(&cache));
         }
         tracing::info!(model = self.id, "fetching from the hub");
-        let fetch = || {
-            // The commit, so that all that follows is of one revision.
-            let info = repository.info().revision(self.revision()).send()?;
-            let revision = info.sha.as_deref().or(self.revision.as_deref());
-            let files = repository.list_tree().maybe_revision(revision).recursive(true).send()?;
-            let pieces = Pieces {
-                repository: &repository,
-                cache: cache.join(format!("models--{}", self.id.replace('/', "--"))),
-                revision,
-                size: self.piece,
-                on_progress: self.on_progress.as_ref(),
-            };
-            pieces.fetch(&files)?;
-            Ok((snapshot(false)?, files))
-        };
-        match fetch() {
-            Ok((folder, files)) => {
-                check_sizes(&folder, &files)?;
+        match self.fetch_from(&repository, &cache) {
+            Ok(Fetch { folder, commit, files }) => {
+                // Unless the branch has moved on in between.
+                if folder.ends_with(commit) {
+                    check_sizes(&folder, &files)?;
+                }
                 Ok(folder)
             }
             Err(error) => {
@@ -205,11 +187,48 @@ impl HubModel {
                 let folder = folder.ok_or_else(|| failed(error))?;
                 tracing::warn!(
                     model = self.id,
-                    "the hub does not answer: the cached revision serves"
+                    "no answer from the hub: the cached revision serves"
                 );
                 Ok(folder)
             }
         }
+    }
+
+    /// Large files in pieces, then what is left and the revision's folder as the library does it.
+    fn fetch_from(&self, repository: &Repository, cache: &Path) -> Result<Fetch, HFError> {
+        let info = repository.info().revision(self.revision()).send()?;
+        let commit = info.sha.unwrap_or_else(|| self.revision().to_owned());
+        let files = repository.list_tree().revision(commit.as_str()).recursive(true).send()?;
+        let pieces = Pieces {
+            repository,
+            cache,
+            folder: format!("models--{}", self.id.replace('/', "--")),
+            commit: &commit,
+            size: self.piece,
+            on_progress: self.on_progress.as_ref(),
+        };
+        let fetched = pieces.fetch(&files)?;
+        let told: Vec<String> = fetched.iter().map(|fetched| fetched.path.clone()).collect();
+        let folder = self.snapshot(repository, false, &told)?;
+        fetched.into_iter().for_each(|fetched| fetched.settle(&folder));
+        Ok(Fetch { folder, commit, files })
+    }
+
+    /// The revision's folder; progress of files that were `told` about is left out.
+    fn snapshot(
+        &self,
+        repository: &Repository,
+        local_files_only: bool,
+        told: &[String],
+    ) -> Result<PathBuf, HFError> {
+        let handler = self.on_progress.clone().map(|tell| Handler { tell, told: told.to_vec() });
+        repository
+            .snapshot_download()
+            .allow_patterns(FILES.map(str::to_owned).to_vec())
+            .maybe_revision(self.revision.clone())
+            .maybe_progress(handler.map(hf_hub::progress::Progress::new))
+            .local_files_only(local_files_only)
+            .send()
     }
 
     fn revision(&self) -> &str {
@@ -223,6 +242,15 @@ impl HubModel {
             cache: cache.to_owned(),
         }
     }
+}
+
+type Repository = HFRepositorySync<RepoTypeModel>;
+
+/// A revision that was fetched, and what the hub lists of it.
+struct Fetch {
+    folder: PathBuf,
+    commit: String,
+    files: Vec<RepoTreeEntry>,
 }
 
 /// Whether a folder has a config and all weights that belong to it.
@@ -260,17 +288,20 @@ fn is_unreachable(error: &HFError) -> bool {
 }
 
 /// Passes on the bytes of files.
-struct Handler(OnProgress);
+struct Handler {
+    tell: OnProgress,
+    /// Files that are not to be told about again.
+    told: Vec<String>,
+}
 
 impl ProgressHandler for Handler {
     fn on_progress(&self, event: &ProgressEvent) {
-        if let ProgressEvent::Download(DownloadEvent::Progress { files }) = event {
-            for FileProgress { filename, bytes_completed, total_bytes, .. } in files {
-                self.0(DownloadProgress {
-                    file: filename,
-                    bytes: *bytes_completed,
-                    total: *total_bytes,
-                });
+        let ProgressEvent::Download(DownloadEvent::Progress { files }) = event else { return };
+        for FileProgress { filename, bytes_completed, total_bytes, .. } in files {
+            // The library tells of files without a length where nothing is to be fetched.
+            if *total_bytes > 0 && !self.told.contains(filename) {
+                let (file, bytes, total) = (filename, *bytes_completed, *total_bytes);
+                (self.tell)(DownloadProgress { file, bytes, total });
             }
         }
     }

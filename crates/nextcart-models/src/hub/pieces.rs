@@ -1,7 +1,7 @@
 //! Large files, fetched piece by piece, so that a broken download goes on where it ended.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use hf_hub::repository::{RepoTreeEntry, RepoTypeModel};
@@ -10,95 +10,171 @@ use sha2::{Digest, Sha256};
 
 use super::{DownloadProgress, OnProgress, is_wanted};
 
+/// Bytes at the end of a file that tell whether another revision's file is the same.
+const PROBE: u64 = 1 << 16;
+
 /// One model's large files, on their way into the cache.
 pub(super) struct Pieces<'a> {
     pub(super) repository: &'a HFRepositorySync<RepoTypeModel>,
-    /// The model's folder in the cache.
-    pub(super) cache: PathBuf,
-    pub(super) revision: Option<&'a str>,
+    /// The folder of all models in the cache.
+    pub(super) cache: &'a Path,
+    /// The model's folder in there.
+    pub(super) folder: String,
+    pub(super) commit: &'a str,
     /// Bytes of a piece; files that are no larger are left to others.
     pub(super) size: u64,
     pub(super) on_progress: Option<&'a OnProgress>,
 }
 
+/// A file whose bytes are in the cache under their digest, and nowhere else yet.
+pub(super) struct Fetched {
+    pub(super) path: String,
+    blob: PathBuf,
+    /// Keeps other processes from fetching the same until its place in the revision is made.
+    _lock: Option<File>,
+}
+
+impl Fetched {
+    /// Removes the bytes if the revision's file is another one: they were not what the hub has.
+    pub(super) fn settle(self, revision: &Path) {
+        let used = fs::canonicalize(revision.join(&self.path));
+        if used.ok() != fs::canonicalize(&self.blob).ok() {
+            tracing::warn!(file = self.path, "what was fetched in pieces is not what the hub has");
+            let _ = fs::remove_file(&self.blob);
+        }
+    }
+}
+
 impl Pieces<'_> {
     /// Fetches those of the listed files that are large and not in the cache.
     ///
-    /// The hub names a large file by the SHA-256 of its bytes, and so does the cache: what arrives under another name
-    /// than the hub's is not what it should be, and is not used.
-    pub(super) fn fetch(&self, files: &[RepoTreeEntry]) -> Result<(), HFError> {
+    /// The hub names a large file by the SHA-256 of its bytes, and so does the cache: a file that is put there under
+    /// its digest is found by whoever asks the hub for its name, if it is what the hub has.
+    pub(super) fn fetch(&self, files: &[RepoTreeEntry]) -> Result<Vec<Fetched>, HFError> {
+        let mut fetched = Vec::new();
         for entry in files {
             let RepoTreeEntry::File { oid, size, path, lfs: Some(_), .. } = entry else { continue };
-            if *size > self.size && is_wanted(path) && !self.is_cached(path, *size)? {
-                self.fetch_file(path, oid, *size)?;
+            if *size <= self.size || !is_wanted(path) || self.is_there(path) {
+                continue;
+            }
+            // The pointer's id stands for the file's bytes, whatever revision they belong to.
+            let name: String = oid.chars().filter(char::is_ascii_alphanumeric).collect();
+            let lock = self.lock(&format!("{name}-{size}"))?;
+            if !self.is_there(path) && !self.is_unchanged(path, *size)? {
+                fetched.extend(self.fetch_file(path, &format!("{name}-{size}"), *size, lock)?);
             }
         }
-        Ok(())
+        Ok(fetched)
     }
 
-    /// Whether a revision in the cache has a file of this name and size.
-    fn is_cached(&self, path: &str, size: u64) -> io::Result<bool> {
-        let snapshots = match fs::read_dir(self.cache.join("snapshots")) {
+    fn is_there(&self, path: &str) -> bool {
+        self.snapshots().join(self.commit).join(path).is_file()
+    }
+
+    fn snapshots(&self) -> PathBuf {
+        self.cache.join(&self.folder).join("snapshots")
+    }
+
+    /// Whether another revision in the cache has a file of this name and size that ends alike, which is then most
+    /// likely the same: it is left to the hub to say so.
+    fn is_unchanged(&self, path: &str, size: u64) -> Result<bool, HFError> {
+        let snapshots = match fs::read_dir(self.snapshots()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             snapshots => snapshots?,
         };
         for snapshot in snapshots {
-            let file = fs::metadata(snapshot?.path().join(path));
-            if file.is_ok_and(|file| file.len() == size) {
-                return Ok(true);
+            let Ok(mut file) = File::open(snapshot?.path().join(path)) else { continue };
+            if file.metadata()?.len() == size {
+                let from = size.saturating_sub(PROBE);
+                let mut end = Vec::new();
+                file.seek(SeekFrom::Start(from))?;
+                file.read_to_end(&mut end)?;
+                return Ok(self.piece(path, from, size)?.as_deref() == Some(&end));
             }
         }
         Ok(false)
     }
 
-    fn fetch_file(&self, path: &str, oid: &str, size: u64) -> Result<(), HFError> {
-        let blobs = self.cache.join("blobs");
+    /// Waits for other processes that fetch the same; without a lock where the file system has none.
+    fn lock(&self, name: &str) -> io::Result<Option<File>> {
+        let folder = self.cache.join(".locks").join(&self.folder);
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(format!("{name}.lock"));
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+        match lock.lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "fetching without a lock");
+                Ok(None)
+            }
+        }
+    }
+
+    /// `None` if the hub does not give pieces.
+    fn fetch_file(
+        &self,
+        path: &str,
+        name: &str,
+        size: u64,
+        lock: Option<File>,
+    ) -> Result<Option<Fetched>, HFError> {
+        let blobs = self.cache.join(&self.folder).join("blobs");
         fs::create_dir_all(&blobs)?;
-        // The pointer's id stands for the file's bytes, whatever revision they belong to.
-        let name: String = oid.chars().filter(char::is_ascii_alphanumeric).collect();
-        let partial = blobs.join(format!("{name}-{size}.partial"));
-        let mut file = OpenOptions::new().append(true).create(true).open(&partial)?;
-        file.lock()?; // another process that fetches the same is waited for
-        let mut have = file.metadata()?.len();
+        let partial = blobs.join(format!("{name}.partial"));
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&partial)?;
+        let mut have = file.seek(SeekFrom::End(0))?;
         if have > size {
             file.set_len(0)?;
-            have = 0;
+            have = file.seek(SeekFrom::Start(0))?;
         }
-        if have > 0 && partial.exists() {
+        if have > 0 {
             tracing::info!(file = path, have, size, "the download goes on where it ended");
+            self.tell(path, have, size);
         }
-        while have < size && partial.exists() {
-            let range = have..(have + self.size).min(size);
-            let expected = range.end - range.start;
-            let bytes = self
-                .repository
-                .download_file_to_bytes()
-                .filename(path)
-                .maybe_revision(self.revision)
-                .range(range)
-                .send()?;
-            if bytes.len() as u64 != expected {
-                let found = bytes.len();
-                let text =
-                    format!("`{path}`: expected {expected} bytes from {have} on, found {found}");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, text).into());
-            }
+        while have < size {
+            let end = (have + self.size).min(size);
+            let Some(bytes) = self.piece(path, have, end)? else {
+                drop(file);
+                fs::remove_file(&partial)?;
+                return Ok(None);
+            };
             file.write_all(&bytes)?;
-            have += expected;
-            if let Some(tell) = self.on_progress {
-                tell(DownloadProgress { file: path, bytes: have, total: size });
-            }
+            have = end;
+            self.tell(path, have, size);
         }
-        if partial.exists() {
-            file.sync_all()?;
-            fs::rename(&partial, blobs.join(digest(&partial)?))?;
+        file.sync_all()?;
+        let blob = blobs.join(digest(&mut file)?);
+        drop(file);
+        fs::rename(&partial, &blob)?;
+        Ok(Some(Fetched { path: path.to_owned(), blob, _lock: lock }))
+    }
+
+    /// Bytes `from` to `end` of a file; `None` if the hub gives more than was asked for.
+    fn piece(&self, path: &str, from: u64, end: u64) -> Result<Option<Vec<u8>>, HFError> {
+        let request = self.repository.download_file_to_bytes().filename(path).revision(self.commit);
+        let bytes = request.range(from..end).send()?;
+        let (expected, found) = (end - from, bytes.len() as u64);
+        if found < expected {
+            let text = format!("`{path}`: expected {expected} bytes from {from} on, found {found}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text).into());
         }
-        Ok(())
+        Ok((found == expected).then(|| bytes.to_vec()))
+    }
+
+    fn tell(&self, file: &str, bytes: u64, total: u64) {
+        if let Some(tell) = self.on_progress {
+            tell(DownloadProgress { file, bytes, total });
+        }
     }
 }
 
-fn digest(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+fn digest(file: &mut File) -> io::Result<String> {
+    file.seek(SeekFrom::Start(0))?;
     let mut hash = Sha256::new();
     let mut bytes = vec![0; 1 << 20];
     loop {
