@@ -222,7 +222,8 @@ impl Projection {
     /// The layer without its adapter, computing what it computes with it.
     ///
     /// An adapter that is on is folded into the weight, which is then dense and frozen; one that is
-    /// off takes no part in the layer's output and is dropped.
+    /// off takes no part in the layer's output and is dropped. A weight in 16 bits stays so: what is less than half
+    /// of its last place is lost.
     #[must_use]
     pub fn merge(self) -> Self {
         match self.adapter.as_ref().filter(|adapter| adapter.is_enabled()) {

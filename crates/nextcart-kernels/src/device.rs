@@ -1,7 +1,8 @@
 use burn::backend::DispatchDevice;
+use burn::tensor::Device;
 
 /// Whether the operations of this crate are compiled for the device's backend.
-pub fn has_backend(device: &DispatchDevice) -> bool {
+pub(crate) fn has_backend(device: &DispatchDevice) -> bool {
     match device {
         #[cfg(feature = "cpu")]
         DispatchDevice::Flex(_) => true,
@@ -16,15 +17,12 @@ pub fn has_backend(device: &DispatchDevice) -> bool {
     }
 }
 
-/// Runs `work` on one of the threads that the CPU's operations are spread over, so that none of them has to wake
-/// another thread and wait for it before it starts.
-#[cfg(feature = "cpu")]
-pub fn on_workers<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    rayon::scope(|_| work())
-}
-
-/// Runs `work`: there are no threads to spread it over without the feature `cpu`.
-#[cfg(not(feature = "cpu"))]
-pub fn on_workers<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    work()
+/// Runs `work` on one of the threads that the CPU's operations are spread over, so that they need not be woken for
+/// each; for other devices, and where a graph of gradients is built, on the caller's.
+pub fn on_workers<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
+    match device.as_dispatch() {
+        #[cfg(feature = "cpu")]
+        DispatchDevice::Flex(_) => rayon::scope(|_| work()),
+        _ => work(),
+    }
 }

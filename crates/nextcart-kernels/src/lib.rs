@@ -25,7 +25,8 @@ mod product;
 mod vectors;
 
 pub use decoder::{masked_softmax, rms_norm, rotate_heads, swiglu};
-pub use device::{has_backend, on_workers};
+pub use device::on_workers;
+// For products with weights that are stored in other ways than dense.
 #[cfg(feature = "cpu")]
 pub use product::{Flat, multiply_on_host};
 pub use product::{Side, frozen_product, multiply};

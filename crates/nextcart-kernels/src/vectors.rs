@@ -17,6 +17,22 @@ pub(crate) fn chunks(output: &mut [f32], chunk: usize, work: impl Fn(usize, &mut
     }
 }
 
+/// The same with chunks of two outputs of one length side by side.
+pub(crate) fn chunk_pairs(
+    first: &mut [f32],
+    second: &mut [f32],
+    chunk: usize,
+    work: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) {
+    if first.len() <= ALONE {
+        let pairs = first.chunks_mut(chunk).zip(second.chunks_mut(chunk));
+        pairs.enumerate().for_each(|(index, (first, second))| work(index, first, second));
+    } else {
+        let pairs = first.par_chunks_mut(chunk).zip(second.par_chunks_mut(chunk));
+        pairs.enumerate().for_each(|(index, (first, second))| work(index, first, second));
+    }
+}
+
 /// Rows of a length that make a chunk worth a thread's while.
 pub(crate) fn rows_together(length: usize) -> usize {
     (ALONE / 2).div_ceil(length.max(1))

@@ -231,7 +231,8 @@ pub struct LoadOptions {
     /// Format of weights (default f32). On the CPU, narrower ones are widened for the length of a product, a tile
     /// at a time, so that a checkpoint in bf16 takes half the memory and computes the same as in f32.
     pub weights: Precision,
-    /// Format in which blocks compute and pass on their results (default f32). Anything else is for GPUs.
+    /// Format in which blocks compute and pass on their results (default f32). Anything else is for GPUs, and f16 not
+    /// for training: small gradients vanish in it.
     pub activations: Precision,
     /// Whether the projections inside the blocks are packed to NF4 (default no).
     pub quantized: bool,

@@ -42,7 +42,7 @@ impl Llama {
     /// - output: `[batch, seq, d_model]`
     #[must_use]
     pub fn hidden(&self, input: &ModelInput, mut cache: Option<&mut KvCache>) -> Tensor<3> {
-        let x = on_workers(|| {
+        let x = on_workers(&self.device(), || {
             let mut x = self.embed(input);
             for (layer, block) in self.layers.iter().enumerate() {
                 x = block.forward(x, input, cache.as_deref_mut().map(|cache| (cache, layer)));
@@ -63,7 +63,7 @@ impl Llama {
     /// - output: `[places, d_model]`
     ///
     /// # Panics
-    /// If there is not one list for each row, all are empty, or a place lies outside.
+    /// If there is not one list for each row, all of them are empty, or a place lies outside.
     #[must_use]
     pub fn hidden_at(
         &self,
@@ -72,7 +72,7 @@ impl Llama {
         mut cache: Option<&mut KvCache>,
     ) -> Tensor<2> {
         let chosen = input.choose(places);
-        let x = on_workers(|| {
+        let x = on_workers(&self.device(), || {
             let mut x = self.embed(input);
             let last = self.layers.len().checked_sub(1);
             for (layer, block) in self.layers.iter().enumerate() {

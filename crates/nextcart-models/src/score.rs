@@ -38,7 +38,7 @@ impl ContinuationScore {
 /// by yes and no.
 ///
 /// # Panics
-/// If the prompt has no token.
+/// If the prompt has no token or the model does not know one of them.
 #[must_use]
 pub fn score_next(model: &Llama, config: &LlamaConfig, prompt: &[u32], tokens: &[u32]) -> Vec<f64> {
     let continuations: Vec<&[u32]> = tokens.iter().map(std::slice::from_ref).collect();
@@ -52,10 +52,11 @@ pub fn score_next(model: &Llama, config: &LlamaConfig, prompt: &[u32], tokens: &
 /// Scores continuations of one prompt, which goes through the model once.
 ///
 /// Short continuations go with it, side by side and hidden from each other, so that the weights are read once;
-/// where they are longer together than the prompt, they follow as one batch behind its keys and values.
+/// where they have more than 64 tokens together and more than a quarter of the prompt's, they follow as one batch
+/// behind its keys and values.
 ///
 /// # Panics
-/// If the prompt or a continuation has no token, or there are no continuations.
+/// If the prompt or a continuation has no token, there are no continuations, or the model does not know a token.
 #[must_use]
 pub fn score_continuations(
     model: &Llama,
@@ -69,14 +70,14 @@ pub fn score_continuations(
     // The last token of a continuation predicts nothing that is asked for.
     let branches: Vec<&[u32]> = continuations.iter().map(|c| &c[..c.len() - 1]).collect();
     let tokens: usize = branches.iter().map(|branch| branch.len()).sum();
-    let hidden = match tokens <= prompt.len().max(ONE_PASS) {
+    let hidden = match tokens <= ONE_PASS.max(prompt.len() / 4) {
         true => in_one_pass(model, config, prompt, &branches),
         false => behind_cache(model, config, prompt, &branches),
     };
     likelihoods(model, hidden, continuations)
 }
 
-/// Tokens of continuations that go through the model with any prompt.
+/// Tokens of continuations that go through the model with any prompt: more would see mostly each other, hidden.
 const ONE_PASS: usize = 64;
 
 /// Hidden states of the prompt's last token and of all branches' tokens, `[1 + tokens, d_model]`.

@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 ///
 /// Hidden states are picked out inside the last block, so its output and logits exist for trained tokens alone:
 /// with a long prompt, a short answer and 32,000 tokens the logits would be the largest tensor by far.
+///
+/// # Panics
+/// If no token of the batch is trained.
 #[must_use]
 pub fn loss_sum(model: &Llama, batch: &Batch) -> Tensor<1> {
     let hidden = model.hidden_at(batch.input(), &batch.places, None); // [trained, d_model]

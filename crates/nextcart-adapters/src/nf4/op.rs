@@ -10,12 +10,13 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, Scalar, TensorMetadata, backend_extension,
+    Autodiff, AutodiffBackend, Backend, Dispatch, DispatchDevice, Scalar, TensorMetadata,
+    backend_extension,
 };
 use burn::tensor::{DType, Int, Shape, Slice, Tensor, TensorData};
+use nextcart_kernels::Side;
 #[cfg(any(feature = "cpu", feature = "cuda", feature = "wgpu"))]
 use nextcart_kernels::multiply;
-use nextcart_kernels::{Side, has_backend};
 
 use super::code::{BLOCK, NESTED_BLOCK, PAIRS};
 use super::nested::MAP;
@@ -59,6 +60,22 @@ pub(super) fn dequantize(parts: Parts, shape: [usize; 2]) -> Tensor<2> {
         parts.offset.into_dispatch(),
         shape,
     ))
+}
+
+/// Whether [`Nf4Backend`] is compiled for this device's backend, which this crate's features decide.
+fn has_backend(device: &DispatchDevice) -> bool {
+    match device {
+        #[cfg(feature = "cpu")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(any(feature = "cuda", feature = "wgpu"))]
+        DispatchDevice::Cube(_) => true,
+        DispatchDevice::Autodiff(device) => has_backend(&device.clone().inner()),
+        #[allow(
+            unreachable_patterns,
+            reason = "which variants there are depends on burn's features"
+        )]
+        _ => false,
+    }
 }
 
 /// Backends with a product of their own with packed weights.

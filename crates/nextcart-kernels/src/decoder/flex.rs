@@ -7,7 +7,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::tensor::{DType, TensorData};
 use pulp::Arch;
 
-use crate::vectors::{chunks, exp, largest, rows_together, sum_of};
+use crate::vectors::{chunk_pairs, chunks, exp, largest, rows_together, sum_of};
 
 pub(super) fn rms_norm(x: FlexTensor, gamma: FlexTensor, epsilon: f64) -> FlexTensor {
     let (x, dtype) = full(x);
@@ -91,15 +91,14 @@ pub(super) fn swiglu_inputs(
     let (values, ups) = (gate.storage::<f32>(), up.storage::<f32>());
     let gradient = gradient.storage::<f32>();
     let (arch, together) = (Arch::new(), rows_together(1));
-    // Both in one pass, gate by gate: first those of a chunk's gates, then those of its ups.
-    let mut both = vec![0.0; 2 * values.len()];
-    chunks(&mut both, 2 * together, |part, both| {
-        let (of_gate, of_up) = both.split_at_mut(both.len() / 2);
+    let mut of_gate = vec![0.0; values.len()];
+    let mut of_up = vec![0.0; values.len()];
+    chunk_pairs(&mut of_gate, &mut of_up, together, |part, of_gate, of_up| {
         arch.dispatch(|| {
             let first = part * together;
             let inputs = values[first..].iter().zip(&ups[first..]).zip(&gradient[first..]);
             for ((of_gate, of_up), ((gate, up), gradient)) in
-                of_gate.iter_mut().zip(of_up.iter_mut()).zip(inputs)
+                of_gate.iter_mut().zip(of_up).zip(inputs)
             {
                 let open = sigmoid(*gate);
                 *of_gate = gradient * up * (open * (1.0 + gate * (1.0 - open)));
@@ -107,14 +106,6 @@ pub(super) fn swiglu_inputs(
             }
         });
     });
-    let (mut of_gate, mut of_up) = (Vec::new(), Vec::new());
-    of_gate.reserve_exact(values.len());
-    of_up.reserve_exact(values.len());
-    for both in both.chunks(2 * together) {
-        let (gate, up) = both.split_at(both.len() / 2);
-        of_gate.extend_from_slice(gate);
-        of_up.extend_from_slice(up);
-    }
     (like(&gate, of_gate, dtype), like(&gate, of_up, dtype))
 }
 

@@ -18,8 +18,12 @@ use crate::device::has_backend;
 /// # Shapes
 /// - `x`: `[..., d_model]`
 /// - `gamma`: `[d_model]`
+///
+/// # Panics
+/// If there is not one gain for each value of the last axis.
 #[must_use]
 pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    assert_eq!(x.dims()[D - 1], gamma.dims()[0], "one gain for each value of the last axis");
     let own = has_backend(x.device().as_dispatch());
     let (x, gamma) = (x.into_dispatch(), gamma.into_dispatch());
     Tensor::from_dispatch(match own {
@@ -32,8 +36,12 @@ pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) ->
 ///
 /// # Shapes
 /// - `gate`, `up`, output: the same
+///
+/// # Panics
+/// If the shapes differ.
 #[must_use]
 pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+    assert_eq!(gate.dims(), up.dims(), "gate and up are of one shape");
     let own = has_backend(gate.device().as_dispatch());
     let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
     Tensor::from_dispatch(match own {
@@ -49,8 +57,18 @@ pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
 /// - `x`: `[batch, seq, heads · head_dim]`
 /// - `cos`, `sin`: `[batch, 1, seq, head_dim]`, without gradients
 /// - output: `[batch, heads, seq, head_dim]`
+///
+/// # Panics
+/// If the shapes do not fit or `head_dim` is odd.
 #[must_use]
 pub fn rotate_heads(x: Tensor<3>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
+    let ([batch, seq, width], [.., head_dim]) = (x.dims(), cos.dims());
+    assert!(
+        head_dim > 0 && head_dim % 2 == 0 && width % head_dim == 0,
+        "whole heads of two halves"
+    );
+    assert_eq!(cos.dims(), [batch, 1, seq, head_dim], "one turn for each token");
+    assert_eq!(sin.dims(), cos.dims(), "sines as cosines");
     let own = has_backend(x.device().as_dispatch());
     let (x, cos, sin) = (x.into_dispatch(), cos.into_dispatch(), sin.into_dispatch());
     Tensor::from_dispatch(match own {
@@ -64,12 +82,120 @@ pub fn rotate_heads(x: Tensor<3>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// - `scores`, output: `[batch, heads, seq, keys]`
 /// - `bias`: `[batch, 1, seq, keys]` in f32, without gradients
+///
+/// # Panics
+/// If the shapes do not fit.
 #[must_use]
 pub fn masked_softmax(scores: Tensor<4>, bias: Tensor<4>, scale: f64) -> Tensor<4> {
+    let [batch, _, seq, keys] = scores.dims();
+    assert_eq!(bias.dims(), [batch, 1, seq, keys], "one bias for each query and key");
     let own = has_backend(scores.device().as_dispatch());
     let (scores, bias) = (scores.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(match own {
         true => <Dispatch as DecoderBackend>::masked_softmax(scores, bias, scale),
         false => plain::masked_softmax::<Dispatch>(scores, bias, scale),
     })
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use burn::backend::Flex;
+    use burn::backend::tensor::FloatTensor;
+    use burn::tensor::{DType, Device, Distribution, Tolerance};
+
+    use super::*;
+
+    type Float = FloatTensor<Flex>;
+
+    fn random<const D: usize>(shape: [usize; D], dtype: DType) -> Float {
+        let drawn = Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.5), &Device::flex());
+        flex_of(drawn.cast(dtype))
+    }
+
+    /// The backend's own tensor.
+    fn flex_of<const D: usize>(tensor: Tensor<D>) -> Float {
+        burn::backend::flex::FlexTensor::from_data(tensor.into_data())
+    }
+
+    fn assert_close(found: &Float, expected: &Float, dtype: DType) {
+        assert_eq!(found.dtype(), dtype);
+        let tolerance = match dtype {
+            DType::F32 => Tolerance::absolute(2e-5).set_relative(2e-5),
+            _ => Tolerance::absolute(4e-2).set_relative(4e-2),
+        };
+        let data = |x: &Float| {
+            use burn::backend::ops::FloatTensorOps;
+            burn::tensor::read_sync(Flex::float_into_data(x.clone())).expect("on the host")
+        };
+        data(found).assert_approx_eq::<f32>(&data(expected), tolerance);
+    }
+
+    /// What runs on GPUs is held against what runs on the CPU, forward and backward, wide and narrow.
+    #[test]
+    fn fused_operations_are_the_plain_ones() {
+        const EPSILON: f64 = 1e-5;
+        const SCALE: f64 = 0.3;
+        let [batch, seq, heads, head_dim, keys] = [2, 7, 3, 10, 19];
+        for dtype in [DType::F32, DType::BF16, DType::F16] {
+            let rows = || random([batch, seq, heads * head_dim], dtype);
+            let (x, y, g) = (rows(), rows(), rows());
+            let gamma = random([heads * head_dim], DType::F32);
+            let close = |found: Float, expected: Float| assert_close(&found, &expected, dtype);
+            close(
+                flex::rms_norm(x.clone(), gamma.clone(), EPSILON),
+                plain::rms_norm::<Flex>(x.clone(), gamma.clone(), EPSILON),
+            );
+            close(
+                flex::rms_norm_input(x.clone(), gamma.clone(), EPSILON, g.clone()),
+                plain::rms_norm_input::<Flex>(x.clone(), gamma, EPSILON, g.clone()),
+            );
+            close(flex::swiglu(x.clone(), y.clone()), plain::swiglu::<Flex>(x.clone(), y.clone()));
+            let found = flex::swiglu_inputs(x.clone(), y.clone(), g.clone());
+            let expected = plain::swiglu_inputs::<Flex>(x.clone(), y, g);
+            close(found.0, expected.0);
+            close(found.1, expected.1);
+
+            let table = || random([batch, 1, seq, head_dim], DType::F32);
+            let (cos, sin) = (table(), table());
+            close(
+                flex::rotate_heads(x.clone(), cos.clone(), sin.clone()),
+                plain::rotate_heads::<Flex>(x, cos.clone(), sin.clone()),
+            );
+            let g = random([batch, heads, seq, head_dim], dtype);
+            close(
+                flex::rotate_heads_input(g.clone(), cos.clone(), sin.clone()),
+                plain::rotate_heads_input::<Flex>(g, cos, sin),
+            );
+
+            let scores = || random([batch, heads, seq, keys], dtype);
+            let (s, g, bias) = (scores(), scores(), random([batch, 1, seq, keys], DType::F32));
+            let weights = flex::masked_softmax(s.clone(), bias.clone(), SCALE);
+            close(weights.clone(), plain::masked_softmax::<Flex>(s, bias, SCALE));
+            close(
+                flex::masked_softmax_scores(weights.clone(), SCALE, g.clone()),
+                plain::masked_softmax_scores::<Flex>(weights, SCALE, g),
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_stays_so() {
+        let device = Device::flex();
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let x = Tensor::<2>::from_data([[1.0, wrong], [2.0, 3.0]], &device);
+            let finite = |x: Tensor<2>| -> Vec<bool> {
+                x.into_data().iter::<f32>().map(f32::is_finite).collect()
+            };
+            let normed = finite(rms_norm(x.clone(), Tensor::ones([2], &device), 1e-5));
+            assert_eq!((normed[1], &normed[2..]), (false, &[true, true][..]), "{wrong}");
+            let gated = finite(swiglu(x.clone(), x.clone()));
+            assert_eq!(gated, [true, false, true, true], "{wrong}");
+            if wrong != f32::NEG_INFINITY {
+                let scores = x.reshape([1, 1, 2, 2]);
+                let bias = Tensor::zeros([1, 1, 2, 2], &device);
+                let weights = finite(masked_softmax(scores, bias, 1.0).reshape([2, 2]));
+                assert_eq!(weights, [false, false, true, true], "{wrong}");
+            }
+        }
+    }
 }

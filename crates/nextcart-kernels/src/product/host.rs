@@ -16,7 +16,7 @@ use super::flat::Flat;
 /// Rows of `x` up to which the weight's rows are taken one by one, where reading them is what takes time.
 const FEW: usize = 16;
 
-/// Values of a tile: 4 MiB in f32.
+/// Values of a tile, 4 MiB in f32, unless 64 rows or columns are more.
 const TILE: usize = 1 << 20;
 
 /// Values that a thread takes at least.
@@ -27,8 +27,8 @@ pub(super) fn dense(x: &FlexTensor, weight: &FlexTensor, side: Side) -> Option<F
     let dims = weight.shape();
     let shape = [dims[0], dims[1]];
     match weight.dtype() {
-        DType::F32 if side == Side::Output => None,
-        DType::F32 if x.shape()[0] > FEW && x.dtype() == DType::F32 => {
+        DType::F32 if side == Side::Output && x.dtype() == DType::F32 => None,
+        DType::F32 if x.shape()[0] > FEW && x.dtype() == DType::F32 && !shape.contains(&0) => {
             let all = Slice::from(0..shape[1]);
             let tile = |part| Flex::float_slice(weight.clone(), &[Slice::from(part), all]);
             Some(by_tiles(x.to_contiguous(), tile, shape))
@@ -41,9 +41,9 @@ pub(super) fn dense(x: &FlexTensor, weight: &FlexTensor, side: Side) -> Option<F
 }
 
 /// `x Wᵀ` or `x W` for a weight `[d_output, d_input]` of the given shape, computed in f32 and rounded to the type
-/// of `x`; `None` if `x` has no rows.
+/// of `x`; `None` if one of them is empty.
 ///
-/// No more of the weight than a tile of 4 MiB is ever held in f32.
+/// No more of the weight is ever held in f32 than a tile: 4 MiB, or 64 rows or columns if those are more.
 pub fn multiply<W: Flat + ?Sized>(
     x: &FlexTensor,
     weight: &W,
@@ -51,7 +51,7 @@ pub fn multiply<W: Flat + ?Sized>(
     side: Side,
 ) -> Option<FlexTensor> {
     let rows = x.shape()[0];
-    if rows == 0 {
+    if rows == 0 || shape.contains(&0) {
         return None;
     }
     let dtype = x.dtype();

@@ -49,9 +49,13 @@ impl Side {
 /// `x Wᵀ` for `x [rows, d_input]` and `weight [d_output, d_input]`, in the type of `x`.
 ///
 /// The weight may be in a narrower type than `x`: it is widened for the length of the product, on the CPU a tile
-/// at a time. A frozen weight gets no gradient, and only what is stored is kept for the backward pass; a weight that
+/// at a time. The weight counts as a constant, and only what is stored is kept for the backward pass; but a leaf that
 /// requires gradients gets them.
+///
+/// # Panics
+/// If the widths differ.
 pub fn frozen_product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    assert_eq!(x.dims()[1], weight.dims()[1], "inputs as wide as the weight");
     if weight.is_require_grad() || !has_backend(x.device().as_dispatch()) {
         let weight = weight.cast(x.dtype());
         return x.matmul(weight.transpose());
@@ -137,7 +141,12 @@ impl<B: FrozenBackend, C: CheckpointStrategy> FrozenBackend for Autodiff<B, C> {
     }
 }
 
-/// `x Wᵀ` or `x W` with the operations that every backend has, in the type of `x`.
+/// `x Wᵀ` or `x W` with the operations that every backend has, in the type of `x`: for products with weights that are
+/// stored in other ways.
+///
+/// # Shapes
+/// - `x`: `[rows, d_input]`, or `[rows, d_output]` along the output
+/// - `weight`: `[d_output, d_input]`
 pub fn multiply<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
