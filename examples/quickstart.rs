@@ -26,7 +26,9 @@ use nextcart_eval::{
     Chance, CoOccurrence, Evaluation, FnPredictor, Popularity, Predictor, PunctuationRule, Report,
     TemplateModel, TextSimilarity, audit, evaluate_each,
 };
-use nextcart_models::{Checkpoint, HubModel, Llama, LlamaConfig, save_adapter, save_checkpoint};
+use nextcart_models::{
+    Checkpoint, HubModel, Llama, LlamaConfig, LoadOptions, Precision, save_adapter, save_checkpoint,
+};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Built, Lengths, Sample, SampleBuilder, Tokenizer, diagnose};
 use nextcart_train::{Schedule, SftConfig, Trainer, evaluate_loss};
@@ -52,6 +54,9 @@ struct Arguments {
     /// Fine-tune with the base model in 4 bits.
     #[arg(long)]
     qlora: bool,
+    /// Keep the weights of --model in bf16, half of what f32 takes; on a GPU, compute in it, too.
+    #[arg(long)]
+    bf16: bool,
     /// Folder for everything that is written.
     #[arg(long, default_value = "out/quickstart")]
     out: PathBuf,
@@ -93,8 +98,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let device = Device::default();
     let out = arguments.out.as_path();
-    let qlora = arguments.qlora;
-    let checkpoint = arguments.model.as_deref().map(|model| Base::load(model, qlora, &device));
+    let options = load_options(&arguments);
+    let checkpoint = arguments.model.as_deref().map(|model| Base::load(model, options, &device));
     let checkpoint = checkpoint.transpose()?;
     let checkpoints = out.join("checkpoints");
     if arguments.resume && !checkpoints.is_dir() {
@@ -258,6 +263,17 @@ fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corpus>, Datase
     Ok((corpus, prepared))
 }
 
+/// How the model of `--model` is held in memory.
+fn load_options(arguments: &Arguments) -> LoadOptions {
+    let narrow = |wanted: bool| if wanted { Precision::Bf16 } else { Precision::F32 };
+    let gpu = cfg!(any(feature = "cuda", feature = "wgpu"));
+    LoadOptions {
+        weights: narrow(arguments.bf16),
+        activations: narrow(arguments.bf16 && gpu),
+        quantized: arguments.qlora,
+    }
+}
+
 /// A base model and what belongs to it.
 struct Base {
     name: String,
@@ -269,16 +285,13 @@ struct Base {
 
 impl Base {
     /// A checkpoint from a folder or the hub.
-    fn load(name: &str, qlora: bool, device: &Device) -> Result<Self> {
+    fn load(name: &str, options: LoadOptions, device: &Device) -> Result<Self> {
         let checkpoint = match HubModel::named(name) {
             Some(model) => Checkpoint::open(fetch(model)?)?,
             None => Checkpoint::open(name)?,
         };
         let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
-        let model = match qlora {
-            true => checkpoint.load_quantized(device)?,
-            false => checkpoint.load(device)?,
-        };
+        let model = checkpoint.load_with(device, options)?;
         let tuning = SftConfig {
             max_steps: Some(60),
             batch_size: 4,

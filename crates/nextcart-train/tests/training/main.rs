@@ -8,4 +8,5 @@
 mod common;
 mod gradients;
 mod loss;
+mod precision;
 mod trainer;

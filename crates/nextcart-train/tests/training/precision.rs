@@ -1,0 +1,110 @@
+use burn::tensor::{DType, Device, Tensor};
+use nextcart_adapters::LoraConfig;
+use nextcart_models::{
+    Checkpoint, GenerateOptions, Llama, LoadOptions, Precision, generate, save_checkpoint,
+};
+use nextcart_text::Sample;
+use nextcart_train::{Gradients, SftConfig, Trainer, evaluate_loss, loss_and_gradients};
+use tempfile::TempDir;
+
+use crate::common::{base, llama, lora, samples};
+
+const WIDTHS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::F16];
+
+fn checkpoint() -> (TempDir, Checkpoint) {
+    let folder = tempfile::tempdir().unwrap();
+    save_checkpoint(folder.path(), &base(), &llama(), None).unwrap();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    (folder, checkpoint)
+}
+
+fn load(checkpoint: &Checkpoint, weights: Precision, activations: Precision) -> Llama {
+    let options = LoadOptions { weights, activations, quantized: false };
+    checkpoint.load_with(&Device::flex().autodiff(), options).unwrap()
+}
+
+/// With adapters that have learnt something.
+fn adapted(model: Llama, config: &LoraConfig) -> Llama {
+    let samples = samples(4);
+    let options = SftConfig { max_steps: Some(3), learning_rate: 0.05, ..SftConfig::default() };
+    let model = model.with_adapters(config, 3).unwrap();
+    let mut trainer = Trainer::new(model, &llama(), options, &samples).unwrap();
+    while trainer.step().unwrap().is_some() {}
+    trainer.into_model()
+}
+
+fn gradients(model: &Llama, samples: &[Sample]) -> Gradients {
+    loss_and_gradients(model, &llama(), &[samples.iter().collect()], 0).gradients
+}
+
+/// Cosine of the angle between all gradients of two models.
+fn likeness(left: &Gradients, right: &Gradients) -> f64 {
+    let dot = |a: &Gradients, b: &Gradients| -> f64 {
+        let of_path = |path| {
+            let (a, b): (Tensor<2>, Tensor<2>) = (a.get(path).unwrap(), b.get(path).unwrap());
+            assert_eq!((a.dtype(), b.dtype()), (DType::F32, DType::F32), "{path}");
+            f64::from((a * b).sum().into_scalar::<f32>())
+        };
+        a.paths().map(of_path).sum()
+    };
+    dot(left, right) / (dot(left, left) * dot(right, right)).sqrt()
+}
+
+#[test]
+fn narrow_weights_and_activations_give_adapters_gradients_in_f32() {
+    let (_folder, checkpoint) = checkpoint();
+    let samples = samples(5);
+    let fresh = |weights, activations| {
+        load(&checkpoint, weights, activations).with_adapters(&lora(), 3).unwrap()
+    };
+    let wide = adapted(load(&checkpoint, Precision::F32, Precision::F32), &lora());
+    let expected = gradients(&fresh(Precision::F32, Precision::F32), &samples);
+    let expected_loss = evaluate_loss(&wide, &llama(), &samples, 4).unwrap();
+    for weights in WIDTHS {
+        for activations in WIDTHS {
+            let model = adapted(load(&checkpoint, weights, activations), &lora());
+            for (path, projection) in model.projections() {
+                let adapter = projection.adapter().expect("each has one");
+                assert_eq!(adapter.a().dtype(), DType::F32, "{path}");
+                assert_eq!(
+                    projection.weight().dtype(),
+                    match weights {
+                        Precision::F32 => DType::F32,
+                        Precision::Bf16 => DType::BF16,
+                        Precision::F16 => DType::F16,
+                    }
+                );
+            }
+            let found = gradients(&fresh(weights, activations), &samples);
+            let likeness = likeness(&found, &expected);
+            assert!(likeness > 0.99, "{weights:?} {activations:?}: {likeness}");
+            let loss = evaluate_loss(&model, &llama(), &samples, 4).unwrap();
+            assert!((loss / expected_loss - 1.0).abs() < 0.02, "{loss}, {expected_loss}");
+        }
+    }
+}
+
+#[test]
+fn dora_merging_packing_and_generation_work_on_16_bits() {
+    let (_folder, checkpoint) = checkpoint();
+    let samples = samples(5);
+    let model = load(&checkpoint, Precision::Bf16, Precision::F32);
+    let packed = model.clone().quantized();
+    let wide = load(&checkpoint, Precision::F32, Precision::F32).quantized();
+    let loss = |model: &Llama| evaluate_loss(model, &llama(), &samples, 4).unwrap();
+    assert!((loss(&packed) / loss(&wide) - 1.0).abs() < 0.02);
+
+    let tuned = adapted(model, &lora().with_use_dora(true));
+    let merged = tuned.clone().merged();
+    let (before, after) = (loss(&tuned), loss(&merged));
+    assert!((before / after - 1.0).abs() < 0.02, "{before}, {after}");
+    let options = GenerateOptions::new(5, &llama());
+    let tokens = generate(&merged, &llama(), &[&[1, 5], &[4]], &options);
+    assert_eq!(tokens.len(), 2);
+
+    // Activations in 16 bits as well: a cache of 16 bits, the same answers as without one.
+    let narrow = load(&checkpoint, Precision::Bf16, Precision::Bf16);
+    let options = GenerateOptions { stop_tokens: vec![], ..GenerateOptions::new(4, &llama()) };
+    let answer = generate(&narrow, &llama(), &[&[1, 5, 9]], &options).remove(0);
+    assert_eq!(answer.len(), 4);
+}
