@@ -98,7 +98,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let device = Device::default();
     let out = arguments.out.as_path();
-    let options = load_options(&arguments);
+    let options = load_options(arguments);
     let checkpoint = arguments.model.as_deref().map(|model| Base::load(model, options, &device));
     let checkpoint = checkpoint.transpose()?;
     let checkpoints = out.join("checkpoints");

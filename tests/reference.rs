@@ -48,18 +48,6 @@ impl Reference {
         let all = read(&path);
         Tensors { path, all }
     }
-
-    /// All tensors of a checkpoint's folder, in one file or several.
-    pub(crate) fn checkpoint(&self, relative: &str) -> Tensors {
-        let path = self.path(relative);
-        let entries = fs::read_dir(&path)
-            .unwrap_or_else(|error| panic!("cannot read `{}`: {error}", path.display()));
-        let files = entries
-            .map(|entry| entry.expect("an entry").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
-        let all = files.flat_map(|file| read(&file)).collect();
-        Tensors { path, all }
-    }
 }
 
 fn json(path: &Path) -> Value {
@@ -82,7 +70,7 @@ fn read(path: &Path) -> All {
     tensors.collect()
 }
 
-/// The tensors of a safetensors file or of a folder of them.
+/// The tensors of a safetensors file.
 pub(crate) struct Tensors {
     path: PathBuf,
     all: All,
@@ -107,14 +95,6 @@ impl Tensors {
 
     pub(crate) fn ids(&self, name: &str) -> Vec<u32> {
         self.values(name).iter().map(|&id| id as u32).collect()
-    }
-
-    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
-        self.values(name).iter().map(|&byte| byte as u8).collect()
-    }
-
-    pub(crate) fn floats(&self, name: &str) -> Vec<f32> {
-        self.values(name).iter().map(|&value| value as f32).collect()
     }
 
     fn entry(&self, name: &str) -> &(Vec<usize>, Vec<f64>) {

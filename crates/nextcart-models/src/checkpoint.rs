@@ -15,6 +15,7 @@ use crate::error::{Error, Result, TensorMismatch};
 use crate::hub::HubModel;
 use crate::llama::Llama;
 use crate::names::{self, HEAD};
+use crate::packed;
 use crate::precision::Precision;
 use crate::safetensors_file::SafetensorsFile;
 
@@ -143,11 +144,21 @@ impl Checkpoint {
         Ok(model)
     }
 
+    fn file(&self, tensor: &str) -> Option<&SafetensorsFile> {
+        self.places.get(tensor).map(|place| &self.files[*place])
+    }
+
     /// Compares the tensors in the files with those that the config describes.
     fn check_tensors(&self) -> Result<()> {
         let expected: BTreeMap<_, _> = names::tensors(&self.config).into_iter().collect();
         let mut problems = Vec::new();
         for (name, shape) in &expected {
+            // Projections inside the blocks may be stored packed.
+            let projection = name.starts_with("model.layers.") && shape.len() == 2;
+            if projection && packed::is_packed(name, &|name| self.file(name)) {
+                packed::check(name, shape, &|name| self.file(name), &mut problems);
+                continue;
+            }
             let Some(&place) = self.places.get(name) else {
                 problems.push(TensorMismatch::Missing { name: name.clone() });
                 continue;
@@ -162,7 +173,10 @@ impl Checkpoint {
             }
         }
         for name in self.places.keys().filter(|name| !expected.contains_key(*name)) {
-            if !is_redundant(name, &self.config) {
+            let packed = packed::weight_of(name).is_some_and(|weight| {
+                expected.contains_key(weight) && packed::is_packed(weight, &|name| self.file(name))
+            });
+            if !packed && !is_redundant(name, &self.config) {
                 problems.push(TensorMismatch::Extra { name: name.clone() });
             }
         }
@@ -234,7 +248,8 @@ pub struct LoadOptions {
     /// Format in which blocks compute and pass on their results (default f32). Anything else is for GPUs, and f16 not
     /// for training: small gradients vanish in it.
     pub activations: Precision,
-    /// Whether the projections inside the blocks are packed to NF4 (default no).
+    /// Whether the projections inside the blocks are packed to NF4 (default no). Those that bitsandbytes has packed
+    /// already stay as they are, either way.
     pub quantized: bool,
 }
 
@@ -279,7 +294,7 @@ impl Reader<'_> {
     }
 
     fn file(&self, name: &str) -> &SafetensorsFile {
-        &self.checkpoint.files[self.checkpoint.places[name]]
+        self.checkpoint.file(name).expect("checked when the checkpoint was opened")
     }
 }
 
@@ -294,6 +309,11 @@ impl TensorSource for Reader<'_> {
 
     fn projection(&mut self, path: &str, shape: [usize; 2], bias: bool) -> Result<Projection> {
         let (name, bias) = (format!("{path}.weight"), self.bias(path, shape, bias)?);
+        let file_of = |name: &str| self.checkpoint.file(name);
+        if packed::is_packed(&name, &file_of) {
+            let weight = packed::read(&name, shape, &file_of)?;
+            return Ok(Projection::nf4(&weight, bias, self.device));
+        }
         if self.options.quantized {
             return Ok(Projection::nf4(&self.packed(&name, shape)?, bias, self.device));
         }

@@ -157,6 +157,18 @@ pub enum TensorMismatch {
         /// Format in the file.
         found: String,
     },
+    /// Packed to 4 bits in a way that this crate does not read.
+    #[error("`{name}`: expected the {what} {expected}, found {found}")]
+    Packed {
+        /// Name in the checkpoint.
+        name: String,
+        /// What differs.
+        what: &'static str,
+        /// What is read.
+        expected: String,
+        /// What is stored.
+        found: String,
+    },
 }
 
 fn list(problems: &[TensorMismatch]) -> String {

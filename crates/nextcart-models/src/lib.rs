@@ -31,6 +31,7 @@ mod input;
 mod llama;
 mod names;
 mod orders;
+mod packed;
 mod precision;
 mod random_checkpoint;
 mod rank;

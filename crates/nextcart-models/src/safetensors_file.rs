@@ -64,6 +64,21 @@ impl SafetensorsFile {
         self.metadata.info(name)
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes of a tensor, as they are stored.
+    ///
+    /// # Panics
+    /// If the file has no tensor of this name.
+    pub(crate) fn read_bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let info = self.metadata.info(name).expect("a tensor of this file");
+        let mut bytes = Vec::with_capacity(info.data_offsets.1 - info.data_offsets.0);
+        self.read_pieces(name, |piece| bytes.extend_from_slice(piece))?;
+        Ok(bytes)
+    }
+
     /// Reads a floating point tensor piece by piece, so that no more than a piece of it is held as it is stored.
     ///
     /// # Panics
@@ -72,6 +87,11 @@ impl SafetensorsFile {
     pub(crate) fn read(&self, name: &str, mut piece: impl FnMut(Precision, &[u8])) -> Result<()> {
         let info = self.metadata.info(name).expect("a tensor of this file");
         let format = Precision::of(info.dtype).expect("a floating point weight");
+        self.read_pieces(name, |bytes| piece(format, bytes))
+    }
+
+    fn read_pieces(&self, name: &str, mut piece: impl FnMut(&[u8])) -> Result<()> {
+        let info = self.metadata.info(name).expect("a tensor of this file");
         let (start, end) = info.data_offsets;
         let io = |source| Error::Io { path: self.path.clone(), source };
         let mut file = File::open(&self.path).map_err(io)?;
@@ -82,7 +102,7 @@ impl SafetensorsFile {
             let bytes = &mut bytes[..PIECE.min(left)];
             file.read_exact(bytes).map_err(io)?;
             left -= bytes.len();
-            piece(format, bytes);
+            piece(bytes);
         }
         Ok(())
     }
