@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{DType, Slice, TensorData, bf16, f16};
+use burn::tensor::{DType, TensorData, bf16, f16};
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -16,8 +16,8 @@ use super::flat::Flat;
 /// Rows of `x` up to which the weight's rows are taken one by one, where reading them is what takes time.
 const FEW: usize = 16;
 
-/// Values of a tile, 4 MiB in f32, unless 64 rows or columns are more.
-const TILE: usize = 1 << 20;
+/// Values of a tile, 8 MiB in f32, unless 64 rows or columns are more.
+const TILE: usize = 1 << 21;
 
 /// Values that a thread takes at least.
 const SHARE: usize = 1 << 14;
@@ -29,9 +29,8 @@ pub(super) fn dense(x: &FlexTensor, weight: &FlexTensor, side: Side) -> Option<F
     match weight.dtype() {
         DType::F32 if side == Side::Output && x.dtype() == DType::F32 => None,
         DType::F32 if x.shape()[0] > FEW && x.dtype() == DType::F32 && !shape.contains(&0) => {
-            let all = Slice::from(0..shape[1]);
-            let tile = |part| Flex::float_slice(weight.clone(), &[Slice::from(part), all]);
-            Some(by_tiles(x.to_contiguous(), tile, shape))
+            // Nothing is to be widened, so that all of it is one tile.
+            Some(by_tiles(x.to_contiguous(), |_| weight.clone(), shape, shape[0]))
         }
         DType::F32 => multiply(x, weight.as_slice::<f32>()?, shape, side),
         DType::BF16 => multiply(x, weight.as_slice::<bf16>()?, shape, side),
@@ -43,7 +42,7 @@ pub(super) fn dense(x: &FlexTensor, weight: &FlexTensor, side: Side) -> Option<F
 /// `x Wᵀ` or `x W` for a weight `[d_output, d_input]` of the given shape, computed in f32 and rounded to the type
 /// of `x`; `None` if one of them is empty.
 ///
-/// No more of the weight is ever held in f32 than a tile: 4 MiB, or 64 rows or columns if those are more.
+/// No more of the weight is ever held in f32 than a tile: 8 MiB, or 64 rows or columns if those are more.
 pub fn multiply<W: Flat + ?Sized>(
     x: &FlexTensor,
     weight: &W,
@@ -58,7 +57,7 @@ pub fn multiply<W: Flat + ?Sized>(
     let x = Flex::float_cast(x.clone(), DType::F32.into()).to_contiguous();
     let product = match side {
         Side::Input if rows <= FEW => by_rows(x.as_slice::<f32>()?, rows, weight, shape),
-        Side::Input => by_tiles(x, |part| rows_of(weight, part, shape[1]), shape),
+        Side::Input => by_tiles(x, |part| rows_of(weight, part, shape[1]), shape, width(shape[1])),
         Side::Output => by_columns(x, weight, shape),
     };
     Some(Flex::float_cast(product, dtype.into()))
@@ -106,19 +105,19 @@ fn share(d_output: usize, d_input: usize) -> usize {
     even.max(SHARE.div_ceil(d_input.max(1))).next_multiple_of(4)
 }
 
-/// `x Wᵀ` for many rows, a tile of the weight's rows at a time.
+/// `x Wᵀ` for many rows, a tile of so many of the weight's rows at a time.
 ///
 /// The tile stands on the left and the inputs transposed on the right. The other way round, the library below would
 /// first copy the tile into another order, and of the two the tile is mostly the larger one.
 fn by_tiles(
     x: FlexTensor,
     tile: impl Fn(Range<usize>) -> FlexTensor,
-    [d_output, d_input]: [usize; 2],
+    [d_output, _]: [usize; 2],
+    width: usize,
 ) -> FlexTensor {
     let rows = x.shape()[0];
     let x = Flex::float_transpose(x); // [d_input, rows]
     let mut product = vec![0.0; rows * d_output];
-    let width = width(d_input);
     for first in (0..d_output).step_by(width) {
         let part = first..(first + width).min(d_output);
         let found = Flex::float_matmul(tile(part.clone()), x.clone()); // [part, rows]
