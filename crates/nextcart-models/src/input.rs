@@ -78,9 +78,10 @@ impl ModelInput {
         let mut values = Vec::with_capacity(seq * seq);
         for (query, of) in &tokens {
             values.extend(tokens.iter().map(|(key, branch)| {
-                let seen =
-                    key <= query && query - key < window && (branch.is_none() || branch == of);
-                if seen { 0.0 } else { HIDDEN }
+                match sees(*query, *key, window) && (branch.is_none() || branch == of) {
+                    true => 0.0,
+                    false => HIDDEN,
+                }
             }));
         }
         let positions: Vec<usize> = tokens.iter().map(|(position, _)| *position).collect();
@@ -233,6 +234,11 @@ impl Chosen {
 }
 
 /// A key at position `k` is visible to a query at position `q` when `0 <= q - k < window`.
+fn sees(query: usize, key: usize, window: usize) -> bool {
+    key <= query && query - key < window
+}
+
+/// What is added to the score of each key, for each query.
 fn bias(
     queries: &[Vec<Option<usize>>],
     past: &[Vec<Option<usize>>],
@@ -247,7 +253,7 @@ fn bias(
     for (row, past) in queries.iter().zip(past) {
         for query in row {
             values.extend(past.iter().chain(row).map(|key| match (query, key) {
-                (Some(q), Some(k)) if k <= q && q - k < window => 0.0,
+                (Some(q), Some(k)) if sees(*q, *k, window) => 0.0,
                 _ => HIDDEN,
             }));
         }

@@ -9,7 +9,7 @@ use nextcart_kernels::{frozen_product, on_workers};
 use crate::block::{Block, norm};
 use crate::cache::KvCache;
 use crate::error::{Error, Result};
-use crate::input::ModelInput;
+use crate::input::{Chosen, ModelInput};
 use crate::names;
 
 /// A Llama-family decoder (Touvron et al., <https://arxiv.org/abs/2302.13971>; Jiang et al.,
@@ -41,18 +41,8 @@ impl Llama {
     /// # Shapes
     /// - output: `[batch, seq, d_model]`
     #[must_use]
-    pub fn hidden(&self, input: &ModelInput, mut cache: Option<&mut KvCache>) -> Tensor<3> {
-        let x = on_workers(&self.device(), || {
-            let mut x = self.embed(input);
-            for (layer, block) in self.layers.iter().enumerate() {
-                x = block.forward(x, input, cache.as_deref_mut().map(|cache| (cache, layer)));
-            }
-            norm(&self.norm, x)
-        });
-        if let Some(cache) = cache {
-            cache.advance(&input.positions);
-        }
-        x
+    pub fn hidden(&self, input: &ModelInput, cache: Option<&mut KvCache>) -> Tensor<3> {
+        on_workers(&self.device(), || norm(&self.norm, self.run_blocks(input, None, cache)))
     }
 
     /// Hidden states after the final norm at some places of each row, row by row: what comes after the last
@@ -69,24 +59,30 @@ impl Llama {
         &self,
         input: &ModelInput,
         places: &[Vec<usize>],
-        mut cache: Option<&mut KvCache>,
+        cache: Option<&mut KvCache>,
     ) -> Tensor<2> {
         let chosen = input.choose(places);
-        let x = on_workers(&self.device(), || {
-            let mut x = self.embed(input);
-            let last = self.layers.len().checked_sub(1);
-            for (layer, block) in self.layers.iter().enumerate() {
-                let cache = cache.as_deref_mut().map(|cache| (cache, layer));
-                x = match Some(layer) == last {
-                    true => block.forward_at(x, &chosen, input, cache),
-                    false => block.forward(x, input, cache),
-                };
-            }
-            if last.is_none() {
-                x = chosen.of(x);
-            }
-            norm(&self.norm, chosen.kept(x))
-        });
+        on_workers(&self.device(), || {
+            norm(&self.norm, chosen.kept(self.run_blocks(input, Some(&chosen), cache)))
+        })
+    }
+
+    /// What the last block gives, at all places or, `[batch, most, d_model]`, at the chosen ones.
+    fn run_blocks(
+        &self,
+        input: &ModelInput,
+        chosen: Option<&Chosen>,
+        mut cache: Option<&mut KvCache>,
+    ) -> Tensor<3> {
+        let mut x = self.embed(input);
+        for (layer, block) in self.layers.iter().enumerate() {
+            let cache = cache.as_deref_mut().map(|cache| (cache, layer));
+            let is_last = layer + 1 == self.layers.len();
+            x = match chosen.filter(|_| is_last) {
+                Some(chosen) => block.forward_at(x, chosen, input, cache),
+                None => block.forward(x, input, cache),
+            };
+        }
         if let Some(cache) = cache {
             cache.advance(&input.positions);
         }

@@ -1,13 +1,12 @@
 //! Weights that bitsandbytes stored in NF4 (`-bnb-4bit` folders).
 
-use nextcart_adapters::nf4::{CODE, NESTED_BLOCK, NestedAbsmax, Nf4Weight, dynamic_map};
+use nextcart_adapters::nf4::{BLOCK, CODE, NESTED_BLOCK, NestedAbsmax, Nf4Weight, dynamic_map};
 use safetensors::Dtype;
 use serde_json::Value;
 
 use crate::error::{Error, Result, TensorMismatch};
+use crate::precision::Precision;
 use crate::safetensors_file::SafetensorsFile;
-
-const BLOCK: usize = nextcart_adapters::nf4::BLOCK;
 
 /// What stands beside a packed weight, after the weight's own name.
 const STATE: &str = ".quant_state.bitsandbytes__nf4";
@@ -71,11 +70,7 @@ pub(crate) fn read(weight: &str, shape: [usize; 2], file_of: FileOf<'_>) -> Resu
         let name = format!("{weight}{suffix}");
         file_of(&name).expect("checked when the checkpoint was opened").read_bytes(&name)
     };
-    let floats = |suffix: &str| -> Result<Vec<f32>> {
-        let bytes = bytes(suffix)?;
-        let (values, _) = bytes.as_chunks::<4>();
-        Ok(values.iter().map(|value| f32::from_le_bytes(*value)).collect())
-    };
+    let floats = |suffix: &str| Ok::<_, Error>(Precision::F32.decode(&bytes(suffix)?));
     let name = format!("{weight}{STATE}");
     let file = file_of(&name).expect("what makes it a packed weight");
     let wrong = |what: &'static str, expected: String, found: String| {

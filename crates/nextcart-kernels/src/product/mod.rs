@@ -46,14 +46,20 @@ impl Side {
     }
 }
 
-/// `x Wᵀ` for `x [rows, d_input]` and `weight [d_output, d_input]`, in the type of `x`.
+/// `x Wᵀ`, in the type of `x`.
 ///
 /// The weight may be in a narrower type than `x`: it is widened for the length of the product, on the CPU a tile
 /// at a time. The weight counts as a constant, and only what is stored is kept for the backward pass; but a leaf that
 /// requires gradients gets them.
 ///
+/// # Shapes
+/// - `x`: `[rows, d_input]`
+/// - `weight`: `[d_output, d_input]`
+/// - output: `[rows, d_output]`
+///
 /// # Panics
 /// If the widths differ.
+#[must_use]
 pub fn frozen_product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     assert_eq!(x.dims()[1], weight.dims()[1], "inputs as wide as the weight");
     if weight.is_require_grad() || !has_backend(x.device().as_dispatch()) {
