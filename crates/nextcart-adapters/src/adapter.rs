@@ -2,12 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::config::LoraConfig;
 use crate::error::{Error, Result};
+use crate::init::{Init, gaussian, kaiming_uniform};
 use crate::linear::linear;
 
 /// A trainable low-rank update of a projection's weight, `ΔW = scale · B A`.
@@ -23,9 +22,14 @@ pub struct LoraAdapter {
     dropout: Dropout,
     scale: f64,
     enabled: bool,
+    #[module(skip)]
+    name: String,
 }
 
 impl LoraAdapter {
+    /// Name of an adapter that was given none, as in PEFT.
+    pub const DEFAULT_NAME: &str = "default";
+
     /// An adapter of given factors; the caller has checked that they fit the base.
     pub(crate) fn new(
         a: Tensor<2>,
@@ -42,10 +46,11 @@ impl LoraAdapter {
             dropout: DropoutConfig::new(config.dropout).init(),
             scale: config.scale(),
             enabled: true,
+            name: Self::DEFAULT_NAME.to_owned(),
         })
     }
 
-    /// A fresh adapter that changes nothing yet: `A` uniform, `B` zero, `m` the base's row norms.
+    /// A fresh adapter that changes nothing yet: `A` drawn, `B` zero, `m` the base's row norms.
     ///
     /// `weight` is only asked for with DoRA: a packed base has to unpack it.
     pub(crate) fn fresh(
@@ -56,10 +61,23 @@ impl LoraAdapter {
         seed: u64,
     ) -> Result<Self> {
         config.validate()?;
-        let a = kaiming_uniform(config.rank, d_input, seed, device);
+        let rank = config.rank;
+        let a = match config.init {
+            Init::Kaiming => kaiming_uniform(rank, d_input, seed, device),
+            Init::Gaussian => gaussian([rank, d_input], 1.0 / rank as f32, seed, device),
+            Init::Loftq => {
+                let (expected, found) = ("a start without the original weight", "loftq".to_owned());
+                return Err(Error::Config { field: "init", expected, found });
+            }
+        };
         let b = Tensor::zeros([d_output, config.rank], device);
         let magnitude = config.use_dora.then(|| row_norms(weight().detach().cast(DType::F32)));
         Self::new(a, b, magnitude, config)
+    }
+
+    /// Name of the adapter among those of its projection.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Factor `A`, of shape `[rank, d_input]`.
@@ -103,6 +121,21 @@ impl LoraAdapter {
             return Err(Error::Config { field: "alpha", expected, found });
         }
         Ok(())
+    }
+
+    /// The same adapter under another name.
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// The same adapter, its factors trained or not.
+    pub(crate) fn trained(self, on: bool) -> Self {
+        Self {
+            a: self.a.set_require_grad(on),
+            b: self.b.set_require_grad(on),
+            magnitude: self.magnitude.map(|magnitude| magnitude.set_require_grad(on)),
+            ..self
+        }
     }
 
     pub(crate) fn set_enabled(&mut self, enabled: bool) {
@@ -182,22 +215,6 @@ fn shape<const D: usize>(what: &'static str, expected: [usize; D], found: [usize
 }
 
 /// Euclidean norm of each row.
-fn row_norms(weight: Tensor<2>) -> Tensor<1> {
+pub(crate) fn row_norms(weight: Tensor<2>) -> Tensor<1> {
     weight.square().sum_dim(1).sqrt().squeeze_dim(1)
-}
-
-/// PEFT's default for `A`: `kaiming_uniform_(a = √5)`, that is uniform on `±1/√d_input`.
-///
-/// The numbers come from a generator of our own, so that a seed means the same on every device.
-fn kaiming_uniform(rank: usize, d_input: usize, seed: u64, device: &Device) -> Tensor<2> {
-    let bound = 1.0 / (d_input as f32).sqrt();
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let values: Vec<f32> = (0..rank * d_input)
-        .map(|_| {
-            // 24 random bits are exact in f32, so the result does not depend on rounding modes.
-            let unit = (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32;
-            (2.0 * unit - 1.0) * bound
-        })
-        .collect();
-    Tensor::from_data(TensorData::new(values, [rank, d_input]), device)
 }

@@ -41,6 +41,24 @@ impl Base {
         }
     }
 
+    /// The same base with a bias that takes gradients, or does not; nothing if it has none.
+    pub(crate) fn with_bias_grad(self, require: bool) -> Self {
+        let set = |bias: Option<Param<Tensor<1>>>| bias.map(|bias| bias.set_require_grad(require));
+        match self {
+            Self::Dense(base) => Self::Dense(DenseBase { bias: set(base.bias), ..base }),
+            Self::Nf4(base) => Self::Nf4(base.map_bias(set)),
+        }
+    }
+
+    /// The same base with another bias, frozen as at the start.
+    pub(crate) fn with_bias(self, bias: Tensor<1>) -> Self {
+        let bias = Some(frozen(bias));
+        match self {
+            Self::Dense(base) => Self::Dense(DenseBase { bias, ..base }),
+            Self::Nf4(base) => Self::Nf4(base.map_bias(|_| bias)),
+        }
+    }
+
     pub(crate) fn device(&self) -> Device {
         match self {
             Self::Dense(base) => base.weight.lazy_device(),

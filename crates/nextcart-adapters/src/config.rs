@@ -1,8 +1,12 @@
 //! How a low-rank adapter is shaped and scaled.
 
 use burn::config::Config;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::init::Init;
+use crate::patterns::Patterns;
+use crate::targets::TargetModules;
 
 /// Configuration of the low-rank adapters of a model, named as in PEFT.
 #[derive(Config, Debug, PartialEq)]
@@ -22,16 +26,34 @@ pub struct LoraConfig {
     /// Whether row norms are trained apart from directions (DoRA).
     #[config(default = false)]
     pub use_dora: bool,
-    /// Modules that get an adapter: the last segments of their paths.
-    #[config(default = "llama_projections()")]
-    pub target_modules: Vec<String>,
+    /// Modules that get an adapter.
+    #[config(default = "TargetModules::llama()")]
+    pub target_modules: TargetModules,
+    /// Ranks of some modules, where they differ from `rank`.
+    #[config(default = "Patterns::default()")]
+    pub rank_pattern: Patterns<usize>,
+    /// Alphas of some modules, where they differ from `alpha`.
+    #[config(default = "Patterns::default()")]
+    pub alpha_pattern: Patterns<f64>,
+    /// Which biases of the base are trained with the adapters.
+    #[config(default = "Bias::None")]
+    pub bias: Bias,
+    /// How the factors of a fresh adapter are drawn.
+    #[config(default = "Init::Kaiming")]
+    pub init: Init,
 }
 
-/// The seven projections of a Llama block.
-fn llama_projections() -> Vec<String> {
-    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-        .map(String::from)
-        .to_vec()
+/// Which biases of the base are trained with the adapters, as PEFT's `bias`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bias {
+    /// None of them.
+    #[default]
+    None,
+    /// All that the model has.
+    All,
+    /// Those of modules with an adapter.
+    LoraOnly,
 }
 
 impl Default for LoraConfig {
@@ -48,29 +70,54 @@ impl LoraConfig {
         self.alpha / if self.use_rslora { rank.sqrt() } else { rank }
     }
 
+    /// The configuration of the module at this dotted path: its rank and its alpha, patterns resolved.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Self {
+        Self {
+            rank: self.rank_pattern.get(path).unwrap_or(self.rank),
+            alpha: self.alpha_pattern.get(path).unwrap_or(self.alpha),
+            rank_pattern: Patterns::default(),
+            alpha_pattern: Patterns::default(),
+            ..self.clone()
+        }
+    }
+
     /// Whether the module at this dotted path gets an adapter.
-    ///
-    /// As in PEFT, a target is the whole path or its last segments: `q_proj` and
-    /// `self_attn.q_proj` both match `model.layers.0.self_attn.q_proj`.
     pub fn targets(&self, path: &str) -> bool {
-        self.target_modules.iter().any(|target| {
-            path.strip_suffix(target.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
+        self.target_modules.contains(path)
+    }
+
+    /// Whether the bias of the module at this dotted path is trained, if it has one.
+    pub fn trains_bias(&self, path: &str) -> bool {
+        match self.bias {
+            Bias::None => false,
+            Bias::All => true,
+            Bias::LoraOnly => self.targets(path),
+        }
     }
 
     /// Checks the values.
     ///
     /// # Errors
-    /// [`Error::Config`] for a rank of 0, an alpha that is not a positive number and a dropout
-    /// outside `[0, 1)`.
+    /// [`Error::Config`] for a rank of 0, an alpha that is not a positive number, a dropout outside `[0, 1)`, and
+    /// a pattern that is not a regular expression.
     pub fn validate(&self) -> Result<()> {
         let wrong = |field, expected, found| Err(Error::Config { field, expected, found });
-        if self.rank == 0 {
-            return wrong("rank", "at least 1", self.rank.to_string());
+        for (field, ranks) in [
+            ("rank", vec![self.rank]),
+            ("rank_pattern", self.rank_pattern.iter().map(|(_, rank)| rank).collect()),
+        ] {
+            if ranks.contains(&0) {
+                return wrong(field, "at least 1", "0".to_owned());
+            }
         }
-        if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            return wrong("alpha", "a positive number", self.alpha.to_string());
+        for (field, alphas) in [
+            ("alpha", vec![self.alpha]),
+            ("alpha_pattern", self.alpha_pattern.iter().map(|(_, alpha)| alpha).collect()),
+        ] {
+            if let Some(alpha) = alphas.iter().find(|alpha| !(alpha.is_finite() && **alpha > 0.0)) {
+                return wrong(field, "a positive number", alpha.to_string());
+            }
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return wrong(
@@ -78,6 +125,19 @@ impl LoraConfig {
                 "a number from 0 up to, not including, 1",
                 self.dropout.to_string(),
             );
+        }
+        for (field, fault) in [
+            ("target_modules", self.target_modules.fault()),
+            ("rank_pattern", self.rank_pattern.fault()),
+            ("alpha_pattern", self.alpha_pattern.fault()),
+        ] {
+            if let Some(pattern) = fault {
+                return wrong(
+                    field,
+                    "a regular expression (without look-around or back-references)",
+                    pattern,
+                );
+            }
         }
         Ok(())
     }
@@ -95,19 +155,18 @@ mod tests {
     }
 
     #[test]
-    fn targets_match_whole_trailing_segments() {
-        let config =
-            LoraConfig::new().with_target_modules(vec!["q_proj".into(), "mlp.up_proj".into()]);
-        for (path, expected) in [
-            ("q_proj", true),
-            ("model.layers.0.self_attn.q_proj", true),
-            ("model.layers.0.self_attn.xq_proj", false),
-            ("model.layers.0.mlp.up_proj", true),
-            ("model.layers.0.other.up_proj", false),
-            ("q_proj.inner", false),
-        ] {
-            assert_eq!(config.targets(path), expected, "{path}");
-        }
+    fn modules_may_have_ranks_and_alphas_of_their_own() {
+        let config = LoraConfig::new()
+            .with_rank(4)
+            .with_rank_pattern([("q_proj", 16)].into())
+            .with_alpha_pattern([(r"layers\.0\..*", 8.0)].into());
+        let found = |path: &str| {
+            let config = config.at(path);
+            (config.rank, config.alpha)
+        };
+        assert_eq!(found("model.layers.0.self_attn.q_proj"), (16, 8.0));
+        assert_eq!(found("model.layers.1.self_attn.q_proj"), (16, 16.0));
+        assert_eq!(found("model.layers.1.self_attn.k_proj"), (4, 16.0));
     }
 
     #[test]
@@ -122,6 +181,14 @@ mod tests {
             (good.clone().with_dropout(1.0), "dropout"),
             (good.clone().with_dropout(-0.1), "dropout"),
             (good.clone().with_dropout(f64::NAN), "dropout"),
+            (good.clone().with_rank_pattern([("q_proj", 0)].into()), "rank_pattern"),
+            (good.clone().with_rank_pattern([("(", 1)].into()), "rank_pattern"),
+            (good.clone().with_alpha_pattern([("q_proj", -1.0)].into()), "alpha_pattern"),
+            (good.clone().with_alpha_pattern([("(?=a)", 1.0)].into()), "alpha_pattern"),
+            (
+                good.clone().with_target_modules(TargetModules::Pattern("[".into())),
+                "target_modules",
+            ),
         ] {
             match bad.validate() {
                 Err(Error::Config { field, .. }) => assert_eq!(field, name),
@@ -132,7 +199,13 @@ mod tests {
 
     #[test]
     fn survives_json() {
-        let config = LoraConfig::new().with_rank(3).with_use_dora(true);
+        let config = LoraConfig::new()
+            .with_rank(3)
+            .with_use_dora(true)
+            .with_target_modules(TargetModules::AllLinear)
+            .with_rank_pattern([("z", 2), ("a", 1)].into())
+            .with_bias(Bias::LoraOnly)
+            .with_init(Init::Gaussian);
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<LoraConfig>(&text).unwrap(), config);
     }

@@ -109,7 +109,8 @@ pub enum Error {
 
 impl Error {
     /// Names the module that a tensor's wrong shape was found in.
-    pub(crate) fn within(self, module: &str) -> Self {
+    #[must_use]
+    pub fn within(self, module: &str) -> Self {
         match self {
             Self::Shape { what, expected, found } => {
                 Self::Shape { what: format!("`{module}`, {what}"), expected, found }

@@ -34,17 +34,23 @@ mod adapter;
 mod base;
 mod config;
 mod error;
+mod init;
 mod linear;
 pub mod nf4;
+mod patterns;
 mod peft;
 mod projection;
+mod targets;
 
 pub use adapter::LoraAdapter;
 pub use base::{Base, DenseBase};
-pub use config::LoraConfig;
+pub use config::{Bias, LoraConfig};
 pub use error::{Error, Result};
+pub use init::Init;
 pub use nf4::Nf4Base;
+pub use patterns::Patterns;
 pub use peft::{
-    ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterWeights, PeftAdapter, load_peft, save_peft,
+    ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterWeights, PeftAdapter, TrainedBias, load_peft, save_peft,
 };
-pub use projection::Projection;
+pub use projection::{MergeOnto, Projection};
+pub use targets::TargetModules;

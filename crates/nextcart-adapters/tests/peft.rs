@@ -8,7 +8,8 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_adapters::{
-    ADAPTER_CONFIG, ADAPTER_WEIGHTS, Error, LoraConfig, Projection, load_peft, save_peft,
+    ADAPTER_CONFIG, ADAPTER_WEIGHTS, Bias, Error, LoraConfig, Projection, TargetModules, load_peft,
+    save_peft,
 };
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ fn config() -> LoraConfig {
         .with_rank(RANK)
         .with_alpha(6.0)
         .with_dropout(0.25)
-        .with_target_modules(vec!["q_proj".into(), "up_proj".into()])
+        .with_target_modules(["q_proj", "up_proj"].into())
 }
 
 /// A projection whose adapter's numbers tell where they belong.
@@ -54,8 +55,8 @@ fn saved(config: &LoraConfig) -> (TempDir, Vec<(&'static str, Projection)>) {
 }
 
 fn save(dir: &Path, config: &LoraConfig, projections: &[(&str, Projection)]) -> Result<(), Error> {
-    let adapters: Vec<_> = projections.iter().map(|(m, p)| (*m, p.adapter().unwrap())).collect();
-    save_peft(dir, "some/base", config, &adapters)
+    let projections: Vec<_> = projections.iter().map(|(m, p)| (*m, p)).collect();
+    save_peft(dir, "some/base", config, &projections)
 }
 
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -198,8 +199,17 @@ fn fields_that_this_crate_cannot_honour_are_named() {
     check_field("lora_alpha", json!(-2), "expected a positive number, found -2");
     check_field("lora_dropout", json!(1.0), "expected a number in [0, 1), found 1.0");
     check_field("use_dora", json!(1), "expected true or false, found 1");
-    check_field("bias", json!("all"), "expected \"none\", found \"all\"");
-    check_field("rank_pattern", json!({"q_proj": 4}), "expected nothing (not supported)");
+    check_field(
+        "bias",
+        json!("some"),
+        "expected \"none\", \"all\" or \"lora_only\", found \"some\"",
+    );
+    check_field("rank_pattern", json!({"q_proj": 0}), "expected at least 1, found 0");
+    check_field("rank_pattern", json!({"q_proj": "4"}), "expected an object of patterns and whole");
+    check_field("rank_pattern", json!({"(": 4}), "expected a regular expression");
+    check_field("alpha_pattern", json!({"q_proj": -1.5}), "expected a positive number, found -1.5");
+    check_field("alpha_pattern", json!([1]), "expected an object of patterns");
+    check_field("target_modules", json!("(?=q).*"), "expected a regular expression");
     check_field("modules_to_save", json!(["lm_head"]), "expected nothing (not supported)");
     check_field("init_lora_weights", json!("pissa_niter_4"), "expected a start that keeps");
     check_field("init_lora_weights", json!("loftq"), "expected a start that keeps");
@@ -208,15 +218,71 @@ fn fields_that_this_crate_cannot_honour_are_named() {
 }
 
 #[test]
-fn targets_that_are_a_pattern_are_read_off_the_tensors() {
+fn targets_that_are_not_told_are_read_off_the_tensors() {
     let (dir, _) = saved(&config());
     let path = dir.path().join(ADAPTER_CONFIG);
     let mut fields: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    for pattern in [json!("all-linear"), Value::Null] {
-        fields["target_modules"] = pattern;
+    for (written, expected) in [
+        (Value::Null, config().target_modules),
+        (json!("all-linear"), TargetModules::AllLinear),
+        (json!(".*_proj"), TargetModules::Pattern(".*_proj".into())),
+    ] {
+        fields["target_modules"] = written;
         fs::write(&path, fields.to_string()).unwrap();
-        assert_eq!(load_peft(dir.path()).unwrap().config, config());
+        let found = load_peft(dir.path()).unwrap().config;
+        assert_eq!(found, config().with_target_modules(expected));
     }
+}
+
+#[test]
+fn modules_may_have_ranks_and_alphas_of_their_own() {
+    let config = config()
+        .with_rank_pattern([("layers.1.mlp.up_proj", 7), ("up_proj", 9)].into())
+        .with_alpha_pattern([("q_proj", 2.5)].into());
+    let projections = MODULES.map(|module| (module, projection(&config.at(module), 1.0)));
+    let dir = tempfile::tempdir().unwrap();
+    save(dir.path(), &config, &projections).unwrap();
+
+    let adapter = load_peft(dir.path()).unwrap();
+    assert_eq!(adapter.config, config, "patterns in their order");
+    for (module, expected) in &projections {
+        let mut found = Projection::dense(expected.weight(), None);
+        found.load_adapter(&adapter.modules[*module], &adapter.config).unwrap();
+        let (found, expected) = (found.adapter().unwrap(), expected.adapter().unwrap());
+        assert_eq!((found.rank(), found.scale()), (expected.rank(), expected.scale()));
+    }
+    assert_eq!(projections.map(|(_, p)| p.adapter().unwrap().rank()), [RANK, 7]);
+}
+
+#[test]
+fn trained_biases_are_saved_beside_the_adapters() {
+    let device = Device::flex();
+    let bias = |value: f32| Tensor::<1>::ones([D_OUTPUT], &device) * value;
+    let with_bias =
+        |value| Projection::dense(Tensor::ones([D_OUTPUT, D_INPUT], &device), Some(bias(value)));
+    let config = config().with_target_modules(["q_proj"].into());
+    let adapted = with_bias(2.0).with_adapter(&config, 1).unwrap();
+    let projections = [(MODULES[0], adapted), (MODULES[1], with_bias(3.0))];
+    for (kind, expected) in
+        [(Bias::None, &MODULES[..0]), (Bias::LoraOnly, &MODULES[..1]), (Bias::All, &MODULES[..])]
+    {
+        let config = config.clone().with_bias(kind);
+        let dir = tempfile::tempdir().unwrap();
+        save(dir.path(), &config, &projections).unwrap();
+        let adapter = load_peft(dir.path()).unwrap();
+        assert_eq!(adapter.config, config);
+        assert_eq!(adapter.modules.len(), 1);
+        assert_eq!(adapter.biases.keys().collect::<Vec<_>>(), expected);
+        for (module, bias) in &adapter.biases {
+            let mut found = with_bias(0.0);
+            found.set_bias(bias.to_tensor(&device)).unwrap();
+            let expected = projections.iter().find(|(name, _)| name == module).unwrap();
+            let expected = expected.1.bias().unwrap().into_data();
+            assert_eq!(found.bias().unwrap().into_data(), expected, "{module}");
+        }
+    }
+    let mut without = Projection::dense(Tensor::ones([D_OUTPUT, D_INPUT], &device), None);
+    assert!(matches!(without.set_bias(bias(1.0)), Err(Error::Shape { .. })));
 }
 
 /// Tensors as a file holds them: name, shape and values.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::backend::Flex;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use nextcart_adapters::{Base, Error, LoraConfig, Projection};
+use nextcart_adapters::{Base, Error, Init, LoraConfig, MergeOnto, Projection};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -94,7 +94,7 @@ fn a_row_of_zeros_stays_zero_under_dora() {
     assert_eq!(values(&magnitude), [0.0, 5.0], "the norm of each row");
     let x = Tensor::<2>::from_floats([[1.0, 2.0]], &device);
     assert_eq!(values(&fresh.forward(x.clone())), [0.0, 11.0]);
-    assert_eq!(values(&fresh.merge().forward(x)), [0.0, 11.0]);
+    assert_eq!(values(&fresh.merge_and_unload(MergeOnto::Own).forward(x)), [0.0, 11.0]);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn merged_equals_unmerged() {
         let without = projection.clone().without_adapter().forward(x.clone());
         assert!((expected.clone() - without).abs().max().into_scalar::<f32>() > 0.1, "{kind}");
 
-        let merged = projection.merge();
+        let merged = projection.merge_and_unload(MergeOnto::Own);
         assert!(merged.adapter().is_none());
         assert!(matches!(merged.base(), Base::Dense(_)));
         close(&format!("{kind}, packed: {packed}"), &merged.forward(x), &expected, 2e-5);
@@ -125,7 +125,7 @@ fn an_adapter_that_is_off_takes_no_part() {
 
         projection.set_adapter_enabled(false);
         assert_eq!(values(&projection.forward(x.clone())), values(&expected), "{kind}");
-        let merged = projection.clone().merge();
+        let merged = projection.clone().merge_and_unload(MergeOnto::Own);
         assert_eq!(values(&merged.forward(x.clone())), values(&expected), "{kind}");
         assert_eq!(matches!(merged.base(), Base::Nf4(_)), packed, "{kind}");
 
@@ -383,7 +383,142 @@ proptest! {
         let expected = projection.forward(x.clone());
         prop_assert_eq!(expected.dims(), [2, 2, d_output]);
         let scale: f32 = expected.clone().abs().max().into_scalar();
-        let off: f32 = (projection.merge().forward(x) - expected).abs().max().into_scalar();
+        let off: f32 = (projection.merge_and_unload(MergeOnto::Own).forward(x) - expected).abs().max().into_scalar();
         prop_assert!(off <= 1e-5 * scale.max(1.0), "{} of {}", off, scale);
+    }
+}
+
+#[test]
+fn merging_for_a_while_is_undone_to_the_bit() {
+    let device = Device::flex();
+    for (kind, packed, config) in kinds() {
+        let mut projection = trained(base([24, 40], packed, &device), &config, &device);
+        let x = random([2, 3, 40], &device);
+        let expected = projection.forward(x.clone());
+        projection.merge_adapter();
+        assert!(projection.is_merged() && projection.adapter().is_some());
+        let merged = projection.forward(x.clone());
+        close(&format!("{kind}, packed: {packed}"), &merged, &expected, 2e-5);
+        projection.unmerge_adapter();
+        assert_eq!(values(&projection.forward(x)), values(&expected), "{kind}, packed: {packed}");
+    }
+}
+
+#[test]
+fn merged_onto_the_original_the_difference_is_what_packing_took() {
+    let device = Device::flex();
+    let dense = base([24, 40], false, &device);
+    let config = LoraConfig::new().with_rank(4);
+    let packed = trained(dense.clone().quantize(), &config, &device);
+    let original = MergeOnto::Original(dense.weight());
+    let x = random([5, 40], &device);
+    let own = packed.clone().merge_and_unload(MergeOnto::Own);
+    let other = packed.clone().merge_and_unload(original);
+    close("own", &own.forward(x.clone()), &packed.forward(x.clone()), 2e-5);
+    let expected = dense.forward(x.clone()) - dense.quantize().forward(x.clone());
+    assert!(expected.clone().abs().max().into_scalar::<f32>() > 0.01);
+    close("original", &(other.forward(x.clone()) - own.forward(x)), &expected, 3e-5);
+}
+
+#[test]
+fn adapters_are_switched_on_one_base() {
+    let device = Device::flex();
+    for (kind, packed, config) in kinds() {
+        let bare = base([24, 40], packed, &device);
+        let x = random([3, 40], &device);
+        let mut projection = trained(bare.clone(), &config, &device);
+        let first = values(&projection.forward(x.clone()));
+        assert!(!projection.switch_adapter("second"), "{kind}");
+        assert_eq!(values(&projection.forward(x.clone())), values(&bare.forward(x.clone())));
+        let mut projection = trained(projection, &config, &device);
+        projection.rename_adapter("second");
+        let second = values(&projection.forward(x.clone()));
+        assert_ne!(first, second);
+
+        for (name, expected) in [("default", &first), ("second", &second), ("default", &first)] {
+            projection.merge_adapter();
+            assert!(projection.switch_adapter(name));
+            assert_eq!(&values(&projection.forward(x.clone())), expected, "{kind}, {name}");
+            assert_eq!(projection.adapter().unwrap().name(), name);
+            let mut names: Vec<_> = projection.adapter_names().collect();
+            assert_eq!(names[0], name);
+            names.sort_unstable();
+            assert_eq!(names, ["default", "second"]);
+        }
+    }
+}
+
+#[test]
+fn an_adapter_set_aside_takes_no_gradient() {
+    let device = Device::flex().autodiff();
+    let config = LoraConfig::new().with_rank(4);
+    let mut projection = trained(base([24, 40], true, &device), &config, &device);
+    let a = projection.adapter().unwrap().a();
+    projection.switch_adapter("other");
+    let projection = trained(projection, &config, &device);
+    let gradients = projection.forward(random([3, 40], &device)).sum().backward();
+    assert!(a.grad(&gradients).is_none());
+    assert!(projection.adapter().unwrap().a().grad(&gradients).is_some());
+    let mut trainable = 0;
+    projection.visit(&mut Trainable(&mut trainable));
+    assert_eq!(trainable, 2, "A and B of the adapter in use");
+}
+
+struct Trainable<'a>(&'a mut usize);
+
+impl ModuleVisitor for Trainable<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        *self.0 += usize::from(param.is_require_grad());
+    }
+}
+
+#[test]
+fn loftq_starts_closer_to_the_original_weight() {
+    let device = Device::flex();
+    let dense = base([48, 80], false, &device);
+    let off = |projection: &Projection| {
+        let x = random([64, 80], &device);
+        let difference = projection.forward(x.clone()) - dense.forward(x);
+        difference.square().mean().sqrt().into_scalar::<f32>()
+    };
+    let packed = dense.clone().quantize();
+    let mut last = off(&packed);
+    for rank in [8, 24, 48] {
+        for dora in [false, true] {
+            let config = LoraConfig::new().with_rank(rank).with_use_dora(dora);
+            let found = packed.clone().with_loftq(dense.weight(), &config, 3).unwrap();
+            let found = off(&found);
+            assert!(
+                found < last * 0.95 + 1e-7,
+                "rank {rank}, DoRA {dora}: {found}, not below {last}"
+            );
+            if dora {
+                last = found;
+            }
+        }
+    }
+    assert!(last < 1e-5, "of full rank, nothing is lost: {last}");
+
+    let config = LoraConfig::new().with_init(Init::Loftq);
+    let error = packed.clone().with_adapter(&config, 1).unwrap_err();
+    assert!(matches!(error, Error::Config { field: "init", .. }), "{error}");
+    let other = Tensor::ones([3, 4], &device);
+    assert!(matches!(packed.with_loftq(other, &config, 1), Err(Error::Shape { .. })));
+}
+
+#[test]
+fn a_bias_is_trained_where_asked() {
+    let device = Device::flex().autodiff();
+    for packed in [false, true] {
+        let config = LoraConfig::new().with_rank(2);
+        let projection = base([6, 8], packed, &device).with_adapter(&config, 1).unwrap();
+        let bias_gradient = |projection: &Projection| {
+            let gradients = projection.forward(random([3, 8], &device)).sum().backward();
+            projection.bias().unwrap().grad(&gradients).map(|gradient| values(&gradient))
+        };
+        assert_eq!(bias_gradient(&projection), None);
+        let projection = projection.with_trainable_bias();
+        assert_eq!(bias_gradient(&projection), Some(vec![3.0; 6]));
+        assert_eq!(bias_gradient(&projection.frozen()), None);
     }
 }

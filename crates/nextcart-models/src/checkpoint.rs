@@ -144,6 +144,26 @@ impl Checkpoint {
         Ok(model)
     }
 
+    /// Reads the weight `[d_output, d_input]` of the projection at this module path, such as
+    /// `model.layers.0.self_attn.q_proj`, into f32.
+    ///
+    /// # Errors
+    /// [`Error::AdapterModule`] if the model has no such projection inside a block, [`Error::PackedOriginal`] if
+    /// its weight is stored packed, and if the file cannot be read.
+    pub fn projection_weight(&self, path: &str, device: &Device) -> Result<Tensor<2>> {
+        let name = format!("{path}.weight");
+        let tensors = names::tensors(&self.config);
+        let shape = tensors.iter().find(|(tensor, _)| *tensor == name).map(|(_, shape)| &shape[..]);
+        let (Some(&[d_output, d_input]), true) = (shape, name.starts_with("model.layers.")) else {
+            return Err(Error::AdapterModule { module: path.to_owned() });
+        };
+        if packed::is_packed(&name, &|name| self.file(name)) {
+            return Err(Error::PackedOriginal { path: self.folder.clone(), tensor: name });
+        }
+        let reader = Reader { checkpoint: self, device, options: LoadOptions::default() };
+        reader.tensor(&name, [d_output, d_input], Precision::F32)
+    }
+
     fn file(&self, tensor: &str) -> Option<&SafetensorsFile> {
         self.places.get(tensor).map(|place| &self.files[*place])
     }

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use nextcart_adapters::TargetModules;
+
 /// What can go wrong between a checkpoint on disk and a model in memory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -107,10 +109,35 @@ pub enum Error {
         module: String,
     },
     /// An adapter configuration names no module that the model has.
-    #[error("adapter targets {targets:?}: expected a module of the model, found none of them")]
+    #[error(
+        "adapter targets {}: expected a module of the model, found none of them",
+        shown(targets)
+    )]
     NoTarget {
         /// The configuration's target modules.
-        targets: Vec<String>,
+        targets: TargetModules,
+    },
+    /// No adapter has the name that was asked for.
+    #[error("adapter `{expected}`: expected one of {found:?}")]
+    AdapterName {
+        /// The name asked for.
+        expected: String,
+        /// The names of those there are.
+        found: Vec<String>,
+    },
+    /// An adapter that is to share the model with others brings a bias, of which there is one alone.
+    #[error("`{module}`: expected an adapter without trained biases beside others, found a bias")]
+    SharedBias {
+        /// Dotted path of the module.
+        module: String,
+    },
+    /// The original of a packed weight is packed itself.
+    #[error("`{path}`, tensor `{tensor}`: expected the weight before packing, found it packed")]
+    PackedOriginal {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Name of the weight.
+        tensor: String,
     },
     /// A text or its tokenizer cannot be used.
     #[error(transparent)]
@@ -169,6 +196,14 @@ pub enum TensorMismatch {
         /// What is stored.
         found: String,
     },
+}
+
+fn shown(targets: &TargetModules) -> String {
+    match targets {
+        TargetModules::Names(names) => format!("{names:?}"),
+        TargetModules::Pattern(pattern) => format!("`{pattern}`"),
+        TargetModules::AllLinear => "all linear layers".to_owned(),
+    }
 }
 
 fn list(problems: &[TensorMismatch]) -> String {

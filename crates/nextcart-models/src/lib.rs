@@ -16,6 +16,7 @@
 //! let logits = model.forward(&input);
 //! assert_eq!(logits.dims(), [1, 3, 64]);
 //! ```
+mod adapted;
 mod assemble;
 mod attention;
 mod block;
@@ -29,6 +30,7 @@ mod hub;
 mod init;
 mod input;
 mod llama;
+mod merge;
 mod names;
 mod orders;
 mod packed;
@@ -54,6 +56,7 @@ pub use generate::{GenerateOptions, generate, generate_text, generate_with};
 pub use hub::{DownloadProgress, HubModel};
 pub use input::{ModelInput, Padding};
 pub use llama::Llama;
+pub use merge::{MERGE_RECORD, MergeInto, MergeRecord, MergedOnto};
 pub use orders::{average_over_orders, cyclic_orders};
 pub use precision::Precision;
 pub use random_checkpoint::write_random_checkpoint;

@@ -1,15 +1,14 @@
-use std::collections::BTreeSet;
-
 use burn::module::{Module, Param};
 use burn::nn::RmsNorm;
 use burn::tensor::{DType, Device, Int, Tensor};
-use nextcart_adapters::{LoraConfig, PeftAdapter, Projection};
+use nextcart_adapters::Projection;
 use nextcart_kernels::{frozen_product, on_workers};
 
 use crate::block::{Block, norm};
 use crate::cache::KvCache;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::input::{Chosen, ModelInput};
+use crate::merge::MergeRecord;
 use crate::names;
 
 /// A Llama-family decoder (Touvron et al., <https://arxiv.org/abs/2302.13971>; Jiang et al.,
@@ -24,6 +23,8 @@ pub struct Llama {
     pub(crate) lm_head: Option<Projection>, // None: the embedding's weight serves as head
     #[module(skip)]
     pub(crate) activations: Option<DType>, // what blocks compute in; None: as the embedding is stored
+    #[module(skip)]
+    pub(crate) merge: Option<MergeRecord>,
 }
 
 impl Llama {
@@ -200,57 +201,11 @@ impl Llama {
         Ok(self)
     }
 
-    /// The same model, frozen, with fresh adapters on the projections that `config` targets.
-    ///
-    /// # Errors
-    /// If the config is invalid or targets no module of the model.
-    pub fn with_adapters(self, config: &LoraConfig, seed: u64) -> Result<Self> {
-        let mut count = 0;
-        let model = self.frozen().map_projections(|path, projection| {
-            if !config.targets(path) {
-                return Ok(projection);
-            }
-            count += 1;
-            Ok(projection.with_adapter(config, seed.wrapping_add(count))?)
-        })?;
-        match count {
-            0 => Err(Error::NoTarget { targets: config.target_modules.clone() }),
-            _ => Ok(model),
-        }
-    }
-
-    /// The same model, frozen, with adapters that were read from PEFT's files, to be used as they are
-    /// or trained on.
-    ///
-    /// # Errors
-    /// If the adapter belongs to other modules than those of this model, or to others in shape.
-    pub fn with_peft(self, adapter: &PeftAdapter) -> Result<Self> {
-        let mut unused: BTreeSet<&String> = adapter.modules.keys().collect();
-        let model = self.frozen().map_projections(|path, mut projection| {
-            if let Some((name, weights)) = adapter.modules.get_key_value(path) {
-                unused.remove(name);
-                projection.load_adapter(weights, &adapter.config)?;
-            }
-            Ok(projection)
-        })?;
-        match unused.first() {
-            None => Ok(model),
-            Some(&module) => Err(Error::AdapterModule { module: module.clone() }),
-        }
-    }
-
     /// The same model with its blocks' weights in NF4.
     #[must_use]
     pub fn quantized(self) -> Self {
         self.map_projections(|_, projection| Ok(projection.quantize()))
             .expect("quantising a projection cannot fail")
-    }
-
-    /// The same model with every adapter folded into its weight.
-    #[must_use]
-    pub fn merged(self) -> Self {
-        self.map_projections(|_, projection| Ok(projection.merge()))
-            .expect("merging a projection cannot fail")
     }
 
     /// The same model with every weight trainable.

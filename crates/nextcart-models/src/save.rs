@@ -16,6 +16,7 @@ use crate::checkpoint::{CONFIG, INDEX, TOKENIZER, WEIGHTS};
 use crate::config::{Architecture, LlamaConfig};
 use crate::error::{Error, Result};
 use crate::llama::Llama;
+use crate::merge::MERGE_RECORD;
 use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, projection_path};
 use crate::precision::Precision;
 
@@ -38,8 +39,9 @@ impl Default for SaveOptions {
 /// Writes a model as a checkpoint that transformers and [`Checkpoint`](crate::Checkpoint) read: weights
 /// in f32, `config.json` and, where given, `tokenizer.json`.
 ///
-/// Adapters are not part of it: [merge](Llama::merged) them first or [save](save_adapter) them
-/// beside. Packed weights are written unpacked. A checkpoint that was there before is removed first. Each
+/// Adapters are not part of it: [merge](Llama::merge_and_unload) them first, of which
+/// [`MergeRecord`](crate::MergeRecord) tells in the folder, or [save](save_adapter) them beside.
+/// Packed weights are written unpacked. A checkpoint that was there before is removed first. Each
 /// file is written under another name, the config last: a folder with a config is whole.
 ///
 /// # Errors
@@ -64,7 +66,15 @@ pub fn save_checkpoint_with(
     tokenizer: Option<&Tokenizer>,
     options: &SaveOptions,
 ) -> Result<()> {
-    write_checkpoint(folder.as_ref(), tensors(model, options.format), config, tokenizer, options)
+    let folder = folder.as_ref();
+    write_checkpoint(folder, tensors(model, options.format), config, tokenizer, options)?;
+    match model.merge_record() {
+        Some(record) => {
+            let json = serde_json::to_string_pretty(&record).expect("plain fields");
+            write(&folder.join(MERGE_RECORD), format!("{json}\n").as_bytes())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Writes tensors, each computed when its turn comes, with their config.
@@ -115,8 +125,10 @@ fn remove_checkpoint(folder: &Path) -> Result<()> {
         let path = path.to_owned();
         move |source| Error::Io { path, source }
     };
-    let mut old: Vec<PathBuf> =
-        [CONFIG, INDEX, WEIGHTS, TOKENIZER].iter().map(|name| folder.join(name)).collect();
+    let mut old: Vec<PathBuf> = [CONFIG, INDEX, WEIGHTS, TOKENIZER, MERGE_RECORD]
+        .iter()
+        .map(|name| folder.join(name))
+        .collect();
     for entry in std::fs::read_dir(folder).map_err(io(folder))? {
         let name = entry.map_err(io(folder))?.file_name();
         let name = name.to_string_lossy();
@@ -193,12 +205,7 @@ pub fn save_adapter(
     config: &LoraConfig,
     base: &str,
 ) -> Result<()> {
-    let projections = model.projections();
-    let adapters: Vec<_> = projections
-        .iter()
-        .filter_map(|(path, projection)| Some((path.as_str(), projection.adapter()?)))
-        .collect();
-    Ok(save_peft(folder.as_ref(), base, config, &adapters)?)
+    Ok(save_peft(folder.as_ref(), base, config, &model.projections())?)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -225,7 +225,7 @@ fn an_adapter_survives_the_disk_and_fits_only_its_model() {
 
 #[test]
 fn a_config_that_targets_no_module_is_refused() {
-    let lora = LoraConfig::new().with_target_modules(vec!["query".into()]);
+    let lora = LoraConfig::new().with_target_modules(["query"].into());
     let found = config().init(3, &Device::flex()).with_adapters(&lora, 1);
     assert!(matches!(found, Err(Error::NoTarget { .. })));
 }

@@ -295,7 +295,7 @@ fn a_checkpoint_of_another_run_is_refused_by_the_field_that_differs() {
     };
     let q = "parameters.model.layers.0.mlp.down_proj.adapter.a";
     check(q, adapted(&dropout().with_rank(2)));
-    check(q, adapted(&dropout().with_target_modules(vec!["q_proj".into()])));
+    check(q, adapted(&dropout().with_target_modules(["q_proj"].into())));
     check("parameters.model.layers.0.mlp.down_proj.adapter.magnitude", {
         adapted(&dropout().with_use_dora(true))
     });

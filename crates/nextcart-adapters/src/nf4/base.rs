@@ -72,6 +72,13 @@ impl Nf4Base {
         self.bias.as_ref().map(Param::val)
     }
 
+    pub(crate) fn map_bias(
+        self,
+        f: impl FnOnce(Option<Param<Tensor<1>>>) -> Option<Param<Tensor<1>>>,
+    ) -> Self {
+        Self { bias: f(self.bias), ..self }
+    }
+
     pub(crate) fn device(&self) -> Device {
         self.packed.lazy_device()
     }
@@ -109,9 +116,9 @@ impl Nf4Base {
     }
 }
 
-/// Bytes as an integer tensor: one each, or four to a word where the device knows no bytes.
+/// Bytes as an integer tensor: one each, or four to a word on GPUs and where the device knows no bytes.
 fn bytes_to_device(bytes: Vec<u8>, device: &Device) -> Param<Tensor<1, Int>> {
-    let tensor = if device.supports_dtype(DType::U8) {
+    let tensor = if device.supports_dtype(DType::U8) && !op::reads_words(device) {
         let shape = [bytes.len()];
         Tensor::from_data(TensorData::new(bytes, shape), (device, DType::U8))
     } else {

@@ -12,6 +12,8 @@
 mod base;
 mod block;
 mod code;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod cube;
 #[cfg(feature = "cpu")]
 mod flex;
 mod nested;

@@ -13,12 +13,14 @@ use burn::backend::{
     Autodiff, AutodiffBackend, Backend, Dispatch, DispatchDevice, Scalar, TensorMetadata,
     backend_extension,
 };
-use burn::tensor::{DType, Int, Shape, Slice, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Shape, Slice, Tensor, TensorData};
 use nextcart_kernels::Side;
 #[cfg(any(feature = "cpu", feature = "cuda", feature = "wgpu"))]
 use nextcart_kernels::multiply;
 
 use super::code::{BLOCK, NESTED_BLOCK, PAIRS};
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use super::cube;
 use super::nested::MAP;
 use crate::linear::linear;
 
@@ -76,6 +78,20 @@ fn has_backend(device: &DispatchDevice) -> bool {
         )]
         _ => false,
     }
+}
+
+/// Whether the device's backend reads packed bytes four at a time.
+pub(super) fn reads_words(device: &Device) -> bool {
+    fn is_cube(device: &DispatchDevice) -> bool {
+        match device {
+            #[cfg(any(feature = "cuda", feature = "wgpu"))]
+            DispatchDevice::Cube(_) => true,
+            DispatchDevice::Autodiff(device) => is_cube(&device.clone().inner()),
+            #[allow(unreachable_patterns, reason = "as above")]
+            _ => false,
+        }
+    }
+    is_cube(device.as_dispatch())
 }
 
 /// Backends with a product of their own with packed weights.
@@ -146,7 +162,11 @@ impl Nf4Backend for burn::backend::Cube {
         offset: FloatTensor<Self>,
         shape: [usize; 2],
     ) -> FloatTensor<Self> {
-        dequantize_on::<Self>(packed, codes, scales, offset, shape)
+        let words = [packed.clone(), codes.clone()];
+        match cube::Packed::new(words, [scales.clone(), offset.clone()], shape) {
+            Some(weight) => cube::back(weight.dequantize(DType::F32)),
+            None => dequantize_on::<Self>(packed, codes, scales, offset, shape),
+        }
     }
 
     fn nf4_matmul(
@@ -158,8 +178,15 @@ impl Nf4Backend for burn::backend::Cube {
         shape: [usize; 2],
         side: Side,
     ) -> FloatTensor<Self> {
-        let weight = Self::nf4_dequantize(packed, codes, scales, offset, shape);
-        multiply::<Self>(x, weight, side)
+        let words = [packed.clone(), codes.clone()];
+        let weight = cube::Packed::new(words, [scales.clone(), offset.clone()], shape);
+        match weight.zip(cube::plain(x.clone())) {
+            Some((weight, x)) => cube::back(weight.multiply(x, side)),
+            None => {
+                let weight = dequantize_on::<Self>(packed, codes, scales, offset, shape);
+                multiply::<Self>(x, weight, side)
+            }
+        }
     }
 }
 

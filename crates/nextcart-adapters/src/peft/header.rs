@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::config::LoraConfig;
+use crate::config::{Bias, LoraConfig};
 use crate::error::{Error, Result};
+use crate::patterns::Patterns;
+use crate::targets::TargetModules;
 
 /// Fields that change what the tensors mean and that this crate knows only in their resting state:
 /// absent, null, false or empty.
-const UNSUPPORTED: [&str; 14] = [
+const UNSUPPORTED: [&str; 12] = [
     "alora_invocation_tokens",
-    "alpha_pattern",
     "arrow_config",
     "fan_in_fan_out",
     "kasa_config",
@@ -19,7 +21,6 @@ const UNSUPPORTED: [&str; 14] = [
     "lora_bias",
     "modules_to_save",
     "monteclora_config",
-    "rank_pattern",
     "target_parameters",
     "trainable_token_indices",
     "use_bdlora",
@@ -31,17 +32,16 @@ const BASE_CHANGING_INITS: [&str; 5] = ["pissa", "olora", "corda", "lora_ga", "l
 
 /// The configuration as PEFT writes it.
 pub(super) fn to_json(base_model: &str, config: &LoraConfig) -> String {
-    // PEFT declares alpha as an integer; a whole number is written as one.
-    let alpha = if config.alpha.fract() == 0.0 && config.alpha < 1e15 {
-        json!(config.alpha as i64)
-    } else {
-        json!(config.alpha)
-    };
+    // Objects of `json!` sort their keys, but of patterns the first that matches counts.
+    let patterns = [
+        ("alpha_pattern", to_text(config.alpha_pattern.iter().map(|(p, alpha)| (p, whole(alpha))))),
+        ("rank_pattern", to_text(config.rank_pattern.iter().map(|(p, rank)| (p, json!(rank))))),
+    ];
     let value = json!({
         "alpha_pattern": {},
         "auto_mapping": null,
         "base_model_name_or_path": base_model,
-        "bias": "none",
+        "bias": config.bias,
         "exclude_modules": null,
         "fan_in_fan_out": false,
         "inference_mode": true,
@@ -50,7 +50,7 @@ pub(super) fn to_json(base_model: &str, config: &LoraConfig) -> String {
         "layers_pattern": null,
         "layers_to_transform": null,
         "loftq_config": {},
-        "lora_alpha": alpha,
+        "lora_alpha": whole(config.alpha),
         "lora_bias": false,
         "lora_dropout": config.dropout,
         "megatron_config": null,
@@ -65,15 +65,37 @@ pub(super) fn to_json(base_model: &str, config: &LoraConfig) -> String {
         "use_dora": config.use_dora,
         "use_rslora": config.use_rslora,
     });
-    format!("{value:#}\n")
+    let mut text = format!("{value:#}\n");
+    for (field, pattern) in patterns {
+        text = text.replace(&format!("\"{field}\": {{}}"), &format!("\"{field}\": {pattern}"));
+    }
+    text
+}
+
+/// PEFT declares alpha as an integer; a whole number is written as one.
+fn whole(alpha: f64) -> Value {
+    if alpha.fract() == 0.0 && alpha < 1e15 { json!(alpha as i64) } else { json!(alpha) }
+}
+
+/// A JSON object with the keys in this order.
+fn to_text<'a>(pairs: impl Iterator<Item = (&'a str, Value)>) -> String {
+    let pairs: Vec<_> = pairs.map(|(key, value)| format!("{}: {value}", json!(key))).collect();
+    format!("{{{}}}", pairs.join(", "))
 }
 
 /// What the configuration says, as far as loading needs it.
 pub(super) struct Header {
     pub(super) config: LoraConfig,
     pub(super) base_model: Option<String>,
-    /// Whether `target_modules` was a list; a pattern says nothing about names.
+    /// Whether `target_modules` stood there.
     pub(super) names_targets: bool,
+}
+
+/// Fields whose own order counts, which a map of all fields would lose.
+#[derive(Deserialize)]
+struct Ordered {
+    rank_pattern: Option<Patterns<usize>>,
+    alpha_pattern: Option<Patterns<f64>>,
 }
 
 /// Reads the configuration.
@@ -83,7 +105,12 @@ pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
     let fields = Fields { path, fields };
 
     fields.expect("peft_type", "LORA", Value::Null)?;
-    fields.expect("bias", "none", json!("none"))?;
+    let bias = fields.fields.get("bias").unwrap_or(&Value::Null);
+    let bias = match bias {
+        Value::Null => Bias::None,
+        _ => Bias::deserialize(bias)
+            .map_err(|_| fields.wrong("bias", r#""none", "all" or "lora_only""#, bias))?,
+    };
     for field in UNSUPPORTED {
         let value = fields.get(field);
         if !is_resting(value) {
@@ -116,21 +143,44 @@ pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
         .with_use_rslora(fields.flag("use_rslora")?)
         .with_use_dora(fields.flag("use_dora")?);
 
+    let ordered = serde_json::from_str(text).map_err(|_| {
+        let patterns = ["rank_pattern", "alpha_pattern"];
+        let field = patterns.into_iter().find(|field| !is_of_numbers(fields.get(field)));
+        let field = field.unwrap_or(patterns[0]);
+        fields.wrong(field, "an object of patterns and whole numbers", fields.get(field))
+    })?;
+    let Ordered { rank_pattern, alpha_pattern } = ordered;
+
     let targets = fields.get("target_modules");
     let names = match targets {
-        Value::Array(names) => {
-            let names: Option<Vec<_>> =
-                names.iter().map(|name| name.as_str().map(String::from)).collect();
-            Some(names.ok_or_else(|| fields.wrong("target_modules", "a list of names", targets))?)
-        }
-        Value::Null | Value::String(_) => None,
-        _ => return Err(fields.wrong("target_modules", "a list of names or a pattern", targets)),
+        Value::Null => None,
+        _ => Some(TargetModules::deserialize(targets).map_err(|_| {
+            fields.wrong("target_modules", "a list of names or a pattern", targets)
+        })?),
     };
-    Ok(Header {
+    let config = config
+        .with_bias(bias)
+        .with_rank_pattern(rank_pattern.unwrap_or_default())
+        .with_alpha_pattern(alpha_pattern.unwrap_or_default());
+    let header = Header {
         base_model: fields.get("base_model_name_or_path").as_str().map(String::from),
         names_targets: names.is_some(),
-        config: config.with_target_modules(names.unwrap_or_default()),
-    })
+        config: config.with_target_modules(names.unwrap_or(TargetModules::Names(Vec::new()))),
+    };
+    // What is left to be wrong are the patterns.
+    header.config.validate().map_err(|error| match error {
+        Error::Config { field, expected, found } => {
+            Error::Field { path: path.into(), field, expected: expected.to_owned(), found }
+        }
+        other => other,
+    })?;
+    Ok(header)
+}
+
+/// Whether a field may be a pattern of ranks.
+fn is_of_numbers(value: &Value) -> bool {
+    let fields = value.as_object();
+    value.is_null() || fields.is_some_and(|fields| fields.values().all(Value::is_u64))
 }
 
 fn is_resting(value: &Value) -> bool {

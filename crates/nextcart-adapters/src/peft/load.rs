@@ -9,9 +9,10 @@ use half::{bf16, f16};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::{A, ADAPTER_CONFIG, ADAPTER_WEIGHTS, B, MAGNITUDE, PREFIX, header};
-use crate::config::LoraConfig;
+use super::{A, ADAPTER_CONFIG, ADAPTER_WEIGHTS, B, BIAS, MAGNITUDE, PREFIX, WRAPPED, header};
+use crate::config::{Bias, LoraConfig};
 use crate::error::{Error, Result};
+use crate::targets::TargetModules;
 
 /// An adapter as it was read: its configuration and, for each module, its checked tensors.
 #[derive(Debug, Clone)]
@@ -23,6 +24,19 @@ pub struct PeftAdapter {
     pub base_model: Option<String>,
     /// Tensors by the dotted path of their module, such as `model.layers.0.self_attn.q_proj`.
     pub modules: BTreeMap<String, AdapterWeights>,
+    /// Trained biases by the dotted path of their module, which need not have an adapter.
+    pub biases: BTreeMap<String, TrainedBias>,
+}
+
+/// A module's bias that was trained with the adapter, in f32 on the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainedBias(TensorData);
+
+impl TrainedBias {
+    /// The bias, of shape `[d_output]`.
+    pub fn to_tensor(&self, device: &Device) -> Tensor<1> {
+        Tensor::from_data(self.0.clone(), device)
+    }
 }
 
 /// The tensors of one module's adapter, in f32 on the host.
@@ -84,16 +98,19 @@ pub fn load_peft(dir: &Path) -> Result<PeftAdapter> {
 
     let path = dir.join(ADAPTER_WEIGHTS);
     let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    let modules = Reader { path, config: &header.config }.modules(&bytes)?;
+    let (modules, biases) = Reader { path, config: &header.config }.modules(&bytes)?;
 
     let mut config = header.config;
     if !header.names_targets {
         let last = |module: &String| module.rsplit('.').next().unwrap_or_default().to_owned();
         let names: BTreeSet<String> = modules.keys().map(last).collect();
-        config.target_modules = names.into_iter().collect();
+        config.target_modules = TargetModules::Names(names.into_iter().collect());
     }
-    Ok(PeftAdapter { config, base_model: header.base_model, modules })
+    Ok(PeftAdapter { config, base_model: header.base_model, modules, biases })
 }
+
+/// Tensors by module.
+type Modules = (BTreeMap<String, AdapterWeights>, BTreeMap<String, TrainedBias>);
 
 struct Reader<'a> {
     path: PathBuf,
@@ -109,11 +126,12 @@ struct Found {
 }
 
 impl Reader<'_> {
-    fn modules(&self, bytes: &[u8]) -> Result<BTreeMap<String, AdapterWeights>> {
+    fn modules(&self, bytes: &[u8]) -> Result<Modules> {
         let file = SafeTensors::deserialize(bytes)
             .map_err(|source| Error::Safetensors { path: self.path.clone(), source })?;
 
         let mut found: BTreeMap<String, Found> = BTreeMap::new();
+        let mut biases = BTreeMap::new();
         for (name, view) in file.iter() {
             let unknown = || {
                 let expected = format!("a name `{PREFIX}MODULE` + `{A}`, `{B}` or `{MAGNITUDE}`");
@@ -128,6 +146,12 @@ impl Reader<'_> {
             } else if let Some(module) = path.strip_suffix(MAGNITUDE) {
                 let magnitude = self.data(name, &view, 1)?;
                 found.entry(module.into()).or_default().magnitude = Some(magnitude);
+            } else if let Some(module) = path.strip_suffix(BIAS)
+                && self.config.bias != Bias::None
+            {
+                // That of a module with an adapter lies in what the adapter wraps.
+                let module = module.strip_suffix(WRAPPED).unwrap_or(module);
+                biases.insert(module.into(), TrainedBias(self.data(name, &view, 1)?));
             } else {
                 return Err(unknown());
             }
@@ -135,10 +159,10 @@ impl Reader<'_> {
         if found.is_empty() {
             return Err(self.wrong(&format!("{PREFIX}MODULE{A}"), "at least one", "none"));
         }
-        found
+        let modules = found
             .into_iter()
-            .map(|(module, found)| Ok((module.clone(), self.check(&module, found)?)))
-            .collect()
+            .map(|(module, found)| Ok((module.clone(), self.check(&module, found)?)));
+        Ok((modules.collect::<Result<_>>()?, biases))
     }
 
     /// Checks that the tensors of a module are complete and fit each other.
@@ -148,7 +172,7 @@ impl Reader<'_> {
         let a = found.a.ok_or_else(|| missing(A))?;
         let b = found.b.ok_or_else(|| missing(B))?;
 
-        let rank = self.config.rank;
+        let rank = self.config.at(module).rank;
         let shapes = |suffix, expected: String, found: &TensorData| {
             self.wrong(&name(suffix), expected, format!("shape {:?}", found.shape().as_slice()))
         };

@@ -4,7 +4,7 @@ mod header;
 mod load;
 mod save;
 
-pub use load::{AdapterWeights, PeftAdapter, load_peft};
+pub use load::{AdapterWeights, PeftAdapter, TrainedBias, load_peft};
 pub use save::save_peft;
 
 /// Name of the configuration in an adapter's folder.
@@ -19,3 +19,7 @@ const PREFIX: &str = "base_model.model.";
 const A: &str = ".lora_A.weight";
 const B: &str = ".lora_B.weight";
 const MAGNITUDE: &str = ".lora_magnitude_vector";
+const BIAS: &str = ".bias";
+
+/// What PEFT puts after the path of a module that has an adapter, before the names of the module's own tensors.
+const WRAPPED: &str = ".base_layer";

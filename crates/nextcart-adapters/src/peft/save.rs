@@ -8,36 +8,38 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::{A, ADAPTER_CONFIG, ADAPTER_WEIGHTS, B, MAGNITUDE, PREFIX, header};
-use crate::adapter::LoraAdapter;
+use super::{A, ADAPTER_CONFIG, ADAPTER_WEIGHTS, B, BIAS, MAGNITUDE, PREFIX, WRAPPED, header};
 use crate::config::LoraConfig;
 use crate::error::{Error, Result};
-use crate::projection::to_f32;
+use crate::projection::{Projection, to_f32};
 
-/// Writes adapters to the folder `dir`, made if it is missing, in the form that PEFT loads.
+/// Writes the adapters in use of some projections to the folder `dir`, made if it is missing, in the form that PEFT
+/// loads; with them the biases that the configuration [trains](LoraConfig::trains_bias).
 ///
-/// Each adapter comes with the dotted path of its module in the Hugging Face model, such as
-/// `model.layers.0.self_attn.q_proj`. Tensors are written as f32. Each file is written under another
+/// Each projection comes with the dotted path of its module in the Hugging Face model, such as
+/// `model.layers.0.self_attn.q_proj`, and may be without an adapter. Tensors are written as f32. Each file is written under another
 /// name first, the configuration last: a folder that has one is whole.
 ///
 /// # Errors
 /// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate) and for an
-/// empty list of adapters, [`Error::Shape`] and [`Error::Magnitude`] for an adapter that was made
+/// projections without any adapter, [`Error::Shape`] and [`Error::Magnitude`] for an adapter that was made
 /// with another one; then nothing is written. [`Error::Write`] if a file cannot be written,
 /// [`Error::Safetensors`] if the tensors cannot be laid out as one file.
 pub fn save_peft<S: AsRef<str>>(
     dir: &Path,
     base_model: &str,
     config: &LoraConfig,
-    adapters: &[(S, &LoraAdapter)],
+    projections: &[(S, &Projection)],
 ) -> Result<()> {
     config.validate()?;
-    if adapters.is_empty() {
+    let adapters =
+        || projections.iter().filter_map(|(module, p)| Some((module.as_ref(), p.adapter()?)));
+    if adapters().next().is_none() {
         let (expected, found) = ("at least one module with an adapter", "none".to_owned());
         return Err(Error::Config { field: "target_modules", expected, found });
     }
-    for (module, adapter) in adapters {
-        adapter.check(config).map_err(|error| error.within(module.as_ref()))?;
+    for (module, adapter) in adapters() {
+        adapter.check(&config.at(module)).map_err(|error| error.within(module))?;
     }
     fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.into(), source })?;
 
@@ -51,12 +53,19 @@ pub fn save_peft<S: AsRef<str>>(
     }
 
     let mut tensors = Vec::new();
-    for (module, adapter) in adapters {
-        let name = |suffix| format!("{PREFIX}{}{suffix}", module.as_ref());
+    for (module, adapter) in adapters() {
+        let name = |suffix| format!("{PREFIX}{module}{suffix}");
         tensors.push((name(A), HostTensor::new(adapter.a())));
         tensors.push((name(B), HostTensor::new(adapter.b())));
         if let Some(magnitude) = adapter.magnitude() {
             tensors.push((name(MAGNITUDE), HostTensor::new(magnitude)));
+        }
+    }
+    for (module, projection) in projections {
+        let module = module.as_ref();
+        if let Some(bias) = projection.bias().filter(|_| config.trains_bias(module)) {
+            let wrapped = projection.adapter().map_or("", |_| WRAPPED);
+            tensors.push((format!("{PREFIX}{module}{wrapped}{BIAS}"), HostTensor::new(bias)));
         }
     }
     let path = dir.join(ADAPTER_WEIGHTS);
@@ -74,7 +83,7 @@ pub fn save_peft<S: AsRef<str>>(
 
     let text = header::to_json(base_model, config);
     write(&config_file, text.as_bytes())?;
-    tracing::debug!(path = %dir.display(), modules = adapters.len(), "adapter saved");
+    tracing::debug!(path = %dir.display(), modules = adapters().count(), "adapter saved");
     Ok(())
 }
 

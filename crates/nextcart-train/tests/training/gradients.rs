@@ -50,7 +50,7 @@ fn adapters_alone_receive_gradients() {
     let config = lora();
     check_paths(&adapted(&config), with_fields(&config, &["adapter.a", "adapter.b"]));
 
-    let config = lora().with_target_modules(vec!["q_proj".into(), "v_proj".into()]);
+    let config = lora().with_target_modules(["q_proj", "v_proj"].into());
     let expected = with_fields(&config, &["adapter.a", "adapter.b"]);
     assert_eq!(expected.len(), 8);
     assert!(expected.contains(&"model.layers.1.self_attn.v_proj.adapter.b".to_owned()));

@@ -1,0 +1,110 @@
+//! Values for some modules.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use regex::Regex;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Values for the modules that match a pattern, as PEFT's `rank_pattern` and `alpha_pattern` give them.
+///
+/// A pattern is a regular expression for a whole path or its last segments; of several that match, the first one
+/// counts, in the order of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patterns<T>(Vec<(String, T)>);
+
+impl<T> Default for Patterns<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Copy> Patterns<T> {
+    /// The value for the module at this dotted path.
+    pub fn get(&self, path: &str) -> Option<T> {
+        let matches = |pattern: &str| trailing(pattern).is_ok_and(|regex| regex.is_match(path));
+        self.0.iter().find(|(pattern, _)| matches(pattern)).map(|(_, value)| *value)
+    }
+
+    /// Patterns and values, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, T)> {
+        self.0.iter().map(|(pattern, value)| (pattern.as_str(), *value))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first pattern that is no regular expression.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let wrong = |(pattern, _): &&(String, T)| trailing(pattern).is_err();
+        self.0.iter().find(wrong).map(|(pattern, _)| format!("`{pattern}`"))
+    }
+}
+
+impl<S: Into<String>, T, const N: usize> From<[(S, T); N]> for Patterns<T> {
+    fn from(pairs: [(S, T); N]) -> Self {
+        Self(pairs.map(|(pattern, value)| (pattern.into(), value)).into())
+    }
+}
+
+impl<T: Serialize> Serialize for Patterns<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(pattern, value)| (pattern, value)))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patterns<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Pairs<T> {
+            type Value = Patterns<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of patterns and values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Patterns(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs(PhantomData))
+    }
+}
+
+/// A regular expression for a path or its last segments.
+fn trailing(pattern: &str) -> Result<Regex, regex::Error> {
+    Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_match_counts() {
+        let ranks =
+            Patterns::from([(r"layers\.1\.self_attn\.q_proj", 4), ("q_proj", 8), ("q_proj", 16)]);
+        assert_eq!(ranks.get("model.layers.1.self_attn.q_proj"), Some(4));
+        assert_eq!(ranks.get("model.layers.11.self_attn.q_proj"), Some(8));
+        assert_eq!(ranks.get("model.layers.1.self_attn.xq_proj"), None);
+        assert_eq!(ranks.get("q_proj"), Some(8));
+    }
+
+    #[test]
+    fn files_keep_the_order() {
+        let text = r#"{"z":1,"a":2,"m":3}"#;
+        let found: Patterns<u32> = serde_json::from_str(text).unwrap();
+        assert_eq!(found, Patterns::from([("z", 1), ("a", 2), ("m", 3)]));
+        assert_eq!(serde_json::to_string(&found).unwrap(), text);
+        assert_eq!(Patterns::from([("a", 1), ("(", 2)]).fault().unwrap(), "`(`");
+    }
+}

@@ -1,0 +1,133 @@
+//! A model's adapters: adding, loading and switching them.
+
+use std::collections::BTreeSet;
+
+use nextcart_adapters::{LoraConfig, PeftAdapter, Projection};
+
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::llama::Llama;
+#[cfg(doc)]
+use nextcart_adapters::{Bias, Init};
+
+impl Llama {
+    /// The same model, frozen, with fresh adapters on the projections that `config` targets, and
+    /// with the biases trainable that its [`Bias`] names.
+    ///
+    /// # Errors
+    /// If the config is invalid, starts with [`Init::Loftq`] or targets no module of the model.
+    pub fn with_adapters(self, config: &LoraConfig, seed: u64) -> Result<Self> {
+        self.adapted(config, seed, |_, projection, config, seed| {
+            Ok(projection.with_adapter(config, seed)?)
+        })
+    }
+
+    /// As [`with_adapters`](Self::with_adapters), with adapters that start as the best approximation of what packing
+    /// took from the weights, which are read from the original checkpoint one at a time: [`Init::Loftq`].
+    ///
+    /// # Errors
+    /// As there, if the checkpoint is of another shape or packed itself, or a file cannot be read.
+    pub fn with_loftq(self, original: &Checkpoint, config: &LoraConfig, seed: u64) -> Result<Self> {
+        let device = self.device();
+        self.adapted(config, seed, |path, projection, config, seed| {
+            let weight = original.projection_weight(path, &device)?;
+            Ok(projection.with_loftq(weight, config, seed)?)
+        })
+    }
+
+    fn adapted(
+        self,
+        config: &LoraConfig,
+        seed: u64,
+        add: impl Fn(&str, Projection, &LoraConfig, u64) -> Result<Projection>,
+    ) -> Result<Self> {
+        config.validate()?;
+        let mut count = 0;
+        let model = self.frozen().map_projections(|path, mut projection| {
+            if config.targets(path) {
+                count += 1;
+                projection = add(path, projection, &config.at(path), seed.wrapping_add(count))?;
+            }
+            Ok(if config.trains_bias(path) { projection.with_trainable_bias() } else { projection })
+        })?;
+        match count {
+            0 => Err(Error::NoTarget { targets: config.target_modules.clone() }),
+            _ => Ok(model),
+        }
+    }
+
+    /// The same model, frozen, with adapters that were read from PEFT's files, to be used as they are
+    /// or trained on. Those that were in use are replaced.
+    ///
+    /// Trained biases replace those of the model, and are trained on.
+    ///
+    /// # Errors
+    /// If the adapter belongs to other modules than those of this model, or to others in shape.
+    pub fn with_peft(self, adapter: &PeftAdapter) -> Result<Self> {
+        let device = self.device();
+        let named = adapter.modules.keys().chain(adapter.biases.keys());
+        let mut unused: BTreeSet<&String> = named.collect();
+        let model = self.frozen().map_projections(|path, mut projection| {
+            if let Some((name, weights)) = adapter.modules.get_key_value(path) {
+                unused.remove(name);
+                projection.load_adapter(weights, &adapter.config)?;
+            } else {
+                projection = projection.without_adapter();
+            }
+            if let Some((name, bias)) = adapter.biases.get_key_value(path) {
+                unused.remove(name);
+                projection.set_bias(bias.to_tensor(&device)).map_err(|e| e.within(name))?;
+                projection = projection.with_trainable_bias();
+            }
+            Ok(projection)
+        })?;
+        match unused.first() {
+            None => Ok(model),
+            Some(&module) => Err(Error::AdapterModule { module: module.clone() }),
+        }
+    }
+
+    /// As [`with_peft`](Self::with_peft), beside the adapters that are there: they are set aside, and
+    /// [`with_adapter_in_use`](Self::with_adapter_in_use) takes them again, without reading or copying
+    /// the base's weights. An adapter of this name is replaced.
+    ///
+    /// # Errors
+    /// As there, and if the adapter has trained biases, of which a model can hold one set alone.
+    pub fn with_named_peft(self, name: &str, adapter: &PeftAdapter) -> Result<Self> {
+        if let Some(module) = adapter.biases.keys().next() {
+            return Err(Error::SharedBias { module: module.clone() });
+        }
+        let model = self.map_projections(|_, mut projection| {
+            projection.switch_adapter(name);
+            Ok(projection)
+        })?;
+        model.with_peft(adapter)?.map_projections(|_, mut projection| {
+            projection.rename_adapter(name);
+            Ok(projection)
+        })
+    }
+
+    /// The same model with the adapters of this name in use, and the others set aside.
+    ///
+    /// # Errors
+    /// If no projection has an adapter of this name.
+    pub fn with_adapter_in_use(self, name: &str) -> Result<Self> {
+        let names = self.adapter_names();
+        if !names.contains(name) {
+            let found = names.into_iter().collect();
+            return Err(Error::AdapterName { expected: name.to_owned(), found });
+        }
+        self.map_projections(|_, mut projection| {
+            projection.switch_adapter(name);
+            Ok(projection)
+        })
+    }
+
+    /// Names of all adapters, in use or set aside.
+    #[must_use]
+    pub fn adapter_names(&self) -> BTreeSet<String> {
+        let projections = self.projections();
+        let names = projections.iter().flat_map(|(_, projection)| projection.adapter_names());
+        names.map(str::to_owned).collect()
+    }
+}
