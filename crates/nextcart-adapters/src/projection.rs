@@ -379,9 +379,10 @@ impl Projection {
 }
 
 /// Which weight an adapter is folded into for good.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum MergeOnto {
     /// That which the layer holds; a packed one is unpacked.
+    #[default]
     Own,
     /// That which the layer had before it was packed, `[d_output, d_input]`.
     Original(Tensor<2>),

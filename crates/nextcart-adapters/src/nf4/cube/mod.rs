@@ -4,6 +4,8 @@
 //! the weight is unpacked as a whole, into the type of `x`, for the matrix units that only a dense product can use: that
 //! is one layer's dense weight, for the length of the product.
 
+#[cfg(all(test, feature = "cuda-source"))]
+mod cuda_source;
 mod kernels;
 
 use std::any::Any;

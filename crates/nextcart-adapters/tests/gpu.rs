@@ -1,0 +1,152 @@
+//! The packed weight's kernels on a GPU, real or in software, against the CPU.
+#![cfg(feature = "wgpu")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use burn::tensor::{DType, Device, DeviceType, Tensor, TensorData};
+use nextcart_adapters::nf4::Nf4Weight;
+use nextcart_adapters::{LoraConfig, Projection};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// Rows for each kind of product: few, some and many.
+const ROWS: [usize; 8] = [1, 3, 8, 9, 40, 64, 65, 130];
+
+/// Whole blocks in a row, parts of them, rows that share a word, and less than one.
+const SHAPES: [[usize; 2]; 6] = [[64, 64], [130, 192], [70, 72], [33, 50], [5, 7], [1, 1]];
+
+fn gpu() -> Option<Device> {
+    let device = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next();
+    if device.is_none() {
+        eprintln!("SKIPPED: wgpu finds no adapter (Debian: apt-get install mesa-vulkan-drivers)");
+    }
+    device
+}
+
+fn random(count: usize, seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..count).map(|_| rng.next_u32() as f32 / u32::MAX as f32 * 2.0 - 1.0).collect()
+}
+
+fn tensor<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), (device, DType::F32))
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.cast(DType::F32).into_data().try_into_vec().unwrap()
+}
+
+#[track_caller]
+fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let scale = expected.iter().fold(1e-3_f32, |max, value| max.max(value.abs()));
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let off = (found - expected).abs() / scale;
+        assert!(off <= tolerance, "{what}, {i}: {found} is not {expected}");
+    }
+}
+
+#[test]
+fn unpacked_values_are_those_of_the_cpu() {
+    let Some(device) = gpu() else { return };
+    for (seed, shape) in SHAPES.into_iter().enumerate() {
+        let weight = Nf4Weight::quantize(&random(shape[0] * shape[1], seed as u64), shape);
+        let found = Projection::nf4(&weight, None, &device);
+        // A GPU may multiply and add in one step.
+        close(&format!("{shape:?}"), &values(found.weight()), &weight.dequantize(), 3e-7);
+    }
+}
+
+#[test]
+fn products_and_their_gradients_are_those_of_the_cpu() {
+    let Some(device) = gpu() else { return };
+    for (seed, shape) in SHAPES.into_iter().enumerate() {
+        let [d_output, d_input] = shape;
+        let weight = Nf4Weight::quantize(&random(d_output * d_input, seed as u64), shape);
+        for rows in ROWS {
+            let x = random(rows * d_input, 100 + seed as u64);
+            let g = random(rows * d_output, 200 + seed as u64);
+            let run = |device: Device| {
+                let device = device.autodiff();
+                let x = tensor(&x, [rows, d_input], &device).require_grad();
+                let y = Projection::nf4(&weight, None, &device).forward(x.clone());
+                let gradients = (y.clone() * tensor(&g, [rows, d_output], &device)).sum().backward();
+                (values(y), values(x.grad(&gradients).unwrap()))
+            };
+            let ((y, dx), (expected_y, expected_dx)) = (run(device.clone()), run(Device::flex()));
+            close(&format!("{shape:?}, {rows} rows"), &y, &expected_y, 2e-6);
+            close(&format!("{shape:?}, {rows} rows, gradient"), &dx, &expected_dx, 2e-6);
+        }
+    }
+}
+
+#[test]
+fn products_in_16_bits_are_close_to_those_in_32() {
+    let Some(device) = gpu() else { return };
+    let [d_output, d_input] = [96, 128];
+    let weight = Nf4Weight::quantize(&random(d_output * d_input, 1), [d_output, d_input]);
+    for dtype in [DType::F16, DType::BF16] {
+        if !device.supports_dtype(dtype) {
+            eprintln!("SKIPPED: the device knows no {dtype:?}");
+            continue;
+        }
+        for rows in ROWS {
+            let x = random(rows * d_input, 2);
+            let run = |device: &Device, dtype: DType| {
+                let x = tensor(&x, [rows, d_input], device).cast(dtype);
+                values(Projection::nf4(&weight, None, device).forward(x))
+            };
+            let (found, expected) = (run(&device, dtype), run(&Device::flex(), DType::F32));
+            close(&format!("{dtype:?}, {rows} rows"), &found, &expected, 2e-2);
+        }
+    }
+}
+
+#[test]
+fn adapters_train_as_on_the_cpu() {
+    let Some(device) = gpu() else { return };
+    let [d_output, d_input, rows] = [48, 64, 20];
+    let config = LoraConfig::new().with_rank(4).with_alpha(6.0);
+    for (packed, config) in [
+        (false, config.clone()),
+        (true, config.clone()),
+        (true, config.clone().with_use_rslora(true)),
+        (false, config.clone().with_use_dora(true)),
+        (true, config.with_use_dora(true)),
+    ] {
+        let run = |device: Device| {
+            let device = device.autodiff();
+            let dense = tensor(&random(d_output * d_input, 1), [d_output, d_input], &device);
+            let mut projection = Projection::dense(dense, None);
+            if packed {
+                projection = projection.quantize();
+            }
+            projection
+                .set_adapter(
+                    tensor(&random(4 * d_input, 2), [4, d_input], &device),
+                    tensor(&random(d_output * 4, 3), [d_output, 4], &device),
+                    config
+                        .use_dora
+                        .then(|| tensor(&random(d_output, 4), [d_output], &device).abs() + 0.5),
+                    &config,
+                )
+                .unwrap();
+            let x = tensor(&random(rows * d_input, 5), [rows, d_input], &device).require_grad();
+            let y = projection.forward(x.clone());
+            let gradients = y.clone().square().sum().backward();
+            let adapter = projection.adapter().unwrap();
+            let mut found = vec![
+                values(y),
+                values(x.grad(&gradients).unwrap()),
+                values(adapter.a().grad(&gradients).unwrap()),
+                values(adapter.b().grad(&gradients).unwrap()),
+            ];
+            found.extend(adapter.magnitude().map(|m| values(m.grad(&gradients).unwrap())));
+            found.push(values(projection.merge_and_unload(Default::default()).weight()));
+            found
+        };
+        let (found, expected) = (run(device.clone()), run(Device::flex()));
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            close(&format!("packed {packed}, {config:?}, {i}"), found, expected, 1e-5);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Adapters of a whole model: which modules get one, several side by side, merging.
+#![expect(clippy::unwrap_used, reason = "a test may fail and say why")]
+
+use std::fs;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use nextcart_adapters::{Bias, Init, LoraConfig, TargetModules, load_peft};
+use nextcart_models::{
+    Checkpoint, Error, Llama, LlamaConfig, MERGE_RECORD, MergeInto, MergeRecord, MergedOnto,
+    ModelInput, save_adapter, save_checkpoint,
+};
+use tempfile::TempDir;
+
+fn config() -> LlamaConfig {
+    LlamaConfig { layers: 2, attention_bias: true, ..LlamaConfig::tiny(300) }
+}
+
+fn logits(model: &Llama) -> Vec<f32> {
+    let input = ModelInput::new(&[&[1, 8, 40, 2], &[1, 5]], &config(), &Device::flex());
+    model.forward(&input).into_data().iter::<f32>().collect()
+}
+
+fn off(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// The model with adapters that change what it says, by a number.
+fn adapted(model: Llama, lora: &LoraConfig, number: f32) -> Llama {
+    let model = model.with_adapters(lora, 5).unwrap();
+    let changed = model.map_projections(|path, mut projection| {
+        let Some(adapter) = projection.adapter() else { return Ok(projection) };
+        let shape = adapter.b().dims();
+        let values = (0..shape[0] * shape[1]).map(|i| (i as f32 * number).sin() * 0.3);
+        let b = Tensor::from_data(TensorData::new(values.collect(), shape), &Device::flex());
+        let (a, magnitude) = (adapter.a(), adapter.magnitude());
+        projection.set_adapter(a, b, magnitude, &lora.at(path))?;
+        Ok(projection)
+    });
+    changed.unwrap()
+}
+
+fn paths(model: &Llama) -> Vec<String> {
+    let projections = model.projections();
+    let adapted = projections.iter().filter(|(_, projection)| projection.adapter().is_some());
+    adapted.map(|(path, _)| path.clone()).collect()
+}
+
+#[test]
+fn targets_are_named_matched_or_all() {
+    let model = config().init(3, &Device::flex());
+    let with = |targets: TargetModules| {
+        model.clone().with_adapters(&LoraConfig::new().with_target_modules(targets), 1)
+    };
+    let query = "model.layers.1.self_attn.q_proj";
+    assert_eq!(paths(&with(["layers.1.self_attn.q_proj"].into()).unwrap()), [query]);
+    let pattern = TargetModules::Pattern(r".*1\.self_attn\.q.*".into());
+    assert_eq!(paths(&with(pattern).unwrap()), [query]);
+    assert_eq!(paths(&with(TargetModules::AllLinear).unwrap()).len(), 14);
+    let error = with(TargetModules::Pattern("q_proj".into())).unwrap_err();
+    assert!(error.to_string().starts_with("adapter targets `q_proj`"), "{error}");
+    let error = with(TargetModules::Pattern("(".into())).unwrap_err();
+    assert!(error.to_string().contains("regular expression"), "{error}");
+}
+
+#[test]
+fn biases_are_trained_where_the_configuration_says() {
+    let model = config().init(3, &Device::flex().autodiff());
+    for (bias, expected) in [(Bias::None, 0), (Bias::LoraOnly, 2), (Bias::All, 8)] {
+        let lora = LoraConfig::new().with_target_modules(["q_proj"].into()).with_bias(bias);
+        let model = model.clone().with_adapters(&lora, 1).unwrap();
+        let projections = model.projections();
+        let biases = projections.iter().filter_map(|(_, projection)| projection.bias());
+        assert_eq!(biases.filter(Tensor::is_require_grad).count(), expected, "{bias:?}");
+    }
+}
+
+#[test]
+fn several_adapters_share_a_base() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().init(3, &Device::flex());
+    let mut loaded = base.clone();
+    let mut expected = Vec::new();
+    for (name, targets) in [("one", ["q_proj", "up_proj"]), ("two", ["q_proj", "down_proj"])] {
+        let lora = LoraConfig::new().with_rank(3).with_target_modules(targets.into());
+        let model = adapted(base.clone(), &lora, name.len() as f32 + expected.len() as f32);
+        let at = folder.path().join(name);
+        save_adapter(&at, &model, &lora, "base").unwrap();
+        expected.push(logits(&model));
+        loaded = loaded.with_named_peft(name, &load_peft(&at).unwrap()).unwrap();
+    }
+    assert!(off(&expected[0], &expected[1]) > 1e-2);
+    assert_eq!(loaded.adapter_names().into_iter().collect::<Vec<_>>(), ["one", "two"]);
+    for (name, expected) in [("two", 1), ("one", 0), ("two", 1)].map(|(n, i)| (n, &expected[i])) {
+        loaded = loaded.with_adapter_in_use(name).unwrap();
+        assert_eq!(&logits(&loaded), expected, "{name}");
+    }
+    match loaded.with_adapter_in_use("three") {
+        Err(Error::AdapterName { found, .. }) => assert_eq!(found, ["one", "two"]),
+        other => panic!("{:?}", other.map(|_| ())),
+    }
+}
+
+#[test]
+fn merging_says_onto_which_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let dense = config().init(3, &device);
+    save_checkpoint(folder.path().join("base"), &dense, &config(), None).unwrap();
+    let original = Checkpoint::open(folder.path().join("base")).unwrap();
+    let packed = original.load_quantized(&device).unwrap();
+    let lora = LoraConfig::new().with_rank(3).with_target_modules(["q_proj"].into());
+
+    let record = |model: &Llama, name: &str| -> Option<MergeRecord> {
+        let at = folder.path().join(name);
+        save_checkpoint(&at, model, &config(), None).unwrap();
+        let saved = Checkpoint::open(&at).unwrap().load(&device).unwrap();
+        assert!(off(&logits(&saved), &logits(model)) < 1e-5, "{name}");
+        let text = fs::read_to_string(at.join(MERGE_RECORD)).ok()?;
+        Some(serde_json::from_str(&text).unwrap())
+    };
+    assert_eq!(record(&dense, "plain"), None);
+    for (name, model, into, onto) in [
+        ("dense", dense.clone(), MergeInto::Own, MergedOnto::Dense),
+        ("dequantized", packed.clone(), MergeInto::Own, MergedOnto::Dequantized),
+        ("original", packed.clone(), MergeInto::Original(&original), MergedOnto::Original),
+    ] {
+        let model = adapted(model, &lora, 1.0);
+        let merged = model.clone().merge_and_unload(into).unwrap();
+        assert!(paths(&merged).is_empty());
+        let record = record(&merged, name).unwrap();
+        assert_eq!((record.onto, record.adapters), (onto, vec!["default".to_owned()]));
+        assert_eq!(record.modules, paths(&model));
+        let found = logits(&merged);
+        match onto {
+            // All weights are the original ones then, with and without an adapter.
+            MergedOnto::Original => {
+                let expected = logits(&adapted(dense.clone(), &lora, 1.0));
+                assert!(off(&found, &expected) < 1e-4);
+                assert!(off(&found, &logits(&model)) > 1e-3);
+            }
+            _ => assert!(off(&found, &logits(&model)) < 1e-4, "{name}"),
+        }
+    }
+
+    // For a while, and saved in that state.
+    let model = adapted(packed, &lora, 1.0);
+    let expected = logits(&model);
+    let merged = model.merged();
+    assert!(off(&logits(&merged), &expected) < 1e-4);
+    assert_eq!(record(&merged, "for a while").unwrap().onto, MergedOnto::Dequantized);
+    let unmerged = merged.unmerged();
+    assert_eq!(unmerged.merge_record(), None);
+    assert_eq!(logits(&unmerged), expected);
+    // What was written over a merged model is not called merged.
+    assert_eq!(record(&dense, "dequantized"), None);
+}
+
+#[test]
+fn loftq_takes_the_model_closer_to_the_original() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let dense = config().init(3, &device);
+    save_checkpoint(folder.path(), &dense, &config(), None).unwrap();
+    let original = Checkpoint::open(folder.path()).unwrap();
+    let packed = original.load_quantized(&device).unwrap();
+    let lora = LoraConfig::new().with_rank(16).with_init(Init::Loftq);
+
+    let distance = |model: &Llama| {
+        let (found, expected) = (logits(model), logits(&dense));
+        found.iter().zip(&expected).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
+    };
+    let started = packed.clone().with_loftq(&original, &lora, 1).unwrap();
+    assert!(distance(&started) < 0.6 * distance(&packed));
+    assert!(packed.with_adapters(&lora, 1).is_err());
+}
+
+#[test]
+fn an_original_that_is_not_one_is_refused() {
+    let device = Device::flex();
+    let folder = TempDir::new().unwrap();
+    let small = LlamaConfig { layers: 1, ..config() };
+    save_checkpoint(folder.path(), &small.init(3, &device), &small, None).unwrap();
+    let other = Checkpoint::open(folder.path()).unwrap();
+    let model = adapted(config().init(3, &device), &LoraConfig::new(), 1.0);
+    let error = model.merge_and_unload(MergeInto::Original(&other)).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
+    let error = other.projection_weight("lm_head", &device).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
+}
