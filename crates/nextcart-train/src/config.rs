@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpointing::Checkpointing;
 use crate::error::{Error, Result};
+use crate::loss::DEFAULT_LOSS_ROWS;
 use crate::schedule::Schedule;
 
 /// Configuration of a training run. Defaults are those of Hugging Face's `TrainingArguments` where
@@ -31,6 +33,10 @@ pub struct SftConfig {
     /// gradient_accumulation` samples is the same however it is divided, up to rounding and
     /// dropout.
     pub gradient_accumulation: usize,
+    /// What a forward pass keeps for the backward pass (default none, that is everything).
+    pub checkpointing: Checkpointing,
+    /// Trained tokens whose logits exist at one time (default [`DEFAULT_LOSS_ROWS`]).
+    pub loss_rows: usize,
     /// Highest learning rate (default 5e-5).
     pub learning_rate: f64,
     /// Optimiser steps in which the learning rate rises from 0 to its highest value (default 0).
@@ -62,6 +68,8 @@ impl Default for SftConfig {
             max_steps: None,
             batch_size: 8,
             gradient_accumulation: 1,
+            checkpointing: Checkpointing::None,
+            loss_rows: DEFAULT_LOSS_ROWS,
             learning_rate: 5e-5,
             warmup_steps: 0,
             schedule: Schedule::Linear,
@@ -87,6 +95,7 @@ impl SftConfig {
             ("max_steps", self.max_steps.unwrap_or(1)),
             ("batch_size", self.batch_size as u64),
             ("gradient_accumulation", self.gradient_accumulation as u64),
+            ("loss_rows", self.loss_rows as u64),
             ("checkpoints_kept", self.checkpoints_kept as u64),
         ];
         if let Some((field, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
@@ -164,6 +173,7 @@ mod tests {
         check(|c| c.max_steps = Some(0), Some("max_steps"));
         check(|c| c.batch_size = 0, Some("batch_size"));
         check(|c| c.gradient_accumulation = 0, Some("gradient_accumulation"));
+        check(|c| c.loss_rows = 0, Some("loss_rows"));
         check(|c| c.checkpoints_kept = 0, Some("checkpoints_kept"));
         check(|c| c.learning_rate = f64::NAN, Some("learning_rate"));
         check(|c| c.weight_decay = -0.1, Some("weight_decay"));

@@ -10,14 +10,16 @@ use nextcart_text::Sample;
 use rand_chacha::rand_core::Rng;
 use tracing::warn;
 
+use crate::batch::Batch;
 use crate::check::check_samples;
 use crate::checkpoint::{self, Checkpoint, Probe, Run};
 use crate::config::SftConfig;
 use crate::error::{Error, Result};
-use crate::gradients::loss_and_gradients;
+use crate::gradients::loss_and_gradients_with;
 use crate::loss::evaluate_loss;
 use crate::optimizer::AdamW;
 use crate::parameters::{trainable, with_values};
+use crate::pass::PassOptions;
 use crate::random::{Use, generator};
 use crate::sampler::Sampler;
 
@@ -162,8 +164,16 @@ impl<'a> Trainer<'a> {
         let done = self.optimizer.steps();
         let config = &self.run.config;
 
-        let dropout_seed = generator(config.seed, Use::Dropout, done).next_u64();
-        let pass = loss_and_gradients(self.model_ref(), &self.run.model, &rows, dropout_seed);
+        let options = PassOptions {
+            checkpointing: config.checkpointing,
+            loss_rows: config.loss_rows,
+            dropout_seed: generator(config.seed, Use::Dropout, done).next_u64(),
+        };
+        let model = self.model_ref();
+        let device = model.device();
+        let batches = rows.iter().map(|samples| Batch::new(samples, &self.run.model, &device));
+        let trained_tokens = rows.iter().flatten().map(|sample| sample.trained_tokens()).sum();
+        let pass = loss_and_gradients_with(model, batches, trained_tokens, options);
         let bad = pass.loss_sums.iter().position(|sum| !sum.is_finite());
         if let Some(batch) = bad {
             let samples = self.culprits(&micro_batches[batch]);
@@ -177,7 +187,6 @@ impl<'a> Trainer<'a> {
 
         // As precise as the sums are, and what a checkpoint's JSON gives back exactly.
         let loss = f64::from(pass.loss() as f32);
-        let trained_tokens = pass.trained_tokens;
         let gradients = match config.max_grad_norm {
             Some(limit) => pass.gradients.clipped(gradient_norm, limit),
             None => pass.gradients,

@@ -6,30 +6,13 @@ use nextcart_models::Llama;
 use nextcart_text::Sample;
 use nextcart_train::{Gradients, StepGradients, evaluate_loss, loss_and_gradients};
 
-use crate::common::{adapted, base, llama, lora, samples};
+use crate::common::{adapted, base, largest_difference, llama, lora, samples, values};
 
 /// Gradients of the samples in micro-batches of `size`.
 fn pass(model: &Llama, samples: &[Sample], size: usize) -> StepGradients {
     let micro_batches: Vec<Vec<&Sample>> =
         samples.chunks(size).map(|chunk| chunk.iter().collect()).collect();
     loss_and_gradients(model, &llama(), &micro_batches, 0)
-}
-
-/// All gradients in the order of their paths.
-fn values(gradients: &Gradients) -> Vec<f32> {
-    let value = |path: &str| -> Vec<f32> {
-        let gradient = match path.ends_with("gamma") || path.ends_with("magnitude") {
-            true => gradients.get::<1>(path).unwrap().try_into_vec_as(),
-            false => gradients.get::<2>(path).unwrap().try_into_vec_as(),
-        };
-        gradient.unwrap()
-    };
-    gradients.paths().flat_map(value).collect()
-}
-
-fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
-    assert_eq!(left.len(), right.len());
-    left.iter().zip(right).map(|(l, r)| (l - r).abs()).fold(0.0, f32::max)
 }
 
 #[track_caller]

@@ -8,5 +8,6 @@
 mod common;
 mod gradients;
 mod loss;
+mod passes;
 mod precision;
 mod trainer;
