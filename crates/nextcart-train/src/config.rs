@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpointing::Checkpointing;
 use crate::error::{Error, Result};
 use crate::loss::DEFAULT_LOSS_ROWS;
+use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 
 /// Configuration of a training run. Defaults are those of Hugging Face's `TrainingArguments` where
@@ -43,6 +44,12 @@ pub struct SftConfig {
     pub warmup_steps: u64,
     /// How it goes on from there (default linear).
     pub schedule: Schedule,
+    /// How the optimiser keeps its moments (default f32).
+    pub optimizer: Optimizer,
+    /// Learning rate of every adapter's `B` over that of its `A`, as in LoRA+ (Hayou et al.,
+    /// <https://arxiv.org/abs/2402.12354>, who advise 16), for the decay too (default none, that is 1). Everything
+    /// else, DoRA's magnitude vector included, learns as `A` does.
+    pub lora_plus_ratio: Option<f64>,
     /// Decay of the weights per step, times the learning rate (default 0). Biases and the gains of
     /// norms do not decay.
     pub weight_decay: f64,
@@ -73,6 +80,8 @@ impl Default for SftConfig {
             learning_rate: 5e-5,
             warmup_steps: 0,
             schedule: Schedule::Linear,
+            optimizer: Optimizer::AdamW,
+            lora_plus_ratio: None,
             weight_decay: 0.0,
             beta1: 0.9,
             beta2: 0.999,
@@ -114,7 +123,10 @@ impl SftConfig {
             }
         }
         let norm = self.max_grad_norm.unwrap_or(1.0);
-        for (field, value) in [("epsilon", self.epsilon), ("max_grad_norm", norm)] {
+        let ratio = self.lora_plus_ratio.unwrap_or(1.0);
+        for (field, value) in
+            [("epsilon", self.epsilon), ("max_grad_norm", norm), ("lora_plus_ratio", ratio)]
+        {
             if !(value.is_finite() && value > 0.0) {
                 return Err(wrong(field, "a positive number", value));
             }
@@ -180,6 +192,8 @@ mod tests {
         check(|c| c.beta1 = 1.0, Some("beta1"));
         check(|c| c.beta2 = -0.1, Some("beta2"));
         check(|c| c.epsilon = 0.0, Some("epsilon"));
+        check(|c| c.lora_plus_ratio = Some(0.0), Some("lora_plus_ratio"));
+        check(|c| c.lora_plus_ratio = Some(f64::INFINITY), Some("lora_plus_ratio"));
         check(|c| c.max_grad_norm = Some(0.0), Some("max_grad_norm"));
     }
 
@@ -198,6 +212,13 @@ mod tests {
         let read = serde_json::from_str::<SftConfig>;
         let expected = SftConfig { schedule: Schedule::Cosine, ..SftConfig::default() };
         assert_eq!(read(r#"{"schedule": "cosine"}"#).unwrap(), expected);
+        let read_8bit = read(r#"{"optimizer": "adamw8bit", "checkpointing": "blocks_on_host"}"#);
+        let expected = SftConfig {
+            optimizer: Optimizer::AdamW8bit,
+            checkpointing: Checkpointing::BlocksOnHost,
+            ..SftConfig::default()
+        };
+        assert_eq!(read_8bit.unwrap(), expected);
         assert!(read(r#"{"learning_rat": 1.0}"#).is_err());
     }
 }

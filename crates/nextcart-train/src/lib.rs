@@ -55,7 +55,7 @@ pub use config::SftConfig;
 pub use error::{Error, Result};
 pub use gradients::{Gradients, StepGradients, loss_and_gradients, loss_and_gradients_with};
 pub use loss::{DEFAULT_LOSS_ROWS, evaluate_loss, loss_sum};
-pub use optimizer::AdamW;
+pub use optimizer::{AdamW, Optimizer};
 pub use pass::PassOptions;
 pub use schedule::Schedule;
 pub use trainer::{StepReport, Trainer};
