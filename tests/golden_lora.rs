@@ -210,8 +210,12 @@ fn golden_loss_and_gradients_equal_peft_and_f64() {
         let rows: Vec<&Sample> =
             indices(&golden["indices"]).into_iter().map(|index| &samples[index]).collect();
         let model = run.model();
-        for checkpointing in [Checkpointing::None, Checkpointing::Blocks] {
-            let batch = Batch::new(&rows, &run.config, &model.device());
+        // One sample a row and the graph of all blocks; all in one row, and block by block.
+        let single: Vec<Vec<&Sample>> = rows.iter().map(|&row| vec![row]).collect();
+        for (rows, checkpointing) in
+            [(single, Checkpointing::None), (vec![rows], Checkpointing::Blocks)]
+        {
+            let batch = Batch::packed(&rows, &run.config, &model.device());
             let trained_tokens = batch.trained_tokens();
             // Fewer rows than there are, so that the loss is in pieces.
             let options = PassOptions { checkpointing, loss_rows: 7, dropout_seed: 0 };

@@ -6,6 +6,7 @@ use crate::checkpointing::Checkpointing;
 use crate::error::{Error, Result};
 use crate::loss::DEFAULT_LOSS_ROWS;
 use crate::optimizer::Optimizer;
+use crate::packing::Packing;
 use crate::schedule::Schedule;
 
 /// Configuration of a training run. Defaults are those of Hugging Face's `TrainingArguments` where
@@ -28,12 +29,17 @@ pub struct SftConfig {
     pub epochs: u64,
     /// Optimiser steps, with as many passes over the samples as that takes (default none).
     pub max_steps: Option<u64>,
-    /// Samples in one forward pass (default 8).
+    /// Samples in one forward pass (default 8), where [`packing`](Self::packing) does not say otherwise.
     pub batch_size: usize,
     /// Forward passes that make one optimiser step (default 1). A step of `batch_size ·
     /// gradient_accumulation` samples is the same however it is divided, up to rounding and
     /// dropout.
     pub gradient_accumulation: usize,
+    /// Samples in one row (default none, that is one).
+    pub packing: Packing,
+    /// Whether the samples of a step are of like length, so that little is padded (default no: as they come). Steps
+    /// come in random order, but that with the longest sample first.
+    pub group_by_length: bool,
     /// What a forward pass keeps for the backward pass (default none, that is everything).
     pub checkpointing: Checkpointing,
     /// Trained tokens whose logits exist at one time (default [`DEFAULT_LOSS_ROWS`]).
@@ -75,6 +81,8 @@ impl Default for SftConfig {
             max_steps: None,
             batch_size: 8,
             gradient_accumulation: 1,
+            packing: Packing::None,
+            group_by_length: false,
             checkpointing: Checkpointing::None,
             loss_rows: DEFAULT_LOSS_ROWS,
             learning_rate: 5e-5,
@@ -109,6 +117,16 @@ impl SftConfig {
         ];
         if let Some((field, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
             return Err(wrong(field, "at least 1", value));
+        }
+        if let Packing::Packed { window, rows } = self.packing
+            && (window < 2 || rows < 1)
+        {
+            let found = format!("{window} and {rows}");
+            return Err(wrong(
+                "packing",
+                "a window of at least 2 tokens and at least 1 row",
+                found,
+            ));
         }
         for (field, value) in
             [("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)]
@@ -157,7 +175,7 @@ impl SftConfig {
     }
 }
 
-fn wrong(field: &'static str, expected: &str, found: impl ToString) -> Error {
+pub(crate) fn wrong(field: &'static str, expected: &str, found: impl ToString) -> Error {
     Error::Config { field, expected: expected.to_owned(), found: found.to_string() }
 }
 
@@ -185,6 +203,8 @@ mod tests {
         check(|c| c.max_steps = Some(0), Some("max_steps"));
         check(|c| c.batch_size = 0, Some("batch_size"));
         check(|c| c.gradient_accumulation = 0, Some("gradient_accumulation"));
+        check(|c| c.packing = Packing::Packed { window: 1, rows: 1 }, Some("packing"));
+        check(|c| c.packing = Packing::Packed { window: 2, rows: 0 }, Some("packing"));
         check(|c| c.loss_rows = 0, Some("loss_rows"));
         check(|c| c.checkpoints_kept = 0, Some("checkpoints_kept"));
         check(|c| c.learning_rate = f64::NAN, Some("learning_rate"));
@@ -219,6 +239,10 @@ mod tests {
             ..SftConfig::default()
         };
         assert_eq!(read_8bit.unwrap(), expected);
+        let read_packed = read(r#"{"packing": {"packed": {"window": 512, "rows": 4}}}"#);
+        let packing = Packing::Packed { window: 512, rows: 4 };
+        assert_eq!(read_packed.unwrap(), SftConfig { packing, ..SftConfig::default() });
+        assert!(read(r#"{"packing": {"packed": {"window": 512, "row": 4}}}"#).is_err());
         assert!(read(r#"{"learning_rat": 1.0}"#).is_err());
     }
 }

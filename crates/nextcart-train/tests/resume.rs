@@ -16,7 +16,8 @@ use nextcart_adapters::LoraConfig;
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 use nextcart_train::{
-    Checkpointing, Error, Optimizer, Schedule, SftConfig, Trainer, evaluate_loss, newest_checkpoint,
+    Checkpointing, Error, Optimizer, Packing, Schedule, SftConfig, Trainer, evaluate_loss,
+    newest_checkpoint,
 };
 use tempfile::TempDir;
 
@@ -163,6 +164,20 @@ fn blocks_computed_again_resume_exactly() {
         let config = SftConfig { checkpointing, loss_rows: 3, ..config() };
         check_resumed_with(&config, || adapted(&dropout()), &[3]);
     }
+}
+
+#[test]
+fn packed_and_grouped_samples_resume_exactly() {
+    let _turn = turn();
+    let packing = Packing::Packed { window: 18, rows: 2 };
+    let config = SftConfig { packing, group_by_length: true, ..config() };
+    check_resumed_with(&config, || adapted(&dropout()), &[0, 2, 3, 5]);
+    let config = SftConfig {
+        checkpointing: Checkpointing::Blocks,
+        optimizer: Optimizer::AdamW8bit,
+        ..config
+    };
+    check_resumed_with(&config, || adapted(&large()), &[4]);
 }
 
 #[test]
@@ -333,6 +348,7 @@ fn a_checkpoint_of_another_run_is_refused_by_the_field_that_differs() {
     };
     check("config.learning_rate", SftConfig { learning_rate: 2e-2, ..config() }, &ours);
     check("config.optimizer", SftConfig { optimizer: Optimizer::AdamW8bit, ..config() }, &ours);
+    check("config.group_by_length", SftConfig { group_by_length: true, ..config() }, &ours);
     check("config.seed", SftConfig { seed: 1, ..config() }, &ours);
     check("config.max_grad_norm", SftConfig { max_grad_norm: None, ..config() }, &ours);
     check("config.schedule", SftConfig { schedule: Schedule::Linear, ..config() }, &ours);

@@ -27,7 +27,7 @@ pub enum Optimizer {
     /// In f32 on the parameters' device: 8 bytes a parameter.
     #[default]
     AdamW,
-    /// In 8 bits in the host's memory, 2 bytes a parameter, as bitsandbytes' `AdamW8bit` (Dettmers et al.,
+    /// In 8 bits in the host's memory, a little over 2 bytes a parameter, as bitsandbytes' `AdamW8bit` (Dettmers et al.,
     /// <https://arxiv.org/abs/2110.02861>): blocks of 256 values with a scale each and a dynamic map, signed for
     /// the first moment, unsigned for the second. Parameters of fewer than 4,096 values keep f32.
     AdamW8bit,
