@@ -309,3 +309,35 @@ fn bias(
     }
     Tensor::from_data(TensorData::new(values, [batch, 1, seq, keys]), device)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_texts_have_positions_and_a_view_of_their_own() {
+        let device = Device::flex();
+        let rows = [vec![&[5, 6, 7][..], &[8, 9][..]], vec![&[4][..]]];
+        let visible = |sliding_window| {
+            let config = LlamaConfig { sliding_window, ..LlamaConfig::tiny(16) };
+            let input = ModelInput::packed(&rows, &config, &device);
+            assert_eq!(input.ids.try_into_vec_as::<i64>().unwrap(), [5, 6, 7, 8, 9, 4, 0, 0, 0, 0]);
+            let some = |positions: &[usize]| positions.iter().map(|p| Some(*p)).collect::<Vec<_>>();
+            assert_eq!(input.positions[0], some(&[0, 1, 2, 0, 1]));
+            assert_eq!(input.positions[1], [Some(0), None, None, None, None]);
+            // The turns are those of the texts alone.
+            let alone = RotaryEmbedding::new(&[vec![0, 1, 2, 0, 1], vec![0; 5]], &config, &device);
+            let x = Tensor::ones([2, 5, config.head_dim], &device);
+            let turned = |rope: &RotaryEmbedding| rope.forward(x.clone()).into_data();
+            assert_eq!(turned(&input.rope), turned(&alone));
+            let bias = input.bias.try_into_vec_as::<f32>().unwrap();
+            bias.chunks(5).map(|row| row.iter().map(|b| u8::from(*b == 0.0)).collect()).collect()
+        };
+        let all: Vec<Vec<u8>> = visible(None);
+        assert_eq!(all[..3], [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]]);
+        assert_eq!(all[3..6], [[0, 0, 0, 1, 0], [0, 0, 0, 1, 1], [1, 0, 0, 0, 0]]);
+        assert!(all[6..].iter().all(|row| row == &[0; 5]), "padding sees nothing");
+        let near: Vec<Vec<u8>> = visible(Some(2));
+        assert_eq!(near[2..5], [[0, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 1, 1]]);
+    }
+}
