@@ -124,6 +124,20 @@ mod tests {
         assert!(spread(true) * 5 < spread(false), "{}, {}", spread(true), spread(false));
     }
 
+    /// A checkpoint relies on these orders: a library that shuffles otherwise must not go unnoticed.
+    #[test]
+    fn the_order_of_a_seed_stays() {
+        let samples = samples(10);
+        assert_eq!(
+            epoch(&mut sampler(7, &samples, false), 1),
+            [vec![6, 1, 2, 9], vec![3, 0, 5, 4], vec![8, 7]]
+        );
+        assert_eq!(
+            epoch(&mut sampler(7, &samples, true), 1),
+            [vec![3, 6, 9, 2], vec![7, 0], vec![5, 8, 1, 4]]
+        );
+    }
+
     #[test]
     fn a_step_may_hold_more_than_there_are_samples() {
         let samples = samples(3);

@@ -75,7 +75,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// If the configuration does not validate, there are no samples, one has a token that the model
-    /// does not know, or nothing is trainable.
+    /// does not know or is longer than a packed row, or nothing is trainable.
     pub fn new(
         model: Llama,
         llama: &LlamaConfig,
