@@ -1,4 +1,5 @@
-//! Optimiser steps of a small Llama: with adapters, with adapters beside packed weights, as a whole.
+//! Optimiser steps of a small Llama: with adapters, computing blocks again or with moments in 8 bits, beside packed
+//! weights, as a whole.
 //!
 //! Run: `cargo bench --bench lora_step`
 
@@ -8,7 +9,7 @@ use divan::counter::ItemsCount;
 use nextcart_adapters::LoraConfig;
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
-use nextcart_train::{SftConfig, Trainer};
+use nextcart_train::{Checkpointing, Optimizer, SftConfig, Trainer};
 
 /// Samples in a step, and tokens in each.
 const SHAPES: [(usize, usize); 2] = [(4, 64), (8, 128)];
@@ -20,7 +21,12 @@ fn main() {
 }
 
 /// Forward, backward and update; tokens a second.
-fn step(bencher: Bencher, (batch, seq): (usize, usize), prepare: impl FnOnce(Llama) -> Llama) {
+fn step(
+    bencher: Bencher,
+    (batch, seq): (usize, usize),
+    sft: SftConfig,
+    prepare: impl FnOnce(Llama) -> Llama,
+) {
     let config = LlamaConfig::tiny(VOCAB);
     let device = Device::flex().autodiff();
     let model = prepare(config.init(1, &device));
@@ -30,7 +36,7 @@ fn step(bencher: Bencher, (batch, seq): (usize, usize), prepare: impl FnOnce(Lla
             Sample::text(&ids).expect("more than one token")
         })
         .collect();
-    let sft = SftConfig { batch_size: batch, max_steps: Some(1_000_000), ..SftConfig::default() };
+    let sft = SftConfig { batch_size: batch, max_steps: Some(1_000_000), ..sft };
     let mut trainer = Trainer::new(model, &config, sft, &samples).expect("a valid run");
 
     bencher.counter(ItemsCount::new(batch * seq)).bench_local(|| {
@@ -40,21 +46,33 @@ fn step(bencher: Bencher, (batch, seq): (usize, usize), prepare: impl FnOnce(Lla
     });
 }
 
+fn adapted(model: Llama) -> Llama {
+    model.with_adapters(&LoraConfig::new(), 1).expect("a valid configuration")
+}
+
 #[divan::bench(args = SHAPES, sample_count = 10)]
 fn lora(bencher: Bencher, shape: (usize, usize)) {
-    step(bencher, shape, |model| {
-        model.with_adapters(&LoraConfig::new(), 1).expect("a valid configuration")
-    });
+    step(bencher, shape, SftConfig::default(), adapted);
+}
+
+#[divan::bench(args = SHAPES, sample_count = 10)]
+fn lora_by_block(bencher: Bencher, shape: (usize, usize)) {
+    let sft = SftConfig { checkpointing: Checkpointing::Blocks, ..SftConfig::default() };
+    step(bencher, shape, sft, adapted);
 }
 
 #[divan::bench(args = SHAPES, sample_count = 10)]
 fn qlora(bencher: Bencher, shape: (usize, usize)) {
-    step(bencher, shape, |model| {
-        model.quantized().with_adapters(&LoraConfig::new(), 1).expect("a valid configuration")
-    });
+    step(bencher, shape, SftConfig::default(), |model| adapted(model.quantized()));
 }
 
 #[divan::bench(args = SHAPES, sample_count = 10)]
 fn full(bencher: Bencher, shape: (usize, usize)) {
-    step(bencher, shape, Llama::trainable);
+    step(bencher, shape, SftConfig::default(), Llama::trainable);
+}
+
+#[divan::bench(args = SHAPES, sample_count = 10)]
+fn full_in_8_bits(bencher: Bencher, shape: (usize, usize)) {
+    let sft = SftConfig { optimizer: Optimizer::AdamW8bit, ..SftConfig::default() };
+    step(bencher, shape, sft, Llama::trainable);
 }

@@ -4,7 +4,10 @@ use burn::tensor::{Device, Tensor};
 use nextcart_adapters::{Base, LoraConfig, PeftAdapter, Projection, load_peft};
 use nextcart_models::{Checkpoint, Llama, LlamaConfig, ModelInput};
 use nextcart_text::Sample;
-use nextcart_train::{Schedule, SftConfig, Trainer, loss_and_gradients};
+use nextcart_train::{
+    Batch, Checkpointing, PassOptions, Schedule, SftConfig, Trainer, loss_and_gradients,
+    loss_and_gradients_with,
+};
 use serde_json::Value;
 
 use crate::reference::{Deviation, Reference, Tensors, array, float, ids, object, size};
@@ -207,35 +210,44 @@ fn golden_loss_and_gradients_equal_peft_and_f64() {
         let rows: Vec<&Sample> =
             indices(&golden["indices"]).into_iter().map(|index| &samples[index]).collect();
         let model = run.model();
-        let found = loss_and_gradients(&model, &run.config, &[rows], 0);
-        losses.compare_one(&run.name, found.loss(), float(&golden["loss_f64"]), LOSS);
-        losses.compare_one(&run.name, found.loss(), float(&golden["loss_f32"]), LOSS);
-        losses.report(&format!("loss of {}", run.name));
+        // One sample a row and the graph of all blocks; all in one row, and block by block.
+        let single: Vec<Vec<&Sample>> = rows.iter().map(|&row| vec![row]).collect();
+        for (rows, checkpointing) in
+            [(single, Checkpointing::None), (vec![rows], Checkpointing::Blocks)]
+        {
+            let batch = Batch::packed(&rows, &run.config, &model.device());
+            let trained_tokens = batch.trained_tokens();
+            // Fewer rows than there are, so that the loss is in pieces.
+            let options = PassOptions { checkpointing, loss_rows: 7, dropout_seed: 0 };
+            let found = loss_and_gradients_with(&model, [batch], trained_tokens, options);
+            losses.compare_one(&run.name, found.loss(), float(&golden["loss_f64"]), LOSS);
+            losses.compare_one(&run.name, found.loss(), float(&golden["loss_f32"]), LOSS);
 
-        for name in run.gradients.names() {
-            let (key, _) = name.rsplit_once('|').expect("a key and a float type");
-            let expected = run.gradients.values(name);
-            let largest = expected.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
-            let tolerance = 1e-5 + 1e-4 * largest;
-            let what = format!("{}, {name}", run.name);
-            match run.gradients.shape(name).len() {
-                1 => {
-                    let gradient = found.gradients.get::<1>(&path(key)).expect(&what);
-                    gradients.compare(&what, gradient, expected, tolerance);
-                }
-                _ => {
-                    let gradient = found.gradients.get::<2>(&path(key)).expect(&what);
-                    assert_eq!(gradient.dims().as_slice(), run.gradients.shape(name), "{what}");
-                    gradients.compare(&what, gradient, expected, tolerance);
+            for name in run.gradients.names() {
+                let (key, _) = name.rsplit_once('|').expect("a key and a float type");
+                let expected = run.gradients.values(name);
+                let largest = expected.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
+                let tolerance = 1e-5 + 1e-4 * largest;
+                let what = format!("{}, {name}", run.name);
+                match run.gradients.shape(name).len() {
+                    1 => {
+                        let gradient = found.gradients.get::<1>(&path(key)).expect(&what);
+                        gradients.compare(&what, gradient, expected, tolerance);
+                    }
+                    _ => {
+                        let gradient = found.gradients.get::<2>(&path(key)).expect(&what);
+                        assert_eq!(gradient.dims().as_slice(), run.gradients.shape(name), "{what}");
+                        gradients.compare(&what, gradient, expected, tolerance);
+                    }
                 }
             }
+            // The adapters' tensors have a gradient, all of them, and nothing else has.
+            let each = if run.start.config.use_dora { 3 } else { 2 };
+            assert_eq!(found.gradients.paths().count(), each * run.start.modules.len());
+            assert!(found.gradients.paths().all(|path| path.contains(".adapter.")), "{}", run.name);
         }
+        losses.report(&format!("loss of {}", run.name));
         gradients.report(&format!("gradients of {}", run.name));
-
-        // The adapters' tensors have a gradient, all of them, and nothing else has.
-        let each = if run.start.config.use_dora { 3 } else { 2 };
-        assert_eq!(found.gradients.paths().count(), each * run.start.modules.len());
-        assert!(found.gradients.paths().all(|path| path.contains(".adapter.")), "{}", run.name);
         if let Some(frozen) = model.projections().iter().find(|(_, p)| p.adapter().is_none()) {
             panic!("{}: `{}` has no adapter", run.name, frozen.0);
         }

@@ -54,6 +54,54 @@ impl ModelInput {
         Self::after(rows, padding, &vec![Vec::new(); rows.len()], config, device)
     }
 
+    /// Rows of several texts one after the other, right-padded to the longest row. Positions start anew with each text
+    /// and no text sees another, so that each is worth what it is worth alone.
+    ///
+    /// Not to be continued with a cache, which knows one text a row.
+    ///
+    /// # Panics
+    /// If there is no token.
+    #[must_use]
+    pub fn packed(rows: &[Vec<&[u32]>], config: &LlamaConfig, device: &Device) -> Self {
+        let batch = rows.len();
+        let length = |texts: &Vec<&[u32]>| texts.iter().map(|text| text.len()).sum();
+        let seq: usize = rows.iter().map(length).max().unwrap_or(0);
+        assert!(seq > 0, "a model input needs at least one token");
+
+        // For each token its text and its place there; none for padding.
+        let mut ids = Vec::with_capacity(batch * seq);
+        let mut tokens: Vec<Vec<Option<(usize, usize)>>> = Vec::with_capacity(batch);
+        for texts in rows {
+            ids.extend(texts.iter().flat_map(|text| text.iter().map(|&id| i64::from(id))));
+            ids.resize((tokens.len() + 1) * seq, 0);
+            let of_text =
+                |(index, text): (usize, &&[u32])| (0..text.len()).map(move |p| (index, p));
+            let mut of_row: Vec<_> = texts.iter().enumerate().flat_map(of_text).map(Some).collect();
+            of_row.resize(seq, None);
+            tokens.push(of_row);
+        }
+        let window = config.sliding_window.unwrap_or(usize::MAX);
+        let mut values = Vec::with_capacity(batch * seq * seq);
+        for row in &tokens {
+            for query in row {
+                values.extend(row.iter().map(|key| match (query, key) {
+                    (Some((of, q)), Some((text, k))) if of == text && sees(*q, *k, window) => 0.0,
+                    _ => HIDDEN,
+                }));
+            }
+        }
+        let positions: Vec<Vec<Option<usize>>> = tokens
+            .iter()
+            .map(|row| row.iter().map(|token| token.map(|(_, p)| p)).collect())
+            .collect();
+        Self {
+            ids: Tensor::from_data(TensorData::new(ids, [batch, seq]), device),
+            rope: RotaryEmbedding::new(&turns(&positions), config, device),
+            bias: Tensor::from_data(TensorData::new(values, [batch, 1, seq, seq]), device),
+            positions,
+        }
+    }
+
     /// One row: a prompt, then branches that all continue it and do not see each other.
     ///
     /// # Panics
@@ -137,13 +185,9 @@ impl ModelInput {
             positions.push(of_row);
         }
 
-        let turned: Vec<Vec<usize>> = positions
-            .iter()
-            .map(|row: &Vec<Option<usize>>| row.iter().map(|p| p.unwrap_or(0)).collect())
-            .collect();
         Self {
             ids: Tensor::from_data(TensorData::new(ids, [batch, seq]), device),
-            rope: RotaryEmbedding::new(&turned, config, device),
+            rope: RotaryEmbedding::new(&turns(&positions), config, device),
             bias: bias(&positions, past, config.sliding_window, device),
             positions,
         }
@@ -233,6 +277,11 @@ impl Chosen {
     }
 }
 
+/// The position that each token is turned by; that of padding does not matter.
+fn turns(positions: &[Vec<Option<usize>>]) -> Vec<Vec<usize>> {
+    positions.iter().map(|row| row.iter().map(|p| p.unwrap_or(0)).collect()).collect()
+}
+
 /// A key at position `k` is visible to a query at position `q` when `0 <= q - k < window`.
 fn sees(query: usize, key: usize, window: usize) -> bool {
     key <= query && query - key < window
@@ -259,4 +308,36 @@ fn bias(
         }
     }
     Tensor::from_data(TensorData::new(values, [batch, 1, seq, keys]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_texts_have_positions_and_a_view_of_their_own() {
+        let device = Device::flex();
+        let rows = [vec![&[5, 6, 7][..], &[8, 9][..]], vec![&[4][..]]];
+        let visible = |sliding_window| {
+            let config = LlamaConfig { sliding_window, ..LlamaConfig::tiny(16) };
+            let input = ModelInput::packed(&rows, &config, &device);
+            assert_eq!(input.ids.try_into_vec_as::<i64>().unwrap(), [5, 6, 7, 8, 9, 4, 0, 0, 0, 0]);
+            let some = |positions: &[usize]| positions.iter().map(|p| Some(*p)).collect::<Vec<_>>();
+            assert_eq!(input.positions[0], some(&[0, 1, 2, 0, 1]));
+            assert_eq!(input.positions[1], [Some(0), None, None, None, None]);
+            // The turns are those of the texts alone.
+            let alone = RotaryEmbedding::new(&[vec![0, 1, 2, 0, 1], vec![0; 5]], &config, &device);
+            let x = Tensor::ones([2, 5, config.head_dim], &device);
+            let turned = |rope: &RotaryEmbedding| rope.forward(x.clone()).into_data();
+            assert_eq!(turned(&input.rope), turned(&alone));
+            let bias = input.bias.try_into_vec_as::<f32>().unwrap();
+            bias.chunks(5).map(|row| row.iter().map(|b| u8::from(*b == 0.0)).collect()).collect()
+        };
+        let all: Vec<Vec<u8>> = visible(None);
+        assert_eq!(all[..3], [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]]);
+        assert_eq!(all[3..6], [[0, 0, 0, 1, 0], [0, 0, 0, 1, 1], [1, 0, 0, 0, 0]]);
+        assert!(all[6..].iter().all(|row| row == &[0; 5]), "padding sees nothing");
+        let near: Vec<Vec<u8>> = visible(Some(2));
+        assert_eq!(near[2..5], [[0, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 1, 1]]);
+    }
 }

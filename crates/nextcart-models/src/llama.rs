@@ -68,6 +68,23 @@ impl Llama {
         })
     }
 
+    /// The end of [`hidden_at`](Self::hidden_at), from what the last block reads: for callers that run the
+    /// [blocks](Self::blocks) before it one by one, without a cache.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, seq, d_model]`
+    /// - `places`: one list of places in the sequence for each row
+    /// - output: `[places, d_model]`
+    ///
+    /// # Panics
+    /// As [`hidden_at`](Self::hidden_at), and if the model has no block.
+    #[must_use]
+    pub fn finish_at(&self, x: Tensor<3>, input: &ModelInput, places: &[Vec<usize>]) -> Tensor<2> {
+        let chosen = input.choose(places);
+        let last = self.layers.last().expect("a model has a block");
+        norm(&self.norm, chosen.kept(last.forward_at(x, &chosen, input, None)))
+    }
+
     /// What the last block gives, at all places or, `[batch, most, d_model]`, at the chosen ones.
     fn run_blocks(
         &self,
@@ -102,6 +119,12 @@ impl Llama {
         let d_model = weight.dims()[1];
         let dtype = self.activations.unwrap_or(weight.dtype());
         weight.select(0, ids).reshape([batch, seq, d_model]).cast(dtype)
+    }
+
+    /// The embedding's weight, `[vocab, d_model]`, which is the head's too where the two are tied.
+    #[must_use]
+    pub fn embedding(&self) -> Tensor<2> {
+        self.embed_tokens.val()
     }
 
     /// The decoder blocks, first to last.
@@ -278,9 +301,16 @@ mod tests {
                             .reshape([1, config.d_model])
                     });
                     let expected = Tensor::cat(expected.collect(), 0);
-                    let off = (found - expected).abs().max().into_scalar::<f32>();
+                    let off = (found.clone() - expected).abs().max().into_scalar::<f32>();
                     assert!(off < 1e-5, "{places:?}: {off}");
                     assert_eq!(cache.len(), whole_cache.len());
+                    // Block by block, the same bits.
+                    let (_, first) = model.blocks().split_last().unwrap();
+                    let x = first
+                        .iter()
+                        .fold(model.embed(&input), |x, block| block.forward(x, &input, None));
+                    let stepwise = model.finish_at(x, &input, &places);
+                    assert_eq!(stepwise.into_data(), found.into_data());
                     // What comes after finds the same keys and values.
                     let next: [&[u32]; 3] = [&[8], &[9], &[10]];
                     let input = ModelInput::continued(&next, &cache, &config, &device);

@@ -25,17 +25,34 @@ impl Batch {
     /// If there are no samples.
     #[must_use]
     pub fn new(samples: &[&Sample], config: &LlamaConfig, device: &Device) -> Self {
-        let rows: Vec<&[u32]> =
-            samples.iter().map(|sample| &sample.ids()[..sample.len() - 1]).collect();
-        let input = ModelInput::new(&rows, config, device);
+        let rows: Vec<Vec<&Sample>> = samples.iter().map(|&sample| vec![sample]).collect();
+        Self::packed(&rows, config, device)
+    }
 
-        let mut places = vec![Vec::new(); samples.len()];
+    /// Right-padded rows of several samples each, which do not see one another and whose positions start anew: the
+    /// same losses as one a row, with less padding. [`pack`](nextcart_text::pack) says which to put together.
+    ///
+    /// # Panics
+    /// If there are no samples.
+    #[must_use]
+    pub fn packed(rows: &[Vec<&Sample>], config: &LlamaConfig, device: &Device) -> Self {
+        let read: Vec<Vec<&[u32]>> = rows
+            .iter()
+            .map(|samples| samples.iter().map(|sample| &sample.ids()[..sample.len() - 1]).collect())
+            .collect();
+        let input = ModelInput::packed(&read, config, device);
+
+        let mut places = vec![Vec::new(); rows.len()];
         let mut targets = Vec::new();
-        for (places, sample) in places.iter_mut().zip(samples) {
-            let tokens = sample.ids().iter().zip(sample.loss_mask()).enumerate();
-            for (at, (&id, _)) in tokens.filter(|(_, (_, trained))| **trained) {
-                places.push(at - 1);
-                targets.push(i64::from(id));
+        for (places, samples) in places.iter_mut().zip(rows) {
+            let mut start = 0;
+            for sample in samples {
+                let tokens = sample.ids().iter().zip(sample.loss_mask()).enumerate();
+                for (at, (&id, _)) in tokens.filter(|(_, (_, trained))| **trained) {
+                    places.push(start + at - 1);
+                    targets.push(i64::from(id));
+                }
+                start += sample.len() - 1;
             }
         }
         let trained_tokens = targets.len();
@@ -84,5 +101,19 @@ mod tests {
         assert_eq!(batch.trained_tokens(), 4);
         assert_eq!(batch.places, [vec![1], vec![0, 1, 2]]);
         assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 5, 6, 7]);
+    }
+
+    #[test]
+    fn places_of_a_packed_row_are_those_of_its_samples_one_after_the_other() {
+        let samples = [
+            Sample::completion(&[1, 2], &[3]).unwrap(),
+            Sample::text(&[4, 5, 6, 7]).unwrap(),
+            Sample::completion(&[8, 9, 10], &[11]).unwrap(),
+        ];
+        let rows = [vec![&samples[0], &samples[1]], vec![&samples[2]]];
+        let batch = Batch::packed(&rows, &LlamaConfig::tiny(16), &Device::flex());
+        assert_eq!(batch.input().dims(), [2, 5]);
+        assert_eq!(batch.places, [vec![1, 2, 3, 4], vec![2]]);
+        assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 5, 6, 7, 11]);
     }
 }

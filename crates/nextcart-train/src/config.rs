@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpointing::Checkpointing;
 use crate::error::{Error, Result};
+use crate::loss::DEFAULT_LOSS_ROWS;
+use crate::optimizer::Optimizer;
+use crate::packing::Packing;
 use crate::schedule::Schedule;
 
 /// Configuration of a training run. Defaults are those of Hugging Face's `TrainingArguments` where
@@ -25,18 +29,33 @@ pub struct SftConfig {
     pub epochs: u64,
     /// Optimiser steps, with as many passes over the samples as that takes (default none).
     pub max_steps: Option<u64>,
-    /// Samples in one forward pass (default 8).
+    /// Samples in one forward pass (default 8), where [`packing`](Self::packing) does not say otherwise.
     pub batch_size: usize,
     /// Forward passes that make one optimiser step (default 1). A step of `batch_size ·
     /// gradient_accumulation` samples is the same however it is divided, up to rounding and
     /// dropout.
     pub gradient_accumulation: usize,
+    /// Samples in one row (default none, that is one).
+    pub packing: Packing,
+    /// Whether the samples of a step are of like length, so that little is padded (default no: as they come). Steps
+    /// come in random order, but that with the longest sample first.
+    pub group_by_length: bool,
+    /// What a forward pass keeps for the backward pass (default none, that is everything).
+    pub checkpointing: Checkpointing,
+    /// Trained tokens whose logits exist at one time (default [`DEFAULT_LOSS_ROWS`]).
+    pub loss_rows: usize,
     /// Highest learning rate (default 5e-5).
     pub learning_rate: f64,
     /// Optimiser steps in which the learning rate rises from 0 to its highest value (default 0).
     pub warmup_steps: u64,
     /// How it goes on from there (default linear).
     pub schedule: Schedule,
+    /// How the optimiser keeps its moments (default f32).
+    pub optimizer: Optimizer,
+    /// Learning rate of every adapter's `B` over that of its `A`, as in LoRA+ (Hayou et al.,
+    /// <https://arxiv.org/abs/2402.12354>, who advise 16), for the decay too (default none, that is 1). Everything
+    /// else, DoRA's magnitude vector included, learns as `A` does.
+    pub lora_plus_ratio: Option<f64>,
     /// Decay of the weights per step, times the learning rate (default 0). Biases and the gains of
     /// norms do not decay.
     pub weight_decay: f64,
@@ -62,9 +81,15 @@ impl Default for SftConfig {
             max_steps: None,
             batch_size: 8,
             gradient_accumulation: 1,
+            packing: Packing::None,
+            group_by_length: false,
+            checkpointing: Checkpointing::None,
+            loss_rows: DEFAULT_LOSS_ROWS,
             learning_rate: 5e-5,
             warmup_steps: 0,
             schedule: Schedule::Linear,
+            optimizer: Optimizer::AdamW,
+            lora_plus_ratio: None,
             weight_decay: 0.0,
             beta1: 0.9,
             beta2: 0.999,
@@ -87,10 +112,21 @@ impl SftConfig {
             ("max_steps", self.max_steps.unwrap_or(1)),
             ("batch_size", self.batch_size as u64),
             ("gradient_accumulation", self.gradient_accumulation as u64),
+            ("loss_rows", self.loss_rows as u64),
             ("checkpoints_kept", self.checkpoints_kept as u64),
         ];
         if let Some((field, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
             return Err(wrong(field, "at least 1", value));
+        }
+        if let Packing::Packed { window, rows } = self.packing
+            && (window < 2 || rows < 1)
+        {
+            let found = format!("{window} and {rows}");
+            return Err(wrong(
+                "packing",
+                "a window of at least 2 tokens and at least 1 row",
+                found,
+            ));
         }
         for (field, value) in
             [("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)]
@@ -105,7 +141,10 @@ impl SftConfig {
             }
         }
         let norm = self.max_grad_norm.unwrap_or(1.0);
-        for (field, value) in [("epsilon", self.epsilon), ("max_grad_norm", norm)] {
+        let ratio = self.lora_plus_ratio.unwrap_or(1.0);
+        for (field, value) in
+            [("epsilon", self.epsilon), ("max_grad_norm", norm), ("lora_plus_ratio", ratio)]
+        {
             if !(value.is_finite() && value > 0.0) {
                 return Err(wrong(field, "a positive number", value));
             }
@@ -136,7 +175,7 @@ impl SftConfig {
     }
 }
 
-fn wrong(field: &'static str, expected: &str, found: impl ToString) -> Error {
+pub(crate) fn wrong(field: &'static str, expected: &str, found: impl ToString) -> Error {
     Error::Config { field, expected: expected.to_owned(), found: found.to_string() }
 }
 
@@ -164,12 +203,17 @@ mod tests {
         check(|c| c.max_steps = Some(0), Some("max_steps"));
         check(|c| c.batch_size = 0, Some("batch_size"));
         check(|c| c.gradient_accumulation = 0, Some("gradient_accumulation"));
+        check(|c| c.packing = Packing::Packed { window: 1, rows: 1 }, Some("packing"));
+        check(|c| c.packing = Packing::Packed { window: 2, rows: 0 }, Some("packing"));
+        check(|c| c.loss_rows = 0, Some("loss_rows"));
         check(|c| c.checkpoints_kept = 0, Some("checkpoints_kept"));
         check(|c| c.learning_rate = f64::NAN, Some("learning_rate"));
         check(|c| c.weight_decay = -0.1, Some("weight_decay"));
         check(|c| c.beta1 = 1.0, Some("beta1"));
         check(|c| c.beta2 = -0.1, Some("beta2"));
         check(|c| c.epsilon = 0.0, Some("epsilon"));
+        check(|c| c.lora_plus_ratio = Some(0.0), Some("lora_plus_ratio"));
+        check(|c| c.lora_plus_ratio = Some(f64::INFINITY), Some("lora_plus_ratio"));
         check(|c| c.max_grad_norm = Some(0.0), Some("max_grad_norm"));
     }
 
@@ -188,6 +232,17 @@ mod tests {
         let read = serde_json::from_str::<SftConfig>;
         let expected = SftConfig { schedule: Schedule::Cosine, ..SftConfig::default() };
         assert_eq!(read(r#"{"schedule": "cosine"}"#).unwrap(), expected);
+        let read_8bit = read(r#"{"optimizer": "adamw8bit", "checkpointing": "blocks_on_host"}"#);
+        let expected = SftConfig {
+            optimizer: Optimizer::AdamW8bit,
+            checkpointing: Checkpointing::BlocksOnHost,
+            ..SftConfig::default()
+        };
+        assert_eq!(read_8bit.unwrap(), expected);
+        let read_packed = read(r#"{"packing": {"packed": {"window": 512, "rows": 4}}}"#);
+        let packing = Packing::Packed { window: 512, rows: 4 };
+        assert_eq!(read_packed.unwrap(), SftConfig { packing, ..SftConfig::default() });
+        assert!(read(r#"{"packing": {"packed": {"window": 512, "row": 4}}}"#).is_err());
         assert!(read(r#"{"learning_rat": 1.0}"#).is_err());
     }
 }

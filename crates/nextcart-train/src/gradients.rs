@@ -10,8 +10,8 @@ use nextcart_text::Sample;
 use rand_chacha::rand_core::Rng;
 
 use crate::batch::Batch;
-use crate::loss::loss_sum;
-use crate::parameters::{AnyTensor, ModulePath};
+use crate::parameters::{AnyTensor, ModulePath, is_trainable};
+use crate::pass::{Pass, PassOptions};
 use crate::random::{Use, generator};
 
 /// Gradients by the path of their parameter, in f32.
@@ -31,7 +31,11 @@ impl Gradients {
     /// # Panics
     /// If the loss depends on no trainable parameter.
     pub fn add_backward<M: Module>(&mut self, module: &M, loss: &Tensor<1>) {
-        let backward = loss.backward();
+        self.collect(module, loss.backward());
+    }
+
+    /// Adds what a backward pass left for every trainable parameter of the module that it reached.
+    pub(crate) fn collect<M: Module>(&mut self, module: &M, backward: Backward) {
         module.visit(&mut Collector { sum: self, backward, path: ModulePath::default() });
     }
 
@@ -137,7 +141,7 @@ impl StepGradients {
 /// trainer (`num_items_in_batch`).
 ///
 /// `model` must be on an autodiff device and have a trainable parameter. The device's generator is
-/// seeded from `dropout_seed` before each micro-batch, so that dropout depends on nothing drawn
+/// seeded from `dropout_seed` before each block of each micro-batch, so that dropout depends on nothing drawn
 /// earlier; some backends have one generator for the whole process.
 ///
 /// # Panics
@@ -149,18 +153,36 @@ pub fn loss_and_gradients(
     micro_batches: &[Vec<&Sample>],
     dropout_seed: u64,
 ) -> StepGradients {
-    let trained_tokens =
-        micro_batches.iter().flatten().map(|sample| sample.trained_tokens()).sum::<usize>();
+    let trained_tokens = micro_batches.iter().flatten().map(|s| s.trained_tokens()).sum();
     let device = model.device();
+    let batches = micro_batches.iter().map(|samples| Batch::new(samples, config, &device));
+    let options = PassOptions { dropout_seed, ..PassOptions::default() };
+    loss_and_gradients_with(model, batches, trained_tokens, options)
+}
+
+/// [`loss_and_gradients`] of batches that the caller makes, one after the other, with options.
+///
+/// `trained_tokens` is the number in all of them, which the losses are divided by: known in advance, no pass over the
+/// gradients is needed later.
+///
+/// # Panics
+/// As [`loss_and_gradients`].
+#[must_use]
+pub fn loss_and_gradients_with(
+    model: &Llama,
+    batches: impl IntoIterator<Item = Batch>,
+    trained_tokens: usize,
+    options: PassOptions,
+) -> StepGradients {
+    assert!(is_trainable(model), "a model with a trainable parameter");
+    let scale = 1.0 / trained_tokens as f64;
     let mut gradients = Gradients::default();
-    let mut loss_sums = Vec::with_capacity(micro_batches.len());
-    for (place, samples) in micro_batches.iter().enumerate() {
-        device.seed(generator(dropout_seed, Use::Dropout, place as u64).next_u64());
-        let batch = Batch::new(samples, config, &device);
-        let sum = loss_sum(model, &batch);
-        // The number of targets is known in advance, so no pass over the gradients is needed later.
-        gradients.add_backward(model, &(sum.clone() / trained_tokens as f64));
-        loss_sums.push(sum.inner());
+    let mut loss_sums = Vec::new();
+    for (place, batch) in batches.into_iter().enumerate() {
+        let seed = generator(options.dropout_seed, Use::Dropout, place as u64).next_u64();
+        let options = PassOptions { dropout_seed: seed, ..options };
+        let pass = Pass { model, batch: &batch, options, scale };
+        loss_sums.push(pass.run(&mut gradients));
     }
     let loss_sums = Tensor::cat(loss_sums, 0)
         .try_into_vec_as::<f32>()

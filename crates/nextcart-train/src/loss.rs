@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use burn::module::Module;
-use burn::tensor::{DType, Tensor, activation};
+use burn::tensor::{DType, Int, Tensor, activation};
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 
@@ -11,22 +11,44 @@ use crate::batch::Batch;
 use crate::check::check_samples;
 use crate::error::{Error, Result};
 
+/// Trained tokens whose logits exist at one time, where nothing else is said.
+pub const DEFAULT_LOSS_ROWS: usize = 256;
+
 /// Negative log-likelihood of the trained tokens of a batch in nats, summed, of shape `[1]`.
 ///
 /// `-Σ log softmax(h_t Wᵀ)[x_(t+1)]` over the places `t` whose next token is trained, in f32. A sum
 /// and no mean, so that batches with unequal numbers of targets add up to one correct loss.
 ///
-/// Hidden states are picked out inside the last block, so its output and logits exist for trained tokens alone:
-/// with a long prompt, a short answer and 32,000 tokens the logits would be the largest tensor by far.
+/// Hidden states are picked out inside the last block, so its output and logits exist for trained tokens alone,
+/// and logits for [`DEFAULT_LOSS_ROWS`] of them at a time: with 32,000 tokens they would be the largest tensor by
+/// far. A backward pass from here needs all of them again; [`loss_and_gradients`](crate::loss_and_gradients) does not.
 ///
 /// # Panics
 /// If no token of the batch is trained.
 #[must_use]
 pub fn loss_sum(model: &Llama, batch: &Batch) -> Tensor<1> {
     let hidden = model.hidden_at(batch.input(), &batch.places, None); // [trained, d_model]
-    let logits = model.logits(hidden).cast(DType::F32); // [trained, vocab]
-    let targets = batch.targets.clone().unsqueeze_dim::<2>(1); // [trained, 1]
+    let chunks = chunks(batch.trained_tokens(), DEFAULT_LOSS_ROWS).map(|(start, rows)| {
+        let targets = batch.targets.clone().narrow(0, start, rows);
+        head_loss(model, hidden.clone().narrow(0, start, rows), targets)
+    });
+    chunks.reduce(|sum, loss| sum + loss).expect("a batch has a trained token")
+}
+
+/// The head and the loss of some hidden states in nats, summed, of shape `[1]`.
+///
+/// # Shapes
+/// - `hidden`: `[rows, d_model]`
+/// - `targets`: `[rows]`
+pub(crate) fn head_loss(model: &Llama, hidden: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    let logits = model.logits(hidden).cast(DType::F32); // [rows, vocab]
+    let targets = targets.unsqueeze_dim::<2>(1); // [rows, 1]
     activation::log_softmax(logits, 1).gather(1, targets).sum().neg()
+}
+
+/// Where the pieces of at most `rows` of `0..count` start, and how long they are.
+pub(crate) fn chunks(count: usize, rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..count).step_by(rows).map(move |start| (start, rows.min(count - start)))
 }
 
 /// Mean loss in nats per trained token, with dropout off and without gradients.
@@ -65,4 +87,17 @@ pub fn evaluate_loss(
         trained_tokens += batch.trained_tokens();
     }
     Ok(sum / trained_tokens as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_all_rows_and_the_last_may_be_short() {
+        let of = |count, rows| chunks(count, rows).collect::<Vec<_>>();
+        assert_eq!(of(7, 3), [(0, 3), (3, 3), (6, 1)]);
+        assert_eq!(of(6, 3), [(0, 3), (3, 3)]);
+        assert_eq!(of(2, 256), [(0, 2)]);
+    }
 }

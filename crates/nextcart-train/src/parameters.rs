@@ -73,6 +73,13 @@ pub(crate) fn trainable<M: Module>(module: &M) -> BTreeMap<String, AnyTensor> {
     reader.found
 }
 
+/// Whether any parameter takes gradients.
+pub(crate) fn is_trainable<M: Module>(module: &M) -> bool {
+    let mut found = AnyTrainable(false);
+    module.visit(&mut found);
+    found.0
+}
+
 /// The module with new values for those of its trainable parameters that `values` names.
 ///
 /// # Panics
@@ -99,6 +106,14 @@ impl ModuleVisitor for Reader {
         if param.is_require_grad() {
             self.found.insert(self.path.dotted(), AnyTensor::new(param.val()));
         }
+    }
+}
+
+struct AnyTrainable(bool);
+
+impl ModuleVisitor for AnyTrainable {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 |= param.is_require_grad();
     }
 }
 

@@ -1,6 +1,5 @@
 //! A training run.
 
-use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,14 +9,17 @@ use nextcart_text::Sample;
 use rand_chacha::rand_core::Rng;
 use tracing::warn;
 
-use crate::check::check_samples;
+use crate::batch::Batch;
+use crate::check::{check_packing, check_samples};
 use crate::checkpoint::{self, Checkpoint, Probe, Run};
 use crate::config::SftConfig;
 use crate::error::{Error, Result};
-use crate::gradients::loss_and_gradients;
+use crate::gradients::loss_and_gradients_with;
 use crate::loss::evaluate_loss;
 use crate::optimizer::AdamW;
+use crate::packing::passes;
 use crate::parameters::{trainable, with_values};
+use crate::pass::PassOptions;
 use crate::random::{Use, generator};
 use crate::sampler::Sampler;
 
@@ -54,7 +56,7 @@ pub struct StepReport {
 /// The caller writes the loop and so decides when to report, save or stop; see the example at the
 /// top of this crate. A run depends on its model, configuration and samples alone. Stopped after any
 /// step and [resumed](Self::resume) on the same machine, it ends with the same bits. Dropout draws
-/// from the device's generator, seeded anew for every forward pass; where a backend has one generator
+/// from the device's generator, seeded anew for every block of every pass; where a backend has one generator
 /// for the whole process, as burn's CPU backend has, two runs with dropout must not share a process
 /// at one time.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ pub struct Trainer<'a> {
     model: Option<Llama>, // always there, but for the moment of an update
     run: Run,
     samples: &'a [Sample],
-    sampler: Sampler,
+    sampler: Sampler<'a>,
     optimizer: AdamW,
     total_steps: u64,
     losses: Vec<(u64, f64)>,
@@ -73,7 +75,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// If the configuration does not validate, there are no samples, one has a token that the model
-    /// does not know, or nothing is trainable.
+    /// does not know or is longer than a packed row, or nothing is trainable.
     pub fn new(
         model: Llama,
         llama: &LlamaConfig,
@@ -82,8 +84,9 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let optimizer = AdamW::new(&config)?;
         check_samples(samples, llama)?;
+        check_packing(samples, config.packing)?;
         warn_of_long_samples(samples, llama);
-        let sampler = Sampler::new(config.seed, samples.len(), config.samples_per_step());
+        let sampler = Sampler::new(&config, samples);
         let total_steps = config.total_steps(sampler.steps_per_epoch())?;
         // Restores what an evaluation switched off, and does nothing to a model in training.
         let model = model.train();
@@ -146,7 +149,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// A step with samples of the caller's choice instead, in as many passes of
-    /// [`batch_size`](SftConfig::batch_size) as they take.
+    /// [`batch_size`](SftConfig::batch_size), or of packed rows, as they take.
     ///
     /// It counts as a step of the run: the next [`step`](Self::step) goes on with the place after it.
     ///
@@ -154,30 +157,39 @@ impl<'a> Trainer<'a> {
     /// As [`step`](Self::step), and if there is no index or one names no sample.
     pub fn step_on(&mut self, indices: &[usize]) -> Result<StepReport> {
         let started = Instant::now();
-        let micro_batches = self.micro_batches(indices)?;
-        let rows: Vec<Vec<&Sample>> = micro_batches
-            .iter()
-            .map(|batch| batch.iter().map(|&index| &self.samples[index]).collect())
-            .collect();
-        let done = self.optimizer.steps();
+        self.check_indices(indices)?;
+        let (samples, done) = (self.samples, self.optimizer.steps());
         let config = &self.run.config;
-
-        let dropout_seed = generator(config.seed, Use::Dropout, done).next_u64();
-        let pass = loss_and_gradients(self.model_ref(), &self.run.model, &rows, dropout_seed);
+        let passes = passes(samples, indices, config);
+        let options = PassOptions {
+            checkpointing: config.checkpointing,
+            loss_rows: config.loss_rows,
+            dropout_seed: generator(config.seed, Use::Dropout, done).next_u64(),
+        };
+        let model = self.model_ref();
+        let device = model.device();
+        let batches = passes.iter().map(|rows| {
+            let of_row = |row: &Vec<usize>| row.iter().map(|&index| &samples[index]).collect();
+            let rows: Vec<Vec<&Sample>> = rows.iter().map(of_row).collect();
+            Batch::packed(&rows, &self.run.model, &device)
+        });
+        let chosen = indices.iter().map(|&index| &samples[index]);
+        let trained_tokens = chosen.clone().map(Sample::trained_tokens).sum();
+        let tokens = chosen.map(Sample::len).sum();
+        let pass = loss_and_gradients_with(model, batches, trained_tokens, options);
         let bad = pass.loss_sums.iter().position(|sum| !sum.is_finite());
         if let Some(batch) = bad {
-            let samples = self.culprits(&micro_batches[batch]);
+            let samples = self.culprits(&passes[batch].concat());
             return Err(Error::NonFinite { quantity: "loss", step: done + 1, samples });
         }
         let gradient_norm = pass.gradients.norm();
         if !gradient_norm.is_finite() {
-            let samples = micro_batches.concat();
+            let samples = passes.concat().concat();
             return Err(Error::NonFinite { quantity: "gradient norm", step: done + 1, samples });
         }
 
         // As precise as the sums are, and what a checkpoint's JSON gives back exactly.
         let loss = f64::from(pass.loss() as f32);
-        let trained_tokens = pass.trained_tokens;
         let gradients = match config.max_grad_norm {
             Some(limit) => pass.gradients.clipped(gradient_norm, limit),
             None => pass.gradients,
@@ -194,7 +206,7 @@ impl<'a> Trainer<'a> {
             learning_rate,
             gradient_norm,
             trained_tokens,
-            tokens: rows.iter().flatten().map(|sample| sample.len()).sum(),
+            tokens,
             seconds: started.elapsed().as_secs_f64(),
         })
     }
@@ -260,19 +272,16 @@ impl<'a> Trainer<'a> {
         &self.losses
     }
 
-    /// Divides the samples of a step, long ones with long ones so that there is little padding. The
-    /// longest come first: what does not fit in memory fails at once.
-    fn micro_batches(&self, indices: &[usize]) -> Result<Vec<Vec<usize>>> {
+    /// There must be indices, each of a sample.
+    fn check_indices(&self, indices: &[usize]) -> Result<()> {
         let samples = self.samples.len();
         if indices.is_empty() {
             return Err(Error::NoSamples);
         }
-        if let Some(&index) = indices.iter().find(|&&index| index >= samples) {
-            return Err(Error::SampleIndex { samples, index });
+        match indices.iter().find(|&&index| index >= samples) {
+            Some(&index) => Err(Error::SampleIndex { samples, index }),
+            None => Ok(()),
         }
-        let mut order = indices.to_vec();
-        order.sort_by_key(|&index| Reverse(self.samples[index].len()));
-        Ok(order.chunks(self.run.config.batch_size).map(<[usize]>::to_vec).collect())
     }
 
     /// The samples of a batch whose own loss is not finite, or all if each alone is fine.

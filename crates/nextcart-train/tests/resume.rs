@@ -15,7 +15,10 @@ use common::{adapted, base, bits, llama, lora, samples};
 use nextcart_adapters::LoraConfig;
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
-use nextcart_train::{Error, Schedule, SftConfig, Trainer, evaluate_loss, newest_checkpoint};
+use nextcart_train::{
+    Checkpointing, Error, Optimizer, Packing, Schedule, SftConfig, Trainer, evaluate_loss,
+    newest_checkpoint,
+};
 use tempfile::TempDir;
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -80,10 +83,15 @@ fn names(folder: &TempDir) -> Vec<String> {
     names
 }
 
-/// Stops after each of these steps, resumes into a freshly made model and compares the ends.
+/// [`check_resumed_with`] the usual configuration.
 fn check_resumed(model: impl Fn() -> Llama, stops: &[usize]) {
+    check_resumed_with(&config(), model, stops);
+}
+
+/// Stops after each of these steps, resumes into a freshly made model and compares the ends.
+fn check_resumed_with(config: &SftConfig, model: impl Fn() -> Llama, stops: &[usize]) {
     let samples = samples(10);
-    let start = || Trainer::new(model(), &llama(), config(), &samples).unwrap();
+    let start = || Trainer::new(model(), &llama(), config.clone(), &samples).unwrap();
     let expected = finish(start());
     assert_eq!(expected.1.len(), 7);
     for &stop in stops {
@@ -93,7 +101,7 @@ fn check_resumed(model: impl Fn() -> Llama, stops: &[usize]) {
         trainer.save(folder.path()).unwrap();
         drop(trainer);
         let resumed =
-            Trainer::resume(model(), &llama(), config(), &samples, folder.path()).unwrap();
+            Trainer::resume(model(), &llama(), config.clone(), &samples, folder.path()).unwrap();
         assert_eq!(resumed.steps(), stop as u64);
         assert_eq!(resumed.losses(), &expected.1[..stop]);
         assert_eq!(finish(resumed), expected, "stopped after step {stop}");
@@ -113,6 +121,63 @@ fn whatever_trains_resumes_exactly() {
     check_resumed(|| adapted(&dropout().with_use_dora(true)), &[4]);
     check_resumed(|| base().trainable(), &[4]);
     check_resumed(|| base().quantized().with_adapters(&dropout(), 3).unwrap(), &[4]);
+}
+
+/// Large enough that most factors' moments are in 8 bits.
+fn large() -> LoraConfig {
+    dropout().with_rank(128).with_alpha(32.0)
+}
+
+#[test]
+fn moments_in_8_bits_resume_exactly() {
+    let _turn = turn();
+    let config =
+        SftConfig { optimizer: Optimizer::AdamW8bit, lora_plus_ratio: Some(4.0), ..config() };
+    check_resumed_with(&config, || adapted(&large()), &[0, 1, 4, 7]);
+    check_resumed_with(&config, || adapted(&large().with_use_dora(true)), &[3]);
+
+    let samples = samples(10);
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(adapted(&large()), &llama(), config, &samples).unwrap();
+    take(&mut trainer, 2);
+    trainer.save(folder.path()).unwrap();
+    let bytes = fs::read(folder.path().join("checkpoint-2/optimizer.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let of = |name: &str| {
+        let view = tensors.tensor(&format!("{name}.adapter.a")).unwrap();
+        (view.dtype(), view.shape().to_vec())
+    };
+    let query = |kind: &str| of(&format!("{kind}.model.layers.0.self_attn.q_proj"));
+    for moment in ["m", "v"] {
+        assert_eq!(query(moment), (safetensors::Dtype::U8, vec![128 * 32]));
+        assert_eq!(query(&format!("{moment}_scales")), (safetensors::Dtype::F32, vec![16]));
+    }
+    // Fewer than 4,096 values.
+    let b = tensors.tensor("m.model.layers.0.self_attn.k_proj.adapter.b").unwrap();
+    assert_eq!((b.dtype(), b.shape()), (safetensors::Dtype::F32, &[128 * 16][..]));
+}
+
+#[test]
+fn blocks_computed_again_resume_exactly() {
+    let _turn = turn();
+    for checkpointing in [Checkpointing::Blocks, Checkpointing::BlocksOnHost] {
+        let config = SftConfig { checkpointing, loss_rows: 3, ..config() };
+        check_resumed_with(&config, || adapted(&dropout()), &[3]);
+    }
+}
+
+#[test]
+fn packed_and_grouped_samples_resume_exactly() {
+    let _turn = turn();
+    let packing = Packing::Packed { window: 18, rows: 2 };
+    let config = SftConfig { packing, group_by_length: true, ..config() };
+    check_resumed_with(&config, || adapted(&dropout()), &[0, 2, 3, 5]);
+    let config = SftConfig {
+        checkpointing: Checkpointing::Blocks,
+        optimizer: Optimizer::AdamW8bit,
+        ..config
+    };
+    check_resumed_with(&config, || adapted(&large()), &[4]);
 }
 
 #[test]
@@ -282,6 +347,8 @@ fn a_checkpoint_of_another_run_is_refused_by_the_field_that_differs() {
         check_refused(field, &folder, model(), &llama(), config, samples);
     };
     check("config.learning_rate", SftConfig { learning_rate: 2e-2, ..config() }, &ours);
+    check("config.optimizer", SftConfig { optimizer: Optimizer::AdamW8bit, ..config() }, &ours);
+    check("config.group_by_length", SftConfig { group_by_length: true, ..config() }, &ours);
     check("config.seed", SftConfig { seed: 1, ..config() }, &ours);
     check("config.max_grad_norm", SftConfig { max_grad_norm: None, ..config() }, &ours);
     check("config.schedule", SftConfig { schedule: Schedule::Linear, ..config() }, &ours);
@@ -337,8 +404,8 @@ fn a_later_format_is_refused_and_not_taken_for_damage() {
     let folder = folder_with(&[1, 2], &samples);
     edit(folder.path().join("checkpoint-2/state.json"), |bytes| {
         let text = String::from_utf8(std::mem::take(bytes)).unwrap();
-        assert!(text.contains("\"version\": 1,"));
-        *bytes = text.replace("\"version\": 1,", "\"version\": 2,").into_bytes();
+        assert!(text.contains("\"version\": 2,"));
+        *bytes = text.replace("\"version\": 2,", "\"version\": 3,").into_bytes();
     });
     check_refused("version", &folder, adapted(&dropout()), &llama(), config(), &samples);
 }

@@ -48,7 +48,7 @@ impl fmt::Display for FileDigest {
     }
 }
 
-/// Writes f32 tensors and waits until they are on the disk.
+/// Writes tensors of f32 or bytes and waits until they are on the disk.
 pub(super) fn write_tensors(path: &Path, tensors: &HostTensors) -> Result<()> {
     let views = tensors.iter().map(|(name, data)| (name, Borrowed(data)));
     safetensors::serialize_to_file(views, None, path)
@@ -63,13 +63,17 @@ pub(super) fn read_tensors(path: &Path) -> Result<HostTensors> {
     tensors
         .iter()
         .map(|(name, view)| {
-            if view.dtype() != Dtype::F32 {
-                let expected = format!("`{name}` in F32");
-                let found = format!("{:?}", view.dtype());
-                return Err(Error::Damaged { path: path.to_owned(), expected, found });
-            }
+            let dtype = match view.dtype() {
+                Dtype::F32 => DType::F32,
+                Dtype::U8 => DType::U8,
+                other => {
+                    let expected = format!("`{name}` in F32 or U8");
+                    let found = format!("{other:?}");
+                    return Err(Error::Damaged { path: path.to_owned(), expected, found });
+                }
+            };
             let shape = view.shape().to_vec();
-            let data = TensorData::from_bytes_vec(view.data().to_vec(), shape, DType::F32);
+            let data = TensorData::from_bytes_vec(view.data().to_vec(), shape, dtype);
             Ok((name.to_owned(), data))
         })
         .collect()
@@ -89,12 +93,15 @@ pub(super) fn sync_folder(path: &Path) {
     }
 }
 
-/// An f32 tensor on the host as the safetensors crate asks for it.
+/// A tensor of f32 or bytes on the host as the safetensors crate asks for it.
 struct Borrowed<'a>(&'a TensorData);
 
 impl View for Borrowed<'_> {
     fn dtype(&self) -> Dtype {
-        Dtype::F32
+        match self.0.dtype() {
+            DType::U8 => Dtype::U8,
+            _ => Dtype::F32,
+        }
     }
 
     fn shape(&self) -> &[usize] {

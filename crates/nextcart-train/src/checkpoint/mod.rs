@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use crate::error::{Error, Result, io};
+use crate::optimizer::elements;
 use crate::parameters::{AnyTensor, HostTensors};
 
 pub(crate) use state::{Probe, Run, State};
@@ -65,8 +66,9 @@ impl Checkpoint {
             return Err(other(&format!("parameters.{name}"), "absent".into(), shape(name)));
         }
         for (name, data) in &self.moments {
-            let parameter = name.get(2..).and_then(|path| trained.get(path));
-            let expected = parameter.map(|value| value.shape.iter().product::<usize>());
+            let expected = name
+                .split_once('.')
+                .and_then(|(part, path)| elements(part, trained.get(path)?.shape.iter().product()));
             let found = data.num_elements();
             if expected != Some(found) {
                 let expected = expected.map_or("absent".to_owned(), |count| count.to_string());

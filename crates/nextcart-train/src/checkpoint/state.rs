@@ -15,7 +15,7 @@ use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
 
 /// Raised whenever an older reader would misunderstand a checkpoint.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// `state.json`.
 #[derive(Debug, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use nextcart_adapters::LoraConfig;
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
+use nextcart_train::{Gradients, SftConfig, Trainer};
 
 pub(crate) const VOCAB: usize = 24;
 
@@ -36,6 +37,35 @@ pub(crate) fn adapted(config: &LoraConfig) -> Llama {
     base().with_adapters(config, 3).expect("a valid adapter config")
 }
 
+/// A model whose adapters have learnt something: beside a fresh one, whose B is zero, A has no gradient.
+#[allow(dead_code, reason = "not every test binary needs it")]
+pub(crate) fn learnt(model: Llama, llama: &LlamaConfig) -> Llama {
+    let samples = samples(4);
+    let options = SftConfig { max_steps: Some(3), learning_rate: 0.05, ..SftConfig::default() };
+    let mut trainer = Trainer::new(model, llama, options, &samples).expect("a run");
+    while trainer.step().expect("a finite step").is_some() {}
+    trainer.into_model().train()
+}
+
+/// All gradients in the order of their paths.
+#[allow(dead_code, reason = "not every test binary needs it")]
+pub(crate) fn values(gradients: &Gradients) -> Vec<f32> {
+    let value = |path: &str| -> Vec<f32> {
+        let gradient = match path.ends_with("gamma") || path.ends_with("magnitude") {
+            true => gradients.get::<1>(path).expect("listed").try_into_vec_as(),
+            false => gradients.get::<2>(path).expect("listed").try_into_vec_as(),
+        };
+        gradient.expect("floats")
+    };
+    gradients.paths().flat_map(value).collect()
+}
+
+#[allow(dead_code, reason = "not every test binary needs it")]
+pub(crate) fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
+    assert_eq!(left.len(), right.len());
+    left.iter().zip(right).map(|(l, r)| (l - r).abs()).fold(0.0, f32::max)
+}
+
 /// Completions of which no two have both the same length and the same number of trained tokens.
 pub(crate) fn samples(count: usize) -> Vec<Sample> {
     (0..count)
@@ -50,6 +80,7 @@ pub(crate) fn samples(count: usize) -> Vec<Sample> {
 }
 
 /// Every float of a module as bits, by path.
+#[allow(dead_code, reason = "not every test binary needs it")]
 pub(crate) fn bits<M: Module>(module: &M) -> BTreeMap<String, Vec<u32>> {
     let mut reader = Reader { path: Vec::new(), bits: BTreeMap::new() };
     module.visit(&mut reader);
@@ -62,6 +93,7 @@ pub(crate) fn with_broken_token(model: Llama, token: usize) -> Llama {
     model.map(&mut Breaker { token, path: Vec::new() })
 }
 
+#[allow(dead_code, reason = "not every test binary needs it")]
 struct Reader {
     path: Vec<String>,
     bits: BTreeMap<String, Vec<u32>>,

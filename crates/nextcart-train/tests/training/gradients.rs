@@ -6,30 +6,15 @@ use nextcart_models::Llama;
 use nextcart_text::Sample;
 use nextcart_train::{Gradients, StepGradients, evaluate_loss, loss_and_gradients};
 
-use crate::common::{adapted, base, llama, lora, samples};
+use crate::common::{
+    VOCAB, adapted, base, largest_difference, learnt, llama, lora, samples, values,
+};
 
 /// Gradients of the samples in micro-batches of `size`.
 fn pass(model: &Llama, samples: &[Sample], size: usize) -> StepGradients {
     let micro_batches: Vec<Vec<&Sample>> =
         samples.chunks(size).map(|chunk| chunk.iter().collect()).collect();
     loss_and_gradients(model, &llama(), &micro_batches, 0)
-}
-
-/// All gradients in the order of their paths.
-fn values(gradients: &Gradients) -> Vec<f32> {
-    let value = |path: &str| -> Vec<f32> {
-        let gradient = match path.ends_with("gamma") || path.ends_with("magnitude") {
-            true => gradients.get::<1>(path).unwrap().try_into_vec_as(),
-            false => gradients.get::<2>(path).unwrap().try_into_vec_as(),
-        };
-        gradient.unwrap()
-    };
-    gradients.paths().flat_map(value).collect()
-}
-
-fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
-    assert_eq!(left.len(), right.len());
-    left.iter().zip(right).map(|(l, r)| (l - r).abs()).fold(0.0, f32::max)
 }
 
 #[track_caller]
@@ -103,6 +88,43 @@ fn accumulation_weighs_every_trained_token_the_same() {
         assert!((parts.loss() - whole.loss()).abs() < 1e-5);
         let difference = largest_difference(&values(&parts.gradients), &expected);
         assert!(difference < 1e-5 * scale.max(1.0), "{size}: {difference} of {scale}");
+    }
+}
+
+/// 32 samples in one pass, in 4 passes of 8 and one by one, some with one trained token and some with dozens.
+#[test]
+fn passes_of_every_size_add_up_to_one_step() {
+    let samples: Vec<Sample> = (0..32_usize)
+        .map(|n| {
+            let id = |place: usize| (3 + (n * 5 + place * 7 + n * place) % (VOCAB - 3)) as u32;
+            let ids: Vec<u32> = (0..3 + n * 11 % 45).map(id).collect();
+            match n % 3 {
+                0 => Sample::text(&ids),
+                _ => Sample::completion(&ids, &[id(99)]),
+            }
+            .unwrap()
+        })
+        .collect();
+    let counts: BTreeSet<usize> = samples.iter().map(Sample::trained_tokens).collect();
+    assert!(counts.contains(&1) && counts.last() > Some(&40), "{counts:?}");
+    let model = learnt(adapted(&lora()), &llama());
+    let whole = pass(&model, &samples, 32);
+    let expected = values(&whole.gradients);
+    let scale = expected.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
+    for size in [8, 1] {
+        let parts = pass(&model, &samples, size);
+        assert_eq!(parts.loss_sums.len(), 32 / size);
+        assert!((parts.loss() - whole.loss()).abs() < 1e-6 * whole.loss());
+        let off = largest_difference(&values(&parts.gradients), &expected) / scale;
+        assert!(off < 1e-5, "{size}: {off} of the largest gradient");
+        // A mean of the passes' means is another number.
+        let of_pass = |(sum, part): (&f64, &[Sample])| {
+            sum / part.iter().map(Sample::trained_tokens).sum::<usize>() as f64
+        };
+        let means: Vec<f64> =
+            parts.loss_sums.iter().zip(samples.chunks(size)).map(of_pass).collect();
+        let mean = means.iter().sum::<f64>() / means.len() as f64;
+        assert!((mean / whole.loss() - 1.0).abs() > 1e-3, "{mean}, {}", whole.loss());
     }
 }
 

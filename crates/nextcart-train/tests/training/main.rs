@@ -8,5 +8,7 @@
 mod common;
 mod gradients;
 mod loss;
+mod packing;
+mod passes;
 mod precision;
 mod trainer;

@@ -1,13 +1,17 @@
+use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use nextcart_adapters::LoraConfig;
 use nextcart_models::{
     Checkpoint, GenerateOptions, Llama, LoadOptions, Precision, generate, save_checkpoint,
 };
 use nextcart_text::Sample;
-use nextcart_train::{Gradients, SftConfig, Trainer, evaluate_loss, loss_and_gradients};
+use nextcart_train::{
+    Batch, Checkpointing, Gradients, PassOptions, evaluate_loss, loss_and_gradients,
+    loss_and_gradients_with,
+};
 use tempfile::TempDir;
 
-use crate::common::{base, llama, lora, samples};
+use crate::common::{base, learnt, llama, lora, samples};
 
 const WIDTHS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::F16];
 
@@ -25,12 +29,7 @@ fn load(checkpoint: &Checkpoint, weights: Precision, activations: Precision) -> 
 
 /// With adapters that have learnt something.
 fn adapted(model: Llama, config: &LoraConfig) -> Llama {
-    let samples = samples(4);
-    let options = SftConfig { max_steps: Some(3), learning_rate: 0.05, ..SftConfig::default() };
-    let model = model.with_adapters(config, 3).unwrap();
-    let mut trainer = Trainer::new(model, &llama(), options, &samples).unwrap();
-    while trainer.step().unwrap().is_some() {}
-    trainer.into_model()
+    learnt(model.with_adapters(config, 3).unwrap(), &llama()).valid()
 }
 
 fn gradients(model: &Llama, samples: &[Sample]) -> Gradients {
@@ -80,6 +79,27 @@ fn narrow_weights_and_activations_give_adapters_gradients_in_f32() {
             assert!(likeness > 0.99, "{weights:?} {activations:?}: {likeness}");
             let loss = evaluate_loss(&model, &llama(), &samples, 4).unwrap();
             assert!((loss / expected_loss - 1.0).abs() < 0.02, "{loss}, {expected_loss}");
+        }
+    }
+}
+
+#[test]
+fn blocks_on_16_bits_are_computed_again_alike() {
+    let (_folder, checkpoint) = checkpoint();
+    let samples = samples(5);
+    let rows: Vec<&Sample> = samples.iter().collect();
+    for activations in [Precision::Bf16, Precision::F16] {
+        let model = adapted(load(&checkpoint, Precision::Bf16, activations), &lora()).train();
+        let pass = |checkpointing| {
+            let batch = Batch::new(&rows, &llama(), &model.device());
+            let options = PassOptions { checkpointing, loss_rows: 4, ..PassOptions::default() };
+            let trained = batch.trained_tokens();
+            loss_and_gradients_with(&model, [batch], trained, options).gradients
+        };
+        let at_once = pass(Checkpointing::None);
+        for checkpointing in [Checkpointing::Blocks, Checkpointing::BlocksOnHost] {
+            let likeness = likeness(&pass(checkpointing), &at_once);
+            assert!(likeness > 0.9999, "{activations:?}, {checkpointing:?}: {likeness}");
         }
     }
 }

@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use nextcart_models::Llama;
 use nextcart_text::Sample;
-use nextcart_train::{Error, Schedule, SftConfig, StepReport, Trainer, evaluate_loss};
+use nextcart_train::{Error, Optimizer, Schedule, SftConfig, StepReport, Trainer, evaluate_loss};
 
 use crate::common::{VOCAB, adapted, base, bits, llama, lora, samples, with_broken_token};
 
@@ -40,6 +40,42 @@ fn learns_a_handful_of_samples_by_heart() {
         assert!(last.loss < 0.01, "{last:?}");
         let loss = evaluate_loss(&trainer.into_model(), &llama(), learnt, 8).unwrap();
         assert!(loss < 0.01, "{loss}");
+    }
+}
+
+#[test]
+fn moments_in_8_bits_teach_as_much() {
+    let samples = samples(8);
+    let rank = lora().with_rank(128).with_alpha(128.0);
+    let loss = |optimizer| {
+        let config = SftConfig { optimizer, batch_size: 8, max_steps: Some(60), ..config() };
+        let mut trainer = Trainer::new(adapted(&rank), &llama(), config, &samples).unwrap();
+        let reports = run(&mut trainer);
+        (reports[0].loss, reports[59].loss)
+    };
+    let (full, packed) = (loss(Optimizer::AdamW), loss(Optimizer::AdamW8bit));
+    assert_eq!(full.0, packed.0);
+    assert!(full.1 < full.0 - 0.4, "{full:?}");
+    assert!((packed.1 - full.1).abs() < 0.05 * (full.0 - full.1), "{full:?}, {packed:?}");
+    assert_ne!(packed.1, full.1);
+}
+
+#[test]
+fn lora_plus_moves_b_further() {
+    let samples = samples(4);
+    let moved = |ratio| {
+        let config = SftConfig { lora_plus_ratio: ratio, max_steps: Some(1), ..config() };
+        bits(&trained(adapted(&lora()), config, &samples))
+    };
+    let (plain, plus) = (moved(None), moved(Some(4.0)));
+    for (path, values) in &plus {
+        let floats = |bits: &[u32]| bits.iter().map(|b| f32::from_bits(*b)).collect::<Vec<_>>();
+        let (found, expected) = (floats(values), floats(&plain[path]));
+        // B starts from zero, so after a step it is the step.
+        let factor = if path.ends_with(".adapter.b") { 4.0 } else { 1.0 };
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - factor * expected).abs() <= 1e-6 * expected.abs(), "{path}");
+        }
     }
 }
 

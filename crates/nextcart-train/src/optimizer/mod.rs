@@ -1,37 +1,58 @@
 //! AdamW with a state that can be saved and resumed exactly.
 
+mod blockwise;
+#[cfg(test)]
+mod golden;
+mod state;
+
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::config::SftConfig;
 use crate::error::Result;
 use crate::gradients::Gradients;
 use crate::parameters::{HostTensors, ModulePath};
+use state::{Constants, State};
+
+pub(crate) use state::elements;
+
+/// How the optimiser keeps its moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Optimizer {
+    /// In f32 on the parameters' device: 8 bytes a parameter.
+    #[default]
+    AdamW,
+    /// In 8 bits in the host's memory, a little over 2 bytes a parameter, as bitsandbytes' `AdamW8bit` (Dettmers et al.,
+    /// <https://arxiv.org/abs/2110.02861>): blocks of 256 values with a scale each and a dynamic map, signed for
+    /// the first moment, unsigned for the second. Parameters of fewer than 4,096 values keep f32.
+    AdamW8bit,
+}
 
 /// AdamW (Loshchilov and Hutter, <https://arxiv.org/abs/1711.05101>) as PyTorch computes it.
 ///
 /// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`,
 /// `p ← p · (1 - lr · λ) - lr · m̂ / (√v̂ + ε)` with `m̂ = m / (1 - β₁ᵗ)` and `v̂ = v / (1 - β₂ᵗ)`.
 ///
-/// Moments are f32 and bear the path of their parameter. burn's own optimiser keys them by random
+/// In 8 bits ([`Optimizer::AdamW8bit`]), `m` and `v` are rounded between two steps, never within one. With LoRA+
+/// ([`SftConfig::lora_plus_ratio`]), `lr` is that many times as high for every adapter's `B`.
+///
+/// Moments bear the path of their parameter. burn's own optimiser keys them by random
 /// ids that a freshly made model does not share, which rules out resuming one run in another process.
 #[derive(Debug, Clone)]
 pub struct AdamW {
+    kind: Optimizer,
     beta1: f64,
     beta2: f64,
     epsilon: f64,
     weight_decay: f64,
+    lora_plus_ratio: f64,
     steps: u64,
-    moments: BTreeMap<String, Moments>,
-}
-
-/// Flat, in f32.
-#[derive(Debug, Clone)]
-struct Moments {
-    first: Tensor<1>,
-    second: Tensor<1>,
+    moments: BTreeMap<String, State>,
 }
 
 impl AdamW {
@@ -42,10 +63,12 @@ impl AdamW {
     pub fn new(config: &SftConfig) -> Result<Self> {
         config.validate()?;
         Ok(Self {
+            kind: config.optimizer,
             beta1: config.beta1,
             beta2: config.beta2,
             epsilon: config.epsilon,
             weight_decay: config.weight_decay,
+            lora_plus_ratio: config.lora_plus_ratio.unwrap_or(1.0),
             steps: 0,
             moments: BTreeMap::new(),
         })
@@ -67,18 +90,17 @@ impl AdamW {
         module.map(&mut Updater { update, path: ModulePath::default() })
     }
 
-    /// All moments, named `m.{path}` and `v.{path}`.
+    /// All moments, named `m.{path}` and `v.{path}`; where they have scales, `m_scales.{path}` and
+    /// `v_scales.{path}` too.
     pub(crate) fn to_host(&self) -> HostTensors {
-        let data = |tensor: &Tensor<1>| tensor.clone().into_data_dtype(DType::F32);
-        self.moments
-            .iter()
-            .flat_map(|(path, moments)| {
-                [
-                    (format!("m.{path}"), data(&moments.first)),
-                    (format!("v.{path}"), data(&moments.second)),
-                ]
-            })
-            .collect()
+        let named = |(path, state): (&String, &State)| {
+            let parts = state.to_host();
+            parts
+                .into_iter()
+                .map(|(kind, data)| (format!("{kind}.{path}"), data))
+                .collect::<Vec<_>>()
+        };
+        self.moments.iter().flat_map(named).collect()
     }
 
     /// Takes over the moments that [`to_host`](Self::to_host) gave after `steps` steps.
@@ -88,12 +110,9 @@ impl AdamW {
         self.steps = steps;
         self.moments.clear();
         for path in paths {
-            let mut tensor = |name: String| {
-                moments.remove(&name).map(|data| Tensor::from_data(data, (device, DType::F32)))
-            };
-            let both = (tensor(format!("m.{path}")), tensor(format!("v.{path}")));
-            if let (Some(first), Some(second)) = both {
-                self.moments.insert(path, Moments { first, second });
+            let part = |kind: &str| moments.remove(&format!("{kind}.{path}"));
+            if let Some(state) = State::from_host(part, device) {
+                self.moments.insert(path, state);
             }
         }
     }
@@ -115,26 +134,26 @@ impl Update<'_> {
     /// The new value of a parameter, flat; the old one if it has no gradient.
     fn apply(&mut self, path: &str, value: Tensor<1>) -> Tensor<1> {
         let Some(gradient) = self.gradients.take(path) else { return value };
-        let AdamW { beta1, beta2, epsilon, weight_decay, steps, .. } = *self.optimizer;
-
-        // Taken out of the map, so that the tensors have one owner and change in place.
-        let Moments { first, second } = match self.optimizer.moments.remove(path) {
-            Some(moments) => moments,
-            None => Moments { first: gradient.zeros_like(), second: gradient.zeros_like() },
-        };
-        let first = first * beta1 + gradient.clone() * (1.0 - beta1);
-        let second = second * beta2 + gradient.square() * (1.0 - beta2);
+        let AdamW { kind, beta1, beta2, epsilon, weight_decay, lora_plus_ratio, steps, .. } =
+            *self.optimizer;
+        let is_b = path.ends_with(".adapter.b");
+        let rate = self.learning_rate * if is_b { lora_plus_ratio } else { 1.0 };
 
         // Both corrections are numbers on the host, folded into factors that are needed anyway.
         let power = steps.min(i32::MAX as u64) as i32;
-        let (correction1, correction2) = (1.0 - beta1.powi(power), 1.0 - beta2.powi(power));
-        let root = second.clone().sqrt() / correction2.sqrt() + epsilon;
-        let change = first.clone() / root * (self.learning_rate / correction1);
-        self.optimizer.moments.insert(path.to_owned(), Moments { first, second });
+        let correction1 = 1.0 - beta1.powi(power);
+        let root_correction2 = (1.0 - beta2.powi(power)).sqrt();
+        let constants = Constants { beta1, beta2, epsilon, root_correction2 };
 
-        let decay = if decays(path) { self.learning_rate * weight_decay } else { 0.0 };
+        // Taken out of the map, so that the tensors have one owner and change in place.
+        let state = self.optimizer.moments.remove(path);
+        let state = state.unwrap_or_else(|| State::zero(kind, &gradient));
+        let (state, direction) = state.step(gradient, constants);
+        self.optimizer.moments.insert(path.to_owned(), state);
+
+        let decay = if decays(path) { rate * weight_decay } else { 0.0 };
         let kept = if decay == 0.0 { value } else { value * (1.0 - decay) };
-        kept - change
+        kept - direction * (rate / correction1)
     }
 }
 
@@ -248,6 +267,44 @@ mod tests {
             check(list(toy.gamma.val()), 0.0, &rates, &config);
             assert_eq!(list(toy.frozen.val()), WEIGHT);
         }
+    }
+
+    /// LoRA+ on an adapter's B, and on nothing else.
+    #[test]
+    fn lora_plus_raises_the_rate_of_b() {
+        #[derive(Module, Debug)]
+        struct Adapter {
+            a: Param<Tensor<1>>,
+            b: Param<Tensor<1>>,
+        }
+
+        #[derive(Module, Debug)]
+        struct Layer {
+            adapter: Adapter,
+            b: Param<Tensor<1>>,
+        }
+
+        let row = || {
+            let device = Device::flex().autodiff();
+            Param::from_tensor(Tensor::<1>::from_floats(WEIGHT, &device))
+        };
+        let config =
+            SftConfig { lora_plus_ratio: Some(16.0), weight_decay: 0.5, ..SftConfig::default() };
+        let mut optimizer = AdamW::new(&config).unwrap();
+        let mut layer = Layer { adapter: Adapter { a: row(), b: row() }, b: row() };
+        let rates = [0.01, 0.003, 0.02];
+        for rate in rates {
+            let slopes = Tensor::<1>::from_floats(SLOPES, &layer.b.val().device());
+            let loss = |p: Tensor<1>| (slopes.clone() * (p.clone() + p.clone() * p)).sum();
+            let (a, b) = (layer.adapter.a.val(), layer.adapter.b.val());
+            let mut gradients = Gradients::default();
+            gradients.add_backward(&layer, &(loss(a) + loss(b) + loss(layer.b.val())));
+            layer = optimizer.step(layer, gradients, rate);
+        }
+        let list = |param: &Param<Tensor<1>>| param.val().try_into_vec_as::<f32>().unwrap();
+        check(list(&layer.adapter.a), 0.5, &rates, &config);
+        check(list(&layer.adapter.b), 0.5, &rates.map(|rate| 16.0 * rate), &config);
+        check(list(&layer.b), 0.5, &rates, &config);
     }
 
     #[test]
