@@ -69,7 +69,8 @@ fn products_and_their_gradients_are_those_of_the_cpu() {
                 let device = device.autodiff();
                 let x = tensor(&x, [rows, d_input], &device).require_grad();
                 let y = Projection::nf4(&weight, None, &device).forward(x.clone());
-                let gradients = (y.clone() * tensor(&g, [rows, d_output], &device)).sum().backward();
+                let gradients =
+                    (y.clone() * tensor(&g, [rows, d_output], &device)).sum().backward();
                 (values(y), values(x.grad(&gradients).unwrap()))
             };
             let ((y, dx), (expected_y, expected_dx)) = (run(device.clone()), run(Device::flex()));
@@ -149,4 +150,37 @@ fn adapters_train_as_on_the_cpu() {
             close(&format!("packed {packed}, {config:?}, {i}"), found, expected, 1e-5);
         }
     }
+}
+
+/// With the folder whose `include` holds CUDA's headers; its `lib` is to be in the loader's path.
+#[cfg(feature = "cuda-source")]
+const NVRTC: &str = "NEXTCART_NVRTC";
+
+#[cfg(feature = "cuda-source")]
+#[test]
+fn kernels_compile_for_cuda() {
+    use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
+
+    let Some(device) = gpu() else { return };
+    let all = nextcart_adapters::nf4::cuda_sources(&device);
+    for (name, source) in &all {
+        assert!(source.contains("__global__"), "{name}: {source}");
+    }
+    let Some(folder) = std::env::var_os(NVRTC) else {
+        eprintln!("SKIPPED: {NVRTC} names no folder with CUDA's headers; nothing was compiled");
+        return;
+    };
+    let include = std::path::Path::new(&folder).join("include");
+    for arch in ["compute_75", "compute_80", "compute_90"] {
+        for (name, source) in &all {
+            let include_paths = vec![include.display().to_string()];
+            let options =
+                CompileOptions { include_paths, arch: Some(arch), ..CompileOptions::default() };
+            match compile_ptx_with_opts(source, options) {
+                Ok(ptx) => assert!(ptx.to_src().contains(".entry"), "{name}, {arch}"),
+                Err(error) => panic!("{name}, {arch}: {error:?}\n{source}"),
+            }
+        }
+    }
+    println!("{} kernels compiled for three generations of GPUs", all.len());
 }

@@ -4,7 +4,7 @@
 use std::fs;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use nextcart_adapters::{Bias, Init, LoraConfig, TargetModules, load_peft};
+use nextcart_adapters::{Bias, Init, LoraConfig, Projection, TargetModules, load_peft, nf4};
 use nextcart_models::{
     Checkpoint, Error, Llama, LlamaConfig, MERGE_RECORD, MergeInto, MergeRecord, MergedOnto,
     ModelInput, save_adapter, save_checkpoint,
@@ -186,4 +186,30 @@ fn an_original_that_is_not_one_is_refused() {
     assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
     let error = other.projection_weight("lm_head", &device).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
+}
+
+#[test]
+fn linear_layers_really_take_four_bits() {
+    let device = Device::flex();
+    for (config, most) in
+        [(LlamaConfig::tinyllama_1_1b(), 0.55e9), (LlamaConfig::mistral_7b_v0_1(), 3.9e9)]
+    {
+        let (d_model, d_hidden) = (config.d_model, config.d_hidden);
+        let kv = config.kv_heads * config.head_dim;
+        // One of each shape is packed; its size on the device counts for all of them.
+        let shapes = [
+            ([d_model, d_model], 2),
+            ([kv, d_model], 2),
+            ([d_hidden, d_model], 2),
+            ([d_model, d_hidden], 1),
+        ];
+        let bytes = shapes.map(|([d_output, d_input], count)| {
+            let packed =
+                nf4::Nf4Weight::quantize(&vec![0.0; d_output * d_input], [d_output, d_input]);
+            count * Projection::nf4(&packed, None, &device).byte_size()
+        });
+        let all = (config.layers * bytes.iter().sum::<usize>()) as f64;
+        println!("{:.3} GB", all / 1e9);
+        assert!(all <= most && all > 0.8 * most, "{all}");
+    }
 }

@@ -23,5 +23,7 @@ mod weight;
 pub use base::Nf4Base;
 pub use block::{Blocks, dequantize, quantize};
 pub use code::{BLOCK, CODE, NESTED_BLOCK, dynamic_map};
+#[cfg(feature = "cuda-source")]
+pub use cube::cuda_sources;
 pub use nested::NestedAbsmax;
 pub use weight::{Nf4Packer, Nf4Weight};

@@ -24,6 +24,7 @@ pub(crate) fn llama() -> LlamaConfig {
 }
 
 /// A frozen model, the same at every call.
+#[allow(dead_code, reason = "not every test binary needs it")]
 pub(crate) fn base() -> Llama {
     llama().init(7, &Device::flex().autodiff()).frozen()
 }
@@ -33,6 +34,7 @@ pub(crate) fn lora() -> LoraConfig {
 }
 
 /// [`base`] with fresh adapters, the same at every call.
+#[allow(dead_code, reason = "not every test binary needs it")]
 pub(crate) fn adapted(config: &LoraConfig) -> Llama {
     base().with_adapters(config, 3).expect("a valid adapter config")
 }

@@ -92,8 +92,7 @@ pub(super) fn few_rows<F: Float>(
         sums[row] = 0.0;
     }
     let words = d_input / WORD;
-    let mut at = unit;
-    while at < words {
+    for at in range_stepped(unit, words, ROW_UNITS) {
         let of_weight = output * words + at;
         let absmax = absmax_of(of_weight * WORD / BLOCK, codes, scales, offset, table);
         let word = packed[of_weight];
@@ -105,7 +104,6 @@ pub(super) fn few_rows<F: Float>(
                 sums[row] += value * f32::cast_from(x[row * d_input + at * WORD + place]);
             }
         }
-        at += ROW_UNITS;
     }
 
     // Halves are added until one sum is left.
@@ -114,14 +112,14 @@ pub(super) fn few_rows<F: Float>(
     for row in 0..rows {
         shared[unit] = sums[row];
         sync_cube();
-        let mut half = ROW_UNITS / 2;
-        while half > 0 {
+        #[unroll]
+        for level in 1..comptime!(ROW_UNITS.ilog2() + 1) {
+            let half = comptime!(ROW_UNITS >> level);
             if unit < half {
                 let other = shared[unit + half];
                 shared[unit] += other;
             }
             sync_cube();
-            half /= 2;
         }
         if unit == 0 {
             y[row * d_output + output] = F::cast_from(shared[0]);
@@ -164,8 +162,7 @@ pub(super) fn tiles<F: Float>(
         sums[i] = 0.0;
     }
 
-    let mut start = 0;
-    while start < depth {
+    for start in range_stepped(0, depth, DEPTH) {
         #[unroll]
         for i in 0..DEPTH * TILE / TILE_UNITS {
             let at = unit + i * TILE_UNITS;
@@ -213,7 +210,6 @@ pub(super) fn tiles<F: Float>(
             }
         }
         sync_cube();
-        start += DEPTH;
     }
 
     #[unroll]

@@ -4,7 +4,7 @@
 //! the weight is unpacked as a whole, into the type of `x`, for the matrix units that only a dense product can use: that
 //! is one layer's dense weight, for the length of the product.
 
-#[cfg(all(test, feature = "cuda-source"))]
+#[cfg(feature = "cuda-source")]
 mod cuda_source;
 mod kernels;
 
@@ -12,8 +12,8 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use burn::backend::tensor::FloatTensor;
 use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
 use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::{DType, Shape, TensorData, bf16, f16};
 use burn_cubecl::kernel::into_contiguous;
@@ -23,6 +23,8 @@ use burn_cubecl::{CubeDevice, cubecl};
 use cubecl::prelude::*;
 use nextcart_kernels::{Side, multiply};
 
+#[cfg(feature = "cuda-source")]
+pub use self::cuda_source::cuda_sources;
 use self::kernels::{ROW_UNITS, TILE, TILE_UNITS, WORD};
 use super::code::CODE;
 use super::nested::MAP;

@@ -1,0 +1,60 @@
+//! A training step on a GPU, real or in software, against the CPU: every operation of the model, forward and backward.
+#![cfg(feature = "wgpu")]
+
+mod common;
+
+use burn::tensor::{Device, DeviceType};
+use nextcart_adapters::LoraConfig;
+use nextcart_models::LlamaConfig;
+use nextcart_train::{Checkpointing, SftConfig, Trainer};
+
+use common::{llama, lora, samples};
+
+/// Loss and gradient norm of each step of a short run, and a few trained values at its end.
+fn run(device: Device, llama: &LlamaConfig, lora: &LoraConfig, packed: bool) -> Vec<f64> {
+    let mut model = llama.init(7, &device.autodiff());
+    if packed {
+        model = model.quantized();
+    }
+    let model = model.with_adapters(lora, 3).expect("a valid adapter config");
+    let config = SftConfig {
+        max_steps: Some(4),
+        learning_rate: 0.02,
+        batch_size: 4,
+        checkpointing: if packed { Checkpointing::Blocks } else { Checkpointing::None },
+        ..SftConfig::default()
+    };
+    let samples = samples(12);
+    let mut trainer = Trainer::new(model, llama, config, &samples).expect("a run");
+    let mut found = Vec::new();
+    while let Some(step) = trainer.step().expect("a finite step") {
+        found.extend([step.loss, step.gradient_norm]);
+    }
+    let model = trainer.into_model();
+    let projections = model.projections();
+    let adapter = projections[0].1.adapter().expect("an adapter");
+    found.push(f64::from(adapter.b().square().sum().into_scalar::<f32>()));
+    found
+}
+
+#[test]
+fn training_steps_are_those_of_the_cpu() {
+    let Some(device) = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next() else {
+        eprintln!("SKIPPED: wgpu finds no adapter (Debian: apt-get install mesa-vulkan-drivers)");
+        return;
+    };
+    let window = LlamaConfig { sliding_window: Some(3), ..llama() };
+    for (what, llama, lora, packed) in [
+        ("LoRA", llama(), lora(), false),
+        ("QLoRA by block", llama(), lora(), true),
+        ("DoRA with a window", window, lora().with_use_dora(true), false),
+    ] {
+        let found = run(device.clone(), &llama, &lora, packed);
+        let expected = run(Device::flex(), &llama, &lora, packed);
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let off = (found - expected).abs() / expected.abs();
+            assert!(off < 2e-4, "{what}, {i}: {found} is not {expected}");
+        }
+        println!("{what}: losses and norms {found:.5?}");
+    }
+}
