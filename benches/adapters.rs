@@ -47,7 +47,7 @@ fn step(bencher: Bencher, (tokens, width): (usize, usize), dora: bool, packed: b
     let device = Device::flex().autodiff();
     let weight = Tensor::random([width, width], Distribution::Normal(0.0, 0.02), &device);
     let projection = Projection::dense(weight, None);
-    let projection = if packed { projection.quantize() } else { projection };
+    let projection = if packed { projection.quantize().expect("finite") } else { projection };
     let config = LoraConfig::new().with_rank(RANK).with_use_dora(dora);
     let projection = projection.with_adapter(&config, 1).expect("a valid configuration");
     let x = Tensor::<2>::random([tokens, width], Distribution::Normal(0.0, 1.0), &device);

@@ -63,7 +63,7 @@ fn lora_by_block(bencher: Bencher, shape: (usize, usize)) {
 
 #[divan::bench(args = SHAPES, sample_count = 10)]
 fn qlora(bencher: Bencher, shape: (usize, usize)) {
-    step(bencher, shape, SftConfig::default(), |model| adapted(model.quantized()));
+    step(bencher, shape, SftConfig::default(), |model| adapted(model.quantized().expect("finite")));
 }
 
 #[divan::bench(args = SHAPES, sample_count = 10)]

@@ -103,7 +103,7 @@ fn run(arguments: &[String]) -> Value {
     let projection = {
         let weight = Tensor::random([d_output, d_input], Distribution::Normal(0.0, 0.02), &device);
         let projection = Projection::dense(weight, None);
-        if kind == "qlora" { projection.quantize() } else { projection }
+        if kind == "qlora" { projection.quantize().expect("finite") } else { projection }
     };
     let config = LoraConfig::new().with_rank(16).with_alpha(16.0);
     let projection = projection.with_adapter(&config, 1).expect("a valid configuration");

@@ -348,7 +348,7 @@ impl Base {
         let folder = arguments.out.join("base");
         save_checkpoint(&folder, &model, &llama, Some(&tokenizer))?;
         println!("base model: {}", folder.display());
-        let model = if arguments.qlora { model.quantized() } else { model };
+        let model = if arguments.qlora { model.quantized()? } else { model };
         let tuning = SftConfig {
             max_steps: Some(200),
             batch_size: 16,

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use nextcart_adapters::{Base, LoraConfig, PeftAdapter, Projection, load_peft};
-use nextcart_models::{Checkpoint, Llama, LlamaConfig, ModelInput};
+use nextcart_models::{Checkpoint, Llama, LlamaConfig, MergeTarget, ModelInput};
 use nextcart_text::Sample;
 use nextcart_train::{
     Batch, Checkpointing, PassOptions, Schedule, SftConfig, Trainer, loss_and_gradients,
@@ -172,7 +172,7 @@ fn golden_merged_adapters_give_the_logits_of_peft() {
         let mut deviation = Deviation::default();
         let model = run.base.clone().with_peft(&run.end).expect("an adapter of this model");
         let unmerged: Vec<f64> = run.logits(&model).into_data().iter().collect();
-        let merged = model.merged();
+        let merged = model.merge_and_unload(MergeTarget::Own).unwrap();
         assert!(merged.projections().iter().all(|(_, p)| p.adapter().is_none()));
         let merged = run.logits(&merged);
         let what = format!("{}, against unmerged", run.name);

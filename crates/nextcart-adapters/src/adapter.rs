@@ -8,6 +8,7 @@ use crate::config::LoraConfig;
 use crate::error::{Error, Result};
 use crate::init::{Init, gaussian, kaiming_uniform};
 use crate::linear::linear;
+use crate::projection::DEFAULT_ADAPTER;
 
 /// A trainable low-rank update of a projection's weight, `ΔW = scale · B A`.
 ///
@@ -21,15 +22,11 @@ pub struct LoraAdapter {
     magnitude: Option<Param<Tensor<1>>>, // [d_output]
     dropout: Dropout,
     scale: f64,
-    enabled: bool,
     #[module(skip)]
     name: String,
 }
 
 impl LoraAdapter {
-    /// Name of an adapter that was given none, as in PEFT.
-    pub const DEFAULT_NAME: &str = "default";
-
     /// An adapter of given factors; the caller has checked that they fit the base.
     pub(crate) fn new(
         a: Tensor<2>,
@@ -45,8 +42,7 @@ impl LoraAdapter {
             magnitude: magnitude.map(|m| Param::from_tensor(m.detach())),
             dropout: DropoutConfig::new(config.dropout).init(),
             scale: config.scale(),
-            enabled: true,
-            name: Self::DEFAULT_NAME.to_owned(),
+            name: DEFAULT_ADAPTER.to_owned(),
         })
     }
 
@@ -105,11 +101,6 @@ impl LoraAdapter {
         self.a.dims()[0]
     }
 
-    /// Whether the projection uses the adapter.
-    pub fn is_enabled(&self) -> bool {
-        self.enabled
-    }
-
     /// Checks that the adapter was made with such a configuration.
     pub(crate) fn check(&self, config: &LoraConfig) -> Result<()> {
         let magnitude = self.magnitude.as_ref().map(|m| m.lazy_shape().dims());
@@ -138,15 +129,21 @@ impl LoraAdapter {
         }
     }
 
-    pub(crate) fn set_enabled(&mut self, enabled: bool) {
-        self.enabled = enabled;
+    /// Whether dropout acts on a pass: in training, where its share is above 0.
+    pub(crate) fn drops(&self) -> bool {
+        self.dropout.prob > 0.0 && self.a().device().is_autodiff()
     }
 
-    /// `scale · x Aᵀ Bᵀ` for the folded input `x [rows, d_input]`, computed in the factors' type and given in
-    /// that of `x`.
+    /// The input `[rows, d_input]` after dropout.
+    pub(crate) fn dropped(&self, x: Tensor<2>) -> Tensor<2> {
+        self.dropout.forward(x)
+    }
+
+    /// `scale · x Aᵀ Bᵀ` for the [dropped](Self::dropped) input `x [rows, d_input]`, computed in the factors' type and
+    /// given in that of `x`.
     pub(crate) fn update(&self, x: Tensor<2>) -> Tensor<2> {
         let (a, b, dtype) = (self.a(), self.b(), x.dtype());
-        let down = linear(self.dropout.forward(x.cast(a.dtype())), a, None); // [rows, rank]
+        let down = linear(x.cast(a.dtype()), a, None); // [rows, rank]
         // The scale goes on the narrow side, where it touches the fewest values.
         linear(down * self.scale, b, None).cast(dtype) // [rows, d_output]
     }

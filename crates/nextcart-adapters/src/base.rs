@@ -50,7 +50,7 @@ impl Base {
         }
     }
 
-    /// The same base with another bias, frozen as at the start.
+    /// The same base with another bias, frozen.
     pub(crate) fn with_bias(self, bias: Tensor<1>) -> Self {
         let bias = Some(frozen(bias));
         match self {

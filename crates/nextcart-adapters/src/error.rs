@@ -49,6 +49,16 @@ pub enum Error {
         /// Entries that were given.
         found: usize,
     },
+    /// A weight that is to be packed has a value that is no finite number.
+    #[error("{what}: expected finite numbers, found {found} at place {place}")]
+    NotFinite {
+        /// Which weight, by its module where that is known.
+        what: String,
+        /// The value.
+        found: f32,
+        /// Its place, counted row by row.
+        place: usize,
+    },
     /// A file could not be opened or read.
     #[error("cannot read `{path}`")]
     Read {
@@ -108,12 +118,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// Names the module that a tensor's wrong shape was found in.
+    /// Names the module that a wrong shape or number was found in.
     #[must_use]
     pub fn within(self, module: &str) -> Self {
         match self {
             Self::Shape { what, expected, found } => {
                 Self::Shape { what: format!("`{module}`, {what}"), expected, found }
+            }
+            Self::NotFinite { what, found, place } => {
+                Self::NotFinite { what: format!("`{module}`, {what}"), found, place }
             }
             other => other,
         }

@@ -14,7 +14,7 @@
 //! let config = LoraConfig::new().with_rank(4).with_alpha(8.0);
 //!
 //! // QLoRA: pack the frozen weight, then put a trainable update beside it.
-//! let projection = Projection::dense(weight, None).quantize().with_adapter(&config, 0)?;
+//! let projection = Projection::dense(weight, None).quantize()?.with_adapter(&config, 0)?;
 //! let x = Tensor::<3>::random([2, 3, 16], Distribution::Default, &device);
 //! let gradients = projection.forward(x).sum().backward();
 //!
@@ -28,7 +28,8 @@
 //! The crate chooses no backend. Its features `cpu`, `cuda` and `wgpu` turn on burn's backend of the
 //! same kind and the matching implementation of the 4-bit matrix product, which keeps the packed
 //! weight alone for the backward pass. A device whose feature is off still works, through plain
-//! tensor operations that keep the dense weight.
+//! tensor operations that keep the dense weight; and so does a packed weight that was moved from a CPU to a GPU or back,
+//! or that lies on a GPU with burn's fusion on: make it on its device, and leave `fusion` off.
 
 mod adapter;
 mod base;
@@ -36,6 +37,9 @@ mod config;
 mod error;
 mod init;
 mod linear;
+mod low_rank;
+mod merging;
+mod named;
 pub mod nf4;
 mod patterns;
 mod peft;
@@ -47,10 +51,11 @@ pub use base::{Base, DenseBase};
 pub use config::{Bias, LoraConfig};
 pub use error::{Error, Result};
 pub use init::Init;
+pub use merging::MergeOnto;
 pub use nf4::Nf4Base;
 pub use patterns::Patterns;
 pub use peft::{
     ADAPTER_CONFIG, ADAPTER_WEIGHTS, AdapterWeights, PeftAdapter, TrainedBias, load_peft, save_peft,
 };
-pub use projection::{MergeOnto, Projection};
+pub use projection::{DEFAULT_ADAPTER, Projection};
 pub use targets::TargetModules;

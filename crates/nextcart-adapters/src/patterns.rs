@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Values for the modules that match a pattern, as PEFT's `rank_pattern` and `alpha_pattern` give them.
 ///
 /// A pattern is a regular expression for a whole path or its last segments; of several that match, the first one
-/// counts, in the order of the file.
+/// counts, in the order of the file. (PEFT sorts its own files.)
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patterns<T>(Vec<(String, T)>);
 

@@ -10,22 +10,31 @@ use crate::config::LoraConfig;
 use crate::error::{Error, Result};
 #[cfg(doc)]
 use crate::init::Init;
-use crate::init::low_rank;
 use crate::linear::{fold, unfold};
+use crate::low_rank::low_rank;
 use crate::nf4::{Nf4Base, Nf4Weight};
 use crate::peft::AdapterWeights;
+
+/// Name of an adapter that was given none, as in PEFT.
+pub const DEFAULT_ADAPTER: &str = "default";
 
 /// A linear layer whose weight is dense or packed and which may carry a [`LoraAdapter`].
 ///
 /// `y = x Wᵀ + scale · dropout(x) Aᵀ Bᵀ + b`. The update is computed beside the base, on the
 /// activations: a frozen weight receives no gradient and none is computed, nor is its input kept.
-/// With DoRA, `y = m / ‖W + scale · B A‖ · (x Wᵀ + scale · dropout(x) Aᵀ Bᵀ) + b`.
+/// With DoRA, `y = f · (x Wᵀ + scale · x Aᵀ Bᵀ) + b` with `f = m / ‖W + scale · B A‖`; where dropout acts, it
+/// does on all but the layer as it was: `y = x Wᵀ + (f - 1) · dropout(x) Wᵀ + f · scale · dropout(x) Aᵀ Bᵀ + b`,
+/// as in PEFT.
 #[derive(Module, Debug)]
 pub struct Projection {
     base: Base,
-    adapter: Option<LoraAdapter>,     // the one in use
-    set_aside: Vec<LoraAdapter>,      // frozen
-    merged: Option<Param<Tensor<2>>>, // [d_output, d_input], used in place of base and adapter
+    pub(crate) adapter: Option<LoraAdapter>, // the one in use
+    pub(crate) set_aside: Vec<LoraAdapter>,  // frozen
+    pub(crate) merged: Option<Param<Tensor<2>>>, // [d_output, d_input], in place of base and adapter
+    trained_bias: Option<Param<Tensor<1>>>,      // [d_output], in place of the base's
+    enabled: bool,                               // whether adapter and trained bias take part
+    #[module(skip)]
+    pub(crate) adapter_name: String, // of the one in use, or that would be
 }
 
 impl Projection {
@@ -52,48 +61,67 @@ impl Projection {
     }
 
     fn of(base: Base) -> Self {
-        Self { base, adapter: None, set_aside: Vec::new(), merged: None }
+        Self {
+            base,
+            adapter: None,
+            set_aside: Vec::new(),
+            merged: None,
+            trained_bias: None,
+            enabled: true,
+            adapter_name: DEFAULT_ADAPTER.to_owned(),
+        }
     }
 
-    /// Lets weight and bias receive gradients. A packed weight stays frozen.
+    /// Lets weight and bias receive gradients. A packed weight stays frozen, and a
+    /// [merged](Self::merge_adapter) adapter is unmerged.
     #[must_use]
     pub fn trainable(self) -> Self {
         self.with_base_grad(true)
     }
 
-    /// Keeps gradients from the base, as it is at the start.
+    /// Keeps gradients from the base, as it is at the start, and from a trained bias; an adapter takes them still.
     #[must_use]
     pub fn frozen(self) -> Self {
         self.with_base_grad(false)
     }
 
     fn with_base_grad(mut self, require: bool) -> Self {
+        self.merged = None;
         self.base = match self.base {
             Base::Dense(base) => Base::Dense(base.set_require_grad(require)),
             packed => packed.with_bias_grad(require),
         };
+        self.trained_bias = self.trained_bias.map(|bias| bias.set_require_grad(require));
         self
     }
 
-    /// Lets the bias receive gradients, beside an adapter as with [`Bias`](crate::Bias); nothing if there is none.
+    /// Trains a bias in place of the base's, from which it starts, as [`Bias`](crate::Bias) says; nothing if the layer
+    /// has none.
     #[must_use]
     pub fn with_trainable_bias(mut self) -> Self {
-        self.base = self.base.with_bias_grad(true);
+        let start = self.bias().map(|bias| Param::from_tensor(bias.detach()));
+        self.trained_bias = start.map(|bias| bias.set_require_grad(true));
         self
     }
 
-    /// Replaces the bias.
+    /// Puts a bias that was trained with an adapter in place of the base's, frozen; the base's comes back without the
+    /// adapter.
     ///
     /// # Errors
     /// [`Error::Shape`] if the layer has no bias or one of another length.
-    pub fn set_bias(&mut self, bias: Tensor<1>) -> Result<()> {
-        let expected: Vec<usize> = self.bias().iter().map(|bias| bias.dims()[0]).collect();
+    pub fn set_trained_bias(&mut self, bias: Tensor<1>) -> Result<()> {
+        let expected: Vec<usize> = self.base.bias().iter().map(|bias| bias.dims()[0]).collect();
         if expected != bias.dims() {
             let (what, found) = ("bias".to_owned(), bias.dims().into());
             return Err(Error::Shape { what, expected, found });
         }
-        self.base = self.base.clone().with_bias(bias);
+        self.trained_bias = Some(frozen(bias));
         Ok(())
+    }
+
+    /// Whether there is a bias that was trained in place of the base's.
+    pub fn has_trained_bias(&self) -> bool {
+        self.trained_bias.is_some()
     }
 
     /// Applies the layer, in the type of `x`, which may be wider than that of the stored weight.
@@ -108,18 +136,9 @@ impl Projection {
         let y = match (&self.merged, self.enabled_adapter()) {
             (Some(merged), _) => frozen_product(x, merged.val()),
             (None, None) => self.base.forward(x),
-            (None, Some(adapter)) => {
-                let y = self.base.forward(x.clone()) + adapter.update(x); // [rows, d_output]
-                match adapter.row_factors(|| self.base.weight()) {
-                    Some(factors) => {
-                        let dtype = y.dtype();
-                        y * factors.cast(dtype)
-                    }
-                    None => y,
-                }
-            }
+            (None, Some(adapter)) => self.adapted(adapter, x),
         };
-        let y = match self.base.bias() {
+        let y = match self.bias() {
             Some(bias) => {
                 let dtype = y.dtype();
                 y + bias.cast(dtype).unsqueeze_dim(0)
@@ -127,6 +146,24 @@ impl Projection {
             None => y,
         };
         unfold(y, dims)
+    }
+
+    /// The output beside an adapter, without the bias, for `x [rows, d_input]`.
+    fn adapted(&self, adapter: &LoraAdapter, x: Tensor<2>) -> Tensor<2> {
+        let dtype = x.dtype();
+        let dropped = adapter.dropped(x.clone());
+        let y = self.base.forward(x.clone()); // [rows, d_output]
+        let Some(factors) = adapter.row_factors(|| self.base.weight()) else {
+            return y + adapter.update(dropped);
+        };
+        let factors = factors.cast(dtype); // [1, d_output]
+        match adapter.drops() {
+            false => (y + adapter.update(dropped)) * factors,
+            true => {
+                let base = self.base.forward(dropped.clone());
+                y - base.clone() + (base + adapter.update(dropped)) * factors
+            }
+        }
     }
 
     /// Length of an input.
@@ -159,9 +196,10 @@ impl Projection {
         self.merged.as_ref().map_or_else(|| self.base.weight(), Param::val)
     }
 
-    /// The bias `[d_output]`.
+    /// The bias `[d_output]` that is added: the trained one, or else the base's.
     pub fn bias(&self) -> Option<Tensor<1>> {
-        self.base.bias()
+        let trained = self.trained_bias.as_ref().filter(|_| self.enabled);
+        trained.map_or_else(|| self.base.bias(), |bias| Some(bias.val()))
     }
 
     /// Adds a fresh adapter, or replaces the one in use. It changes nothing until trained.
@@ -214,8 +252,7 @@ impl Projection {
 
     fn replace_adapter(&mut self, adapter: LoraAdapter) {
         self.merged = None;
-        let name = self.adapter.as_ref().map_or(LoraAdapter::DEFAULT_NAME, LoraAdapter::name);
-        self.adapter = Some(adapter.named(name));
+        self.adapter = Some(adapter.named(&self.adapter_name));
     }
 
     /// Adds an adapter read from a file, or replaces the one in use; see [`Projection::set_adapter`].
@@ -235,68 +272,53 @@ impl Projection {
         self.adapter.as_ref()
     }
 
-    fn enabled_adapter(&self) -> Option<&LoraAdapter> {
-        self.adapter.as_ref().filter(|adapter| adapter.is_enabled())
+    pub(crate) fn enabled_adapter(&self) -> Option<&LoraAdapter> {
+        self.adapter.as_ref().filter(|_| self.enabled)
     }
 
-    /// Switches the adapter on or off, to hear the base alone without losing the adapter.
-    ///
-    /// A [merged](Self::merge_adapter) one is unmerged before.
+    /// Switches the adapter and the bias that was trained with it on or off, to hear the base alone without losing
+    /// them. A [merged](Self::merge_adapter) adapter is unmerged before.
     pub fn set_adapter_enabled(&mut self, enabled: bool) {
         self.merged = None;
-        if let Some(adapter) = &mut self.adapter {
-            adapter.set_enabled(enabled);
-        }
+        self.enabled = enabled;
     }
 
-    /// Names of all adapters, the one in use first.
-    pub fn adapter_names(&self) -> impl Iterator<Item = &str> {
-        self.adapter.iter().chain(&self.set_aside).map(LoraAdapter::name)
+    /// Whether adapters take part in what the layer computes.
+    pub fn is_adapter_enabled(&self) -> bool {
+        self.enabled
     }
 
-    /// Puts the adapter in use aside and takes the one of this name instead, or none if there is none of this name.
-    /// Says whether there is one.
-    ///
-    /// What is set aside stays on the device, takes part in nothing and takes no gradient. Adapters
-    /// that are added later come under this name.
-    pub fn switch_adapter(&mut self, name: &str) -> bool {
-        if self.adapter.as_ref().is_some_and(|adapter| adapter.name() == name) {
-            return true;
-        }
-        self.merged = None;
-        self.set_aside.extend(self.adapter.take().map(|adapter| adapter.trained(false)));
-        let place = self.set_aside.iter().position(|adapter| adapter.name() == name);
-        self.adapter = place.map(|place| self.set_aside.remove(place).trained(true));
-        self.adapter.is_some()
+    /// The base alone, frozen, with another bias if one was trained.
+    pub(crate) fn without_any_adapter(self, bias: Option<Tensor<1>>) -> Self {
+        Self::of(match (bias, self.has_trained_bias()) {
+            (Some(bias), true) => self.base.with_bias(bias),
+            _ => self.base,
+        })
     }
 
-    /// Gives the adapter in use another name (at first it is [`LoraAdapter::DEFAULT_NAME`]).
-    pub fn rename_adapter(&mut self, name: &str) {
-        self.adapter = self.adapter.take().map(|adapter| adapter.named(name));
-    }
-
-    /// Drops the adapter in use and what it learnt.
+    /// Drops the adapter in use and the trained bias, and what they learnt.
     #[must_use]
     pub fn without_adapter(mut self) -> Self {
         self.merged = None;
         self.adapter = None;
+        self.trained_bias = None;
         self
     }
 
     /// Packs a dense base to NF4 with double quantisation; the adapter stays.
     ///
-    /// The weight must be finite: a block with a NaN or an infinity in it unpacks to nonsense.
-    #[must_use]
-    pub fn quantize(mut self) -> Self {
+    /// # Errors
+    /// [`Error::NotFinite`] for a weight with a NaN or an infinity in it, which would spoil all others.
+    pub fn quantize(mut self) -> Result<Self> {
         self.merged = None;
         if let Base::Dense(base) = &self.base {
             let (weight, bias) = (base.weight(), base.bias());
             let (shape, device) = (weight.dims(), weight.device());
             let values: Vec<f32> = to_f32(weight.into_data());
-            let packed = Nf4Weight::quantize(&values, shape);
+            let packed = Nf4Weight::quantize(&values, shape)?;
             self.base = Base::Nf4(Nf4Base::new(&packed, bias, &device));
         }
-        self
+        Ok(self)
     }
 
     /// Adds an adapter that starts as the best approximation of what packing took from the original weight
@@ -325,67 +347,6 @@ impl Projection {
         self.set_adapter(a, b / config.scale(), magnitude, config)?;
         Ok(self)
     }
-
-    /// Folds the adapter into the base's own weight, unpacked if need be, for as long as
-    /// [`unmerge_adapter`](Self::unmerge_adapter) does not undo it. Without an adapter that is on, nothing happens.
-    ///
-    /// A product less is to be computed for each input. The base stays as it is, so that unmerging is
-    /// exact; the merged weight takes memory beside it, in the type of a dense base, in f32 beside a packed one.
-    pub fn merge_adapter(&mut self) {
-        let merged = self.enabled_adapter().map(|adapter| adapter.merged(self.base.weight()));
-        self.merged = merged.map(frozen);
-    }
-
-    /// Undoes [`merge_adapter`](Self::merge_adapter), to the bit.
-    pub fn unmerge_adapter(&mut self) {
-        self.merged = None;
-    }
-
-    /// Whether the adapter is [merged](Self::merge_adapter).
-    pub fn is_merged(&self) -> bool {
-        self.merged.is_some()
-    }
-
-    /// The layer without any adapter, computing what it computes with the one in use.
-    ///
-    /// An adapter that is on is folded into the weight, which is then dense and frozen; one that is
-    /// off takes no part in the layer's output and is dropped, as is what was set aside. A weight in
-    /// 16 bits stays so: what is less than half of its last place is lost.
-    ///
-    /// The adapter was trained beside what the base holds. Folded into a packed base's
-    /// [original](MergeOnto::Original) weight, the layer computes something else than before: closer to the
-    /// original where packing was off, further from what the adapter has learnt to repair.
-    ///
-    /// # Panics
-    /// If an original weight has another shape.
-    #[must_use]
-    pub fn merge_and_unload(self, onto: MergeOnto) -> Self {
-        let own = || self.base.weight();
-        let weight = match onto {
-            MergeOnto::Own => None,
-            MergeOnto::Original(weight) => {
-                assert_eq!(weight.dims(), self.base.shape(), "the same weight before packing");
-                Some(weight)
-            }
-        };
-        match (self.enabled_adapter(), weight) {
-            (None, None) => Self::of(self.base),
-            (None, Some(weight)) => Self::dense(weight, self.base.bias()),
-            (Some(adapter), weight) => {
-                Self::dense(adapter.merged(weight.unwrap_or_else(own)), self.base.bias())
-            }
-        }
-    }
-}
-
-/// Which weight an adapter is folded into for good.
-#[derive(Debug, Clone, Default)]
-pub enum MergeOnto {
-    /// That which the layer holds; a packed one is unpacked.
-    #[default]
-    Own,
-    /// That which the layer had before it was packed, `[d_output, d_input]`.
-    Original(Tensor<2>),
 }
 
 fn check_bias([d_output, _]: [usize; 2], bias: Option<&Tensor<1>>) {

@@ -327,7 +327,7 @@ fn golden_dense_bases_pack_to_the_bytes_of_the_4bit_checkpoints() {
 
             let weight = &dense[name];
             assert_eq!(weight.matrix(), shape, "{name}");
-            let weight = Nf4Weight::quantize(&weight.floats(), shape);
+            let weight = Nf4Weight::quantize(&weight.floats(), shape).unwrap();
             assert_eq!(weight.packed(), stored.bytes(), "{name}: packed");
             close(&format!("{name}: offset"), &[weight.absmax().offset], &[offset], 1e-6);
 

@@ -2,6 +2,8 @@
 #![cfg(feature = "wgpu")]
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::io::Write as _;
+
 use burn::tensor::{DType, Device, DeviceType, Tensor, TensorData};
 use nextcart_adapters::nf4::Nf4Weight;
 use nextcart_adapters::{LoraConfig, Projection};
@@ -11,15 +13,26 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// Rows for each kind of product: few, some and many.
 const ROWS: [usize; 8] = [1, 3, 8, 9, 40, 64, 65, 130];
 
-/// Whole blocks in a row, parts of them, rows that share a word, and less than one.
-const SHAPES: [[usize; 2]; 6] = [[64, 64], [130, 192], [70, 72], [33, 50], [5, 7], [1, 1]];
+/// Whole blocks in a row, parts of them, rows that share a word, less than one, and more rows than cubes in a line.
+const SHAPES: [[usize; 2]; 7] =
+    [[64, 64], [130, 192], [70, 72], [33, 50], [5, 7], [1, 1], [70_000, 8]];
 
+/// The first device that wgpu finds; `None` with a note, unless `NEXTCART_GPU` demands one.
 fn gpu() -> Option<Device> {
     let device = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next();
     if device.is_none() {
-        eprintln!("SKIPPED: wgpu finds no adapter (Debian: apt-get install mesa-vulkan-drivers)");
+        assert!(
+            std::env::var_os("NEXTCART_GPU").is_none(),
+            "NEXTCART_GPU is set: wgpu finds nothing"
+        );
+        skipped("wgpu finds no adapter (Debian: apt-get install mesa-vulkan-drivers)");
     }
     device
+}
+
+/// Straight to the terminal: what a passing test prints would not be shown.
+fn skipped(why: &str) {
+    writeln!(std::io::stderr(), "SKIPPED: {why}").unwrap();
 }
 
 fn random(count: usize, seed: u64) -> Vec<f32> {
@@ -49,7 +62,7 @@ fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
 fn unpacked_values_are_those_of_the_cpu() {
     let Some(device) = gpu() else { return };
     for (seed, shape) in SHAPES.into_iter().enumerate() {
-        let weight = Nf4Weight::quantize(&random(shape[0] * shape[1], seed as u64), shape);
+        let weight = Nf4Weight::quantize(&random(shape[0] * shape[1], seed as u64), shape).unwrap();
         let found = Projection::nf4(&weight, None, &device);
         // A GPU may multiply and add in one step.
         close(&format!("{shape:?}"), &values(found.weight()), &weight.dequantize(), 3e-7);
@@ -61,7 +74,7 @@ fn products_and_their_gradients_are_those_of_the_cpu() {
     let Some(device) = gpu() else { return };
     for (seed, shape) in SHAPES.into_iter().enumerate() {
         let [d_output, d_input] = shape;
-        let weight = Nf4Weight::quantize(&random(d_output * d_input, seed as u64), shape);
+        let weight = Nf4Weight::quantize(&random(d_output * d_input, seed as u64), shape).unwrap();
         for rows in ROWS {
             let x = random(rows * d_input, 100 + seed as u64);
             let g = random(rows * d_output, 200 + seed as u64);
@@ -84,10 +97,10 @@ fn products_and_their_gradients_are_those_of_the_cpu() {
 fn products_in_16_bits_are_close_to_those_in_32() {
     let Some(device) = gpu() else { return };
     let [d_output, d_input] = [96, 128];
-    let weight = Nf4Weight::quantize(&random(d_output * d_input, 1), [d_output, d_input]);
+    let weight = Nf4Weight::quantize(&random(d_output * d_input, 1), [d_output, d_input]).unwrap();
     for dtype in [DType::F16, DType::BF16] {
         if !device.supports_dtype(dtype) {
-            eprintln!("SKIPPED: the device knows no {dtype:?}");
+            skipped(&format!("the device knows no {dtype:?}"));
             continue;
         }
         for rows in ROWS {
@@ -119,7 +132,7 @@ fn adapters_train_as_on_the_cpu() {
             let dense = tensor(&random(d_output * d_input, 1), [d_output, d_input], &device);
             let mut projection = Projection::dense(dense, None);
             if packed {
-                projection = projection.quantize();
+                projection = projection.quantize().unwrap();
             }
             projection
                 .set_adapter(
@@ -167,7 +180,7 @@ fn kernels_compile_for_cuda() {
         assert!(source.contains("__global__"), "{name}: {source}");
     }
     let Some(folder) = std::env::var_os(NVRTC) else {
-        eprintln!("SKIPPED: {NVRTC} names no folder with CUDA's headers; nothing was compiled");
+        skipped(&format!("{NVRTC} names no folder with CUDA's headers; nothing was compiled"));
         return;
     };
     let include = std::path::Path::new(&folder).join("include");

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_adapters::{
-    ADAPTER_CONFIG, ADAPTER_WEIGHTS, Bias, Error, LoraConfig, Projection, TargetModules, load_peft,
-    save_peft,
+    ADAPTER_CONFIG, ADAPTER_WEIGHTS, Bias, Error, Init, LoraConfig, Projection, TargetModules,
+    load_peft, save_peft,
 };
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ fn what_was_saved_loads_again() {
     for config in [
         config(),
         config().with_use_rslora(true).with_alpha(0.5),
-        config().with_use_dora(true).with_dropout(0.0),
+        config().with_use_dora(true).with_dropout(0.0).with_init(Init::Gaussian),
     ] {
         let (dir, projections) = saved(&config);
         let adapter = load_peft(dir.path()).unwrap();
@@ -137,6 +137,9 @@ fn adapters_of_another_configuration_are_not_written() {
         assert!(files(dir.path()).is_empty(), "something was written");
     }
     let dir = tempfile::tempdir().unwrap();
+    let other = config().with_target_modules(["up_proj"].into());
+    let error = save(dir.path(), &other, &[(MODULES[0], projection(&config(), 1.0))]).unwrap_err();
+    assert!(matches!(error, Error::Config { field: "target_modules", .. }), "{error}");
     let error = save(dir.path(), &config(), &[]).unwrap_err();
     assert!(matches!(error, Error::Config { field: "target_modules", .. }), "{error}");
     assert!(files(dir.path()).is_empty());
@@ -223,7 +226,7 @@ fn targets_that_are_not_told_are_read_off_the_tensors() {
     let path = dir.path().join(ADAPTER_CONFIG);
     let mut fields: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     for (written, expected) in [
-        (Value::Null, config().target_modules),
+        (Value::Null, MODULES.into()),
         (json!("all-linear"), TargetModules::AllLinear),
         (json!(".*_proj"), TargetModules::Pattern(".*_proj".into())),
     ] {
@@ -232,6 +235,11 @@ fn targets_that_are_not_told_are_read_off_the_tensors() {
         let found = load_peft(dir.path()).unwrap().config;
         assert_eq!(found, config().with_target_modules(expected));
     }
+    // What leaves modules out is not known here; the tensors tell which are left.
+    fields["layers_to_transform"] = json!([0, 1]);
+    fs::write(&path, fields.to_string()).unwrap();
+    let found = load_peft(dir.path()).unwrap().config;
+    assert_eq!(found, config().with_target_modules(MODULES.into()));
 }
 
 #[test]
@@ -275,14 +283,14 @@ fn trained_biases_are_saved_beside_the_adapters() {
         assert_eq!(adapter.biases.keys().collect::<Vec<_>>(), expected);
         for (module, bias) in &adapter.biases {
             let mut found = with_bias(0.0);
-            found.set_bias(bias.to_tensor(&device)).unwrap();
+            found.set_trained_bias(bias.to_tensor(&device)).unwrap();
             let expected = projections.iter().find(|(name, _)| name == module).unwrap();
             let expected = expected.1.bias().unwrap().into_data();
             assert_eq!(found.bias().unwrap().into_data(), expected, "{module}");
         }
     }
     let mut without = Projection::dense(Tensor::ones([D_OUTPUT, D_INPUT], &device), None);
-    assert!(matches!(without.set_bias(bias(1.0)), Err(Error::Shape { .. })));
+    assert!(matches!(without.set_trained_bias(bias(1.0)), Err(Error::Shape { .. })));
 }
 
 /// Tensors as a file holds them: name, shape and values.

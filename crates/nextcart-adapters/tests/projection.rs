@@ -44,7 +44,7 @@ fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 fn base([d_output, d_input]: [usize; 2], packed: bool, device: &Device) -> Projection {
     let weight = random([d_output, d_input], device) / (d_input as f64).sqrt();
     let dense = Projection::dense(weight, Some(random([d_output], device)));
-    if packed { dense.quantize() } else { dense }
+    if packed { dense.quantize().unwrap() } else { dense }
 }
 
 /// The same projection with an adapter that has learnt something.
@@ -139,7 +139,7 @@ fn packing_keeps_the_adapter_and_the_bias() {
     let device = Device::flex();
     let config = LoraConfig::new().with_rank(4);
     let dense = trained(base([64, 64], false, &device), &config, &device);
-    let packed = dense.clone().quantize();
+    let packed = dense.clone().quantize().unwrap();
     let x = random([3, 64], &device);
 
     let update = |projection: &Projection| {
@@ -348,7 +348,7 @@ proptest! {
         let tensor = |values: &[f32], shape: [usize; 2]| {
             Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), &device)
         };
-        let packed = Projection::dense(tensor(weight, shape), None).quantize();
+        let packed = Projection::dense(tensor(weight, shape), None).quantize().unwrap();
         let Base::Nf4(base) = packed.base() else { panic!("just packed") };
         let host = base.to_host();
         prop_assert_eq!(host.dequantize(), values(&packed.weight()));
@@ -409,13 +409,13 @@ fn merged_onto_the_original_the_difference_is_what_packing_took() {
     let device = Device::flex();
     let dense = base([24, 40], false, &device);
     let config = LoraConfig::new().with_rank(4);
-    let packed = trained(dense.clone().quantize(), &config, &device);
+    let packed = trained(dense.clone().quantize().unwrap(), &config, &device);
     let original = MergeOnto::Original(dense.weight());
     let x = random([5, 40], &device);
     let own = packed.clone().merge_and_unload(MergeOnto::Own);
     let other = packed.clone().merge_and_unload(original);
     close("own", &own.forward(x.clone()), &packed.forward(x.clone()), 2e-5);
-    let expected = dense.forward(x.clone()) - dense.quantize().forward(x.clone());
+    let expected = dense.forward(x.clone()) - dense.quantize().unwrap().forward(x.clone());
     assert!(expected.clone().abs().max().into_scalar::<f32>() > 0.01);
     close("original", &(other.forward(x.clone()) - own.forward(x)), &expected, 3e-5);
 }
@@ -429,9 +429,9 @@ fn adapters_are_switched_on_one_base() {
         let mut projection = trained(bare.clone(), &config, &device);
         let first = values(&projection.forward(x.clone()));
         assert!(!projection.switch_adapter("second"), "{kind}");
+        assert!(projection.adapter().is_none());
         assert_eq!(values(&projection.forward(x.clone())), values(&bare.forward(x.clone())));
         let mut projection = trained(projection, &config, &device);
-        projection.rename_adapter("second");
         let second = values(&projection.forward(x.clone()));
         assert_ne!(first, second);
 
@@ -481,7 +481,7 @@ fn loftq_starts_closer_to_the_original_weight() {
         let difference = projection.forward(x.clone()) - dense.forward(x);
         difference.square().mean().sqrt().into_scalar::<f32>()
     };
-    let packed = dense.clone().quantize();
+    let packed = dense.clone().quantize().unwrap();
     let mut last = off(&packed);
     for rank in [8, 24, 48] {
         for dora in [false, true] {
@@ -512,6 +512,7 @@ fn a_bias_is_trained_where_asked() {
     for packed in [false, true] {
         let config = LoraConfig::new().with_rank(2);
         let projection = base([6, 8], packed, &device).with_adapter(&config, 1).unwrap();
+        let start = values(&projection.bias().unwrap());
         let bias_gradient = |projection: &Projection| {
             let gradients = projection.forward(random([3, 8], &device)).sum().backward();
             projection.bias().unwrap().grad(&gradients).map(|gradient| values(&gradient))
@@ -519,6 +520,40 @@ fn a_bias_is_trained_where_asked() {
         assert_eq!(bias_gradient(&projection), None);
         let projection = projection.with_trainable_bias();
         assert_eq!(bias_gradient(&projection), Some(vec![3.0; 6]));
-        assert_eq!(bias_gradient(&projection.frozen()), None);
+        assert_eq!(values(&projection.bias().unwrap()), start);
+        assert_eq!(bias_gradient(&projection.clone().frozen()), None);
+
+        // What was trained comes and goes with the adapter.
+        let mut projection = projection;
+        projection.set_trained_bias(Tensor::ones([6], &device)).unwrap();
+        assert_eq!(values(&projection.bias().unwrap()), [1.0; 6]);
+        projection.set_adapter_enabled(false);
+        assert_eq!(values(&projection.bias().unwrap()), start);
+        projection.set_adapter_enabled(true);
+        let merged = projection.clone().merge_and_unload(MergeOnto::Own);
+        assert_eq!(values(&merged.bias().unwrap()), [1.0; 6]);
+        assert_eq!(values(&projection.without_adapter().bias().unwrap()), start);
     }
+}
+
+#[test]
+fn dropout_leaves_the_layer_as_it_was_under_dora() {
+    // Of inputs that are all dropped, the weight as it was is left: PEFT's `(f - 1) · dropout(x) Wᵀ`.
+    let device = Device::flex().autodiff();
+    let config = LoraConfig::new().with_rank(2).with_use_dora(true).with_dropout(1.0 - 1e-9);
+    let base = base([6, 8], false, &device);
+    let projection = trained(base.clone(), &config, &device);
+    let x = random([3, 8], &device);
+    close("dropped", &projection.forward(x.clone()), &base.forward(x.clone()), 1e-6);
+    let config = config.with_dropout(0.0);
+    let projection = trained(base.clone(), &config, &device);
+    let off = (projection.forward(x.clone()) - base.forward(x)).abs().max().into_scalar::<f32>();
+    assert!(off > 0.1);
+}
+
+#[test]
+fn weights_that_are_not_finite_are_not_packed() {
+    let weight = Tensor::<2>::from_floats([[1.0, 2.0], [f32::NAN, 4.0]], &Device::flex());
+    let error = Projection::dense(weight, None).quantize().unwrap_err().to_string();
+    assert_eq!(error, "weight: expected finite numbers, found NaN at place 2");
 }

@@ -12,7 +12,7 @@ use nextcart_adapters::{Bias, Init};
 
 impl Llama {
     /// The same model, frozen, with fresh adapters on the projections that `config` targets, and
-    /// with the biases trainable that its [`Bias`] names.
+    /// with the biases trainable that its [`Bias`] names. They replace what adapters are in use.
     ///
     /// # Errors
     /// If the config is invalid, starts with [`Init::Loftq`] or targets no module of the model.
@@ -44,6 +44,7 @@ impl Llama {
         config.validate()?;
         let mut count = 0;
         let model = self.frozen().map_projections(|path, mut projection| {
+            projection = projection.without_adapter();
             if config.targets(path) {
                 count += 1;
                 projection = add(path, projection, &config.at(path), seed.wrapping_add(count))?;
@@ -57,26 +58,29 @@ impl Llama {
     }
 
     /// The same model, frozen, with adapters that were read from PEFT's files, to be used as they are
-    /// or trained on. Those that were in use are replaced.
+    /// or trained on. They replace what adapters are in use.
     ///
-    /// Trained biases replace those of the model, and are trained on.
+    /// Trained biases stand in for those of the model for as long as the adapters are there, and are trained on.
     ///
     /// # Errors
-    /// If the adapter belongs to other modules than those of this model, or to others in shape.
+    /// If the adapter belongs to other modules than those of this model, or to others in shape, or lacks some that
+    /// it targets.
     pub fn with_peft(self, adapter: &PeftAdapter) -> Result<Self> {
         let device = self.device();
         let named = adapter.modules.keys().chain(adapter.biases.keys());
         let mut unused: BTreeSet<&String> = named.collect();
-        let model = self.frozen().map_projections(|path, mut projection| {
+        let model = self.frozen().map_projections(|path, projection| {
+            let mut projection = projection.without_adapter();
             if let Some((name, weights)) = adapter.modules.get_key_value(path) {
                 unused.remove(name);
                 projection.load_adapter(weights, &adapter.config)?;
-            } else {
-                projection = projection.without_adapter();
+            } else if adapter.config.targets(path) {
+                return Err(Error::AdapterIncomplete { module: path.to_owned() });
             }
             if let Some((name, bias)) = adapter.biases.get_key_value(path) {
                 unused.remove(name);
-                projection.set_bias(bias.to_tensor(&device)).map_err(|e| e.within(name))?;
+                let bias = bias.to_tensor(&device);
+                projection.set_trained_bias(bias).map_err(|error| error.within(name))?;
                 projection = projection.with_trainable_bias();
             }
             Ok(projection)
@@ -92,19 +96,15 @@ impl Llama {
     /// the base's weights. An adapter of this name is replaced.
     ///
     /// # Errors
-    /// As there, and if the adapter has trained biases, of which a model can hold one set alone.
+    /// As there, and if this adapter or one that is there has trained biases, of which a model can hold one set alone.
     pub fn with_named_peft(self, name: &str, adapter: &PeftAdapter) -> Result<Self> {
-        if let Some(module) = adapter.biases.keys().next() {
+        let projections = self.projections();
+        let mut trained = projections.iter().filter(|(_, p)| p.has_trained_bias());
+        let held = trained.next().map(|(path, _)| path);
+        if let Some(module) = adapter.biases.keys().next().or(held) {
             return Err(Error::SharedBias { module: module.clone() });
         }
-        let model = self.map_projections(|_, mut projection| {
-            projection.switch_adapter(name);
-            Ok(projection)
-        })?;
-        model.with_peft(adapter)?.map_projections(|_, mut projection| {
-            projection.rename_adapter(name);
-            Ok(projection)
-        })
+        self.switched_to(name)?.with_peft(adapter)
     }
 
     /// The same model with the adapters of this name in use, and the others set aside.
@@ -117,6 +117,10 @@ impl Llama {
             let found = names.into_iter().collect();
             return Err(Error::AdapterName { expected: name.to_owned(), found });
         }
+        self.switched_to(name)
+    }
+
+    fn switched_to(self, name: &str) -> Result<Self> {
         self.map_projections(|_, mut projection| {
             projection.switch_adapter(name);
             Ok(projection)

@@ -71,7 +71,7 @@ pub(crate) fn assemble(
         false => Some(Projection::dense(source.matrix(HEAD, [c.vocab, c.d_model])?, None)),
     };
     let embed_tokens = frozen(embed_tokens);
-    Ok(Llama { embed_tokens, layers, norm, lm_head, activations: None, merge: None })
+    Ok(Llama { embed_tokens, layers, norm, lm_head, activations: None, merges: Vec::new() })
 }
 
 fn projection(

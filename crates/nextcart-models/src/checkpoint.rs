@@ -14,6 +14,7 @@ use crate::config::LlamaConfig;
 use crate::error::{Error, Result, TensorMismatch};
 use crate::hub::HubModel;
 use crate::llama::Llama;
+use crate::merge::{MERGE_RECORD, MergeRecord};
 use crate::names::{self, HEAD};
 use crate::packed;
 use crate::precision::Precision;
@@ -141,6 +142,7 @@ impl Checkpoint {
         let mut model = assemble(&self.config, &mut reader, device)?;
         let LoadOptions { weights, activations, .. } = options;
         model.activations = (weights != activations).then(|| activations.dtype());
+        model.merges = self.merge_records()?;
         Ok(model)
     }
 
@@ -162,6 +164,16 @@ impl Checkpoint {
         }
         let reader = Reader { checkpoint: self, device, options: LoadOptions::default() };
         reader.tensor(&name, [d_output, d_input], Precision::F32)
+    }
+
+    /// What the weights were merged of, if they were.
+    fn merge_records(&self) -> Result<Vec<MergeRecord>> {
+        let path = self.folder.join(MERGE_RECORD);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map_err(|source| Error::Json { path, source }),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(Error::Io { path, source }),
+        }
     }
 
     fn file(&self, tensor: &str) -> Option<&SafetensorsFile> {
@@ -310,7 +322,7 @@ impl Reader<'_> {
     fn packed(&self, name: &str, shape: [usize; 2]) -> Result<Nf4Weight> {
         let mut packer = Nf4Packer::new(shape);
         self.file(name).read(name, |stored, piece| packer.push(&stored.decode(piece)))?;
-        Ok(packer.finish())
+        Ok(packer.finish().map_err(|error| error.within(name))?)
     }
 
     fn file(&self, name: &str) -> &SafetensorsFile {

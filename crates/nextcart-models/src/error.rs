@@ -108,6 +108,14 @@ pub enum Error {
         /// Dotted path of the module.
         module: String,
     },
+    /// An adapter lacks a module that its configuration targets.
+    #[error(
+        "`{module}`: expected the adapter's tensors, as its configuration targets it, found none"
+    )]
+    AdapterIncomplete {
+        /// Dotted path of the module.
+        module: String,
+    },
     /// An adapter configuration names no module that the model has.
     #[error(
         "adapter targets {}: expected a module of the model, found none of them",

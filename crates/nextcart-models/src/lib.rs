@@ -56,7 +56,7 @@ pub use generate::{GenerateOptions, generate, generate_text, generate_with};
 pub use hub::{DownloadProgress, HubModel};
 pub use input::{ModelInput, Padding};
 pub use llama::Llama;
-pub use merge::{MERGE_RECORD, MergeInto, MergeRecord, MergedOnto};
+pub use merge::{MERGE_RECORD, MergeRecord, MergeTarget, MergedWeights};
 pub use orders::{average_over_orders, cyclic_orders};
 pub use precision::Precision;
 pub use random_checkpoint::write_random_checkpoint;

@@ -24,7 +24,7 @@ pub struct Llama {
     #[module(skip)]
     pub(crate) activations: Option<DType>, // what blocks compute in; None: as the embedding is stored
     #[module(skip)]
-    pub(crate) merge: Option<MergeRecord>,
+    pub(crate) merges: Vec<MergeRecord>,
 }
 
 impl Llama {
@@ -225,10 +225,13 @@ impl Llama {
     }
 
     /// The same model with its blocks' weights in NF4.
-    #[must_use]
-    pub fn quantized(self) -> Self {
-        self.map_projections(|_, projection| Ok(projection.quantize()))
-            .expect("quantising a projection cannot fail")
+    ///
+    /// # Errors
+    /// If a weight is not finite, with its module.
+    pub fn quantized(self) -> Result<Self> {
+        self.map_projections(|path, projection| {
+            Ok(projection.quantize().map_err(|error| error.within(path))?)
+        })
     }
 
     /// The same model with every weight trainable.
@@ -237,7 +240,7 @@ impl Llama {
         self.with_gradients(true)
     }
 
-    /// The same model with no weight trainable.
+    /// The same model with no weight of its own trainable; adapters stay so.
     #[must_use]
     pub fn frozen(self) -> Self {
         self.with_gradients(false)

@@ -89,8 +89,8 @@ pub(crate) fn read(weight: &str, shape: [usize; 2], file_of: FileOf<'_>) -> Resu
             return Err(wrong(field, expected.to_string(), state[field].to_string()));
         }
     }
-    let offset = state["nested_offset"].as_f64().filter(|offset| offset.is_finite());
-    let offset = offset.ok_or_else(|| {
+    let offset = state["nested_offset"].as_f64().map(|offset| offset as f32);
+    let offset = offset.filter(|offset| offset.is_finite()).ok_or_else(|| {
         wrong("nested_offset", "a number".to_owned(), state["nested_offset"].to_string())
     })?;
     for (what, map, expected) in [
@@ -103,6 +103,9 @@ pub(crate) fn read(weight: &str, shape: [usize; 2], file_of: FileOf<'_>) -> Resu
         }
     }
     let (codes, scales) = (bytes(ABSMAX)?, floats(NESTED_ABSMAX)?);
-    let absmax = NestedAbsmax { codes, scales, offset: offset as f32 };
+    if let Some(scale) = scales.iter().find(|scale| !scale.is_finite()) {
+        return Err(wrong("nested_absmax", "finite numbers".to_owned(), scale.to_string()));
+    }
+    let absmax = NestedAbsmax { codes, scales, offset };
     Ok(Nf4Weight::from_parts(shape, bytes("")?, absmax)?)
 }

@@ -33,7 +33,7 @@ pub fn write_random_checkpoint(
     let tensors = names::tensors(config).into_iter().enumerate().map(|(index, (name, shape))| {
         (name, RandomTensor { shape, format: options.format, seed, stream: index as u64 })
     });
-    write_checkpoint(folder.as_ref(), tensors.collect(), config, None, options)
+    write_checkpoint(folder.as_ref(), tensors.collect(), config, None, &[], options)
 }
 
 struct RandomTensor {

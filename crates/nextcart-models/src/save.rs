@@ -16,7 +16,7 @@ use crate::checkpoint::{CONFIG, INDEX, TOKENIZER, WEIGHTS};
 use crate::config::{Architecture, LlamaConfig};
 use crate::error::{Error, Result};
 use crate::llama::Llama;
-use crate::merge::MERGE_RECORD;
+use crate::merge::{MERGE_RECORD, MergeRecord};
 use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, projection_path};
 use crate::precision::Precision;
 
@@ -66,15 +66,8 @@ pub fn save_checkpoint_with(
     tokenizer: Option<&Tokenizer>,
     options: &SaveOptions,
 ) -> Result<()> {
-    let folder = folder.as_ref();
-    write_checkpoint(folder, tensors(model, options.format), config, tokenizer, options)?;
-    match model.merge_record() {
-        Some(record) => {
-            let json = serde_json::to_string_pretty(&record).expect("plain fields");
-            write(&folder.join(MERGE_RECORD), format!("{json}\n").as_bytes())
-        }
-        None => Ok(()),
-    }
+    let tensors = tensors(model, options.format);
+    write_checkpoint(folder.as_ref(), tensors, config, tokenizer, &model.merge_records(), options)
 }
 
 /// Writes tensors, each computed when its turn comes, with their config.
@@ -83,6 +76,7 @@ pub(crate) fn write_checkpoint<V: View>(
     tensors: Vec<(String, V)>,
     config: &LlamaConfig,
     tokenizer: Option<&Tokenizer>,
+    merges: &[MergeRecord],
     options: &SaveOptions,
 ) -> Result<()> {
     check_config(folder, config)?;
@@ -112,6 +106,10 @@ pub(crate) fn write_checkpoint<V: View>(
     }
     if let Some(tokenizer) = tokenizer {
         write(&folder.join(TOKENIZER), tokenizer.to_json()?.as_bytes())?;
+    }
+    if !merges.is_empty() {
+        let json = serde_json::to_string_pretty(merges).expect("plain fields");
+        write(&folder.join(MERGE_RECORD), format!("{json}\n").as_bytes())?;
     }
     let mut json = config.to_json();
     json["torch_dtype"] = options.format.name().into();

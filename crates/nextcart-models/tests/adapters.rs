@@ -6,7 +6,7 @@ use std::fs;
 use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_adapters::{Bias, Init, LoraConfig, Projection, TargetModules, load_peft, nf4};
 use nextcart_models::{
-    Checkpoint, Error, Llama, LlamaConfig, MERGE_RECORD, MergeInto, MergeRecord, MergedOnto,
+    Checkpoint, Error, Llama, LlamaConfig, MERGE_RECORD, MergeRecord, MergeTarget, MergedWeights,
     ModelInput, save_adapter, save_checkpoint,
 };
 use tempfile::TempDir;
@@ -75,6 +75,59 @@ fn biases_are_trained_where_the_configuration_says() {
 }
 
 #[test]
+fn what_was_trained_before_is_not_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().init(3, &Device::flex());
+    let [wide, narrow] = [["q_proj", "up_proj"], ["q_proj", "q_proj"]].map(|targets| {
+        LoraConfig::new().with_rank(3).with_target_modules(targets.into()).with_bias(Bias::All)
+    });
+    save_adapter(folder.path(), &adapted(base.clone(), &narrow, 1.0), &narrow, "base").unwrap();
+    let peft = load_peft(folder.path()).unwrap();
+    let expected = logits(&base.clone().with_peft(&peft).unwrap());
+    let over = adapted(base.clone(), &wide, 2.0).with_peft(&peft).unwrap();
+    assert_eq!(logits(&over), expected);
+    let over = adapted(base.clone(), &wide, 2.0).with_adapters(&narrow, 1).unwrap();
+    assert_eq!(paths(&over).len(), 2);
+    assert!(matches!(base.clone().with_named_peft("a", &peft), Err(Error::SharedBias { .. })));
+    let held = base.with_peft(&peft).unwrap();
+    let mut plain = peft;
+    plain.biases.clear();
+    assert!(matches!(held.with_named_peft("a", &plain), Err(Error::SharedBias { .. })));
+}
+
+#[test]
+fn an_adapter_that_was_cut_short_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().init(3, &Device::flex());
+    let lora = LoraConfig::new().with_target_modules(["q_proj"].into());
+    save_adapter(folder.path(), &adapted(base.clone(), &lora, 1.0), &lora, "base").unwrap();
+    let mut peft = load_peft(folder.path()).unwrap();
+    peft.modules.remove("model.layers.1.self_attn.q_proj").unwrap();
+    let error = base.with_peft(&peft).map(|_| ()).unwrap_err();
+    assert!(error.to_string().starts_with("`model.layers.1.self_attn.q_proj`"), "{error}");
+}
+
+#[test]
+fn weights_that_are_not_finite_are_not_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let model = config().init(3, &device).map_projections(|path, projection| {
+        let weight = match path.ends_with("1.mlp.up_proj") {
+            true => projection.weight() / 0.0,
+            false => projection.weight(),
+        };
+        Ok(Projection::dense(weight, projection.bias()))
+    });
+    let model = model.unwrap();
+    save_checkpoint(folder.path(), &model, &config(), None).unwrap();
+    let loaded = Checkpoint::open(folder.path()).unwrap().load_quantized(&device);
+    for error in [loaded.map(|_| ()).unwrap_err(), model.quantized().map(|_| ()).unwrap_err()] {
+        let text = error.to_string();
+        assert!(text.contains("model.layers.1.mlp.up_proj") && text.contains("finite"), "{text}");
+    }
+}
+
+#[test]
 fn several_adapters_share_a_base() {
     let folder = tempfile::tempdir().unwrap();
     let base = config().init(3, &Device::flex());
@@ -100,6 +153,10 @@ fn several_adapters_share_a_base() {
     }
 }
 
+fn merged_once(model: &Llama, lora: &LoraConfig) -> Llama {
+    adapted(model.clone(), lora, 1.0).merge_and_unload(MergeTarget::Own).unwrap()
+}
+
 #[test]
 fn merging_says_onto_which_weights() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,14 +172,17 @@ fn merging_says_onto_which_weights() {
         save_checkpoint(&at, model, &config(), None).unwrap();
         let saved = Checkpoint::open(&at).unwrap().load(&device).unwrap();
         assert!(off(&logits(&saved), &logits(model)) < 1e-5, "{name}");
+        assert_eq!(saved.merge_records(), model.merge_records());
         let text = fs::read_to_string(at.join(MERGE_RECORD)).ok()?;
-        Some(serde_json::from_str(&text).unwrap())
+        let mut records: Vec<MergeRecord> = serde_json::from_str(&text).unwrap();
+        assert_eq!(records.len(), 1);
+        records.pop()
     };
     assert_eq!(record(&dense, "plain"), None);
     for (name, model, into, onto) in [
-        ("dense", dense.clone(), MergeInto::Own, MergedOnto::Dense),
-        ("dequantized", packed.clone(), MergeInto::Own, MergedOnto::Dequantized),
-        ("original", packed.clone(), MergeInto::Original(&original), MergedOnto::Original),
+        ("dense", dense.clone(), MergeTarget::Own, MergedWeights::Dense),
+        ("dequantized", packed.clone(), MergeTarget::Own, MergedWeights::Dequantized),
+        ("original", packed.clone(), MergeTarget::Original(&original), MergedWeights::Original),
     ] {
         let model = adapted(model, &lora, 1.0);
         let merged = model.clone().merge_and_unload(into).unwrap();
@@ -133,7 +193,7 @@ fn merging_says_onto_which_weights() {
         let found = logits(&merged);
         match onto {
             // All weights are the original ones then, with and without an adapter.
-            MergedOnto::Original => {
+            MergedWeights::Original => {
                 let expected = logits(&adapted(dense.clone(), &lora, 1.0));
                 assert!(off(&found, &expected) < 1e-4);
                 assert!(off(&found, &logits(&model)) > 1e-3);
@@ -145,11 +205,14 @@ fn merging_says_onto_which_weights() {
     // For a while, and saved in that state.
     let model = adapted(packed, &lora, 1.0);
     let expected = logits(&model);
-    let merged = model.merged();
+    let merged = model.with_merged_adapters();
     assert!(off(&logits(&merged), &expected) < 1e-4);
-    assert_eq!(record(&merged, "for a while").unwrap().onto, MergedOnto::Dequantized);
-    let unmerged = merged.unmerged();
-    assert_eq!(unmerged.merge_record(), None);
+    assert_eq!(record(&merged, "for a while").unwrap().onto, MergedWeights::Dequantized);
+    let unmerged = merged.with_unmerged_adapters();
+    assert_eq!(unmerged.merge_records(), []);
+    assert_eq!(dense.clone().merge_and_unload(MergeTarget::Own).unwrap().merge_records(), []);
+    let twice = adapted(merged_once(&dense, &lora), &lora, 2.0);
+    assert_eq!(twice.with_merged_adapters().merge_records().len(), 2);
     assert_eq!(logits(&unmerged), expected);
     // What was written over a merged model is not called merged.
     assert_eq!(record(&dense, "dequantized"), None);
@@ -170,7 +233,8 @@ fn loftq_takes_the_model_closer_to_the_original() {
         found.iter().zip(&expected).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
     };
     let started = packed.clone().with_loftq(&original, &lora, 1).unwrap();
-    assert!(distance(&started) < 0.6 * distance(&packed));
+    let (before, after) = (distance(&packed), distance(&started));
+    assert!(after < 0.9 * before, "{after}, before {before}");
     assert!(packed.with_adapters(&lora, 1).is_err());
 }
 
@@ -182,7 +246,7 @@ fn an_original_that_is_not_one_is_refused() {
     save_checkpoint(folder.path(), &small.init(3, &device), &small, None).unwrap();
     let other = Checkpoint::open(folder.path()).unwrap();
     let model = adapted(config().init(3, &device), &LoraConfig::new(), 1.0);
-    let error = model.merge_and_unload(MergeInto::Original(&other)).map(|_| ()).unwrap_err();
+    let error = model.merge_and_unload(MergeTarget::Original(&other)).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
     let error = other.projection_weight("lm_head", &device).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
@@ -205,7 +269,8 @@ fn linear_layers_really_take_four_bits() {
         ];
         let bytes = shapes.map(|([d_output, d_input], count)| {
             let packed =
-                nf4::Nf4Weight::quantize(&vec![0.0; d_output * d_input], [d_output, d_input]);
+                nf4::Nf4Weight::quantize(&vec![0.0; d_output * d_input], [d_output, d_input])
+                    .unwrap();
             count * Projection::nf4(&packed, None, &device).byte_size()
         });
         let all = (config.layers * bytes.iter().sum::<usize>()) as f64;

@@ -78,7 +78,7 @@ fn loading_packed_equals_loading_and_packing() {
     let folder = saved();
     let checkpoint = Checkpoint::open(folder.path()).unwrap();
     let packed = checkpoint.load_quantized(&Device::flex()).unwrap();
-    let expected = checkpoint.load(&Device::flex()).unwrap().quantized();
+    let expected = checkpoint.load(&Device::flex()).unwrap().quantized().unwrap();
     assert_eq!(logits(&packed), logits(&expected));
     assert_ne!(logits(&packed), logits(&checkpoint.load(&Device::flex()).unwrap()));
 }

@@ -37,7 +37,7 @@ fn packed() -> (TempDir, Llama, Tensors) {
     let folder = tempfile::tempdir().unwrap();
     let model = config().init(3, &Device::flex());
     save_checkpoint(folder.path(), &model, &config(), None).unwrap();
-    let model = model.quantized();
+    let model = model.quantized().unwrap();
     let stored = fs::read(folder.path().join("model.safetensors")).unwrap();
     let mut tensors: Tensors = SafeTensors::deserialize(&stored)
         .unwrap()

@@ -88,8 +88,8 @@ impl<'a> Trainer<'a> {
         warn_of_long_samples(samples, llama);
         let sampler = Sampler::new(&config, samples);
         let total_steps = config.total_steps(sampler.steps_per_epoch())?;
-        // Restores what an evaluation switched off, and does nothing to a model in training.
-        let model = model.train();
+        // Restores what an evaluation switched off or merged, and does nothing to a model in training.
+        let model = model.with_unmerged_adapters().train();
         if trainable(&model).is_empty() {
             return Err(Error::NothingTrainable);
         }

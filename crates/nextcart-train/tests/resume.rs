@@ -120,7 +120,7 @@ fn whatever_trains_resumes_exactly() {
     let _turn = turn();
     check_resumed(|| adapted(&dropout().with_use_dora(true)), &[4]);
     check_resumed(|| base().trainable(), &[4]);
-    check_resumed(|| base().quantized().with_adapters(&dropout(), 3).unwrap(), &[4]);
+    check_resumed(|| base().quantized().unwrap().with_adapters(&dropout(), 3).unwrap(), &[4]);
 }
 
 /// Large enough that most factors' moments are in 8 bits.

@@ -159,7 +159,7 @@ mod tests {
     fn weight([d_output, d_input]: [usize; 2]) -> Nf4Weight {
         let values: Vec<f32> =
             (0..d_output * d_input).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect();
-        Nf4Weight::quantize(&values, [d_output, d_input])
+        Nf4Weight::quantize(&values, [d_output, d_input]).unwrap()
     }
 
     #[test]

@@ -16,12 +16,15 @@ pub struct Nf4Weight {
 impl Nf4Weight {
     /// Packs a weight `[d_output, d_input]`, given row by row.
     ///
+    /// # Errors
+    /// [`Error::NotFinite`] for a NaN or an infinity: the mean of all absmax values would be one too.
+    ///
     /// # Panics
     /// If there are not `d_output · d_input` values.
-    pub fn quantize(values: &[f32], shape: [usize; 2]) -> Self {
-        assert_eq!(values.len(), shape[0] * shape[1], "one value for each entry");
-        let blocks = quantize(values);
-        Self { shape, packed: blocks.packed, absmax: NestedAbsmax::quantize(&blocks.absmax) }
+    pub fn quantize(values: &[f32], shape: [usize; 2]) -> Result<Self> {
+        let mut packer = Nf4Packer::new(shape);
+        packer.push(values);
+        packer.finish()
     }
 
     /// A weight of parts that were packed before, here or by bitsandbytes.
@@ -76,7 +79,8 @@ impl Nf4Weight {
 pub struct Nf4Packer {
     shape: [usize; 2],
     blocks: Blocks,
-    rest: Vec<f32>, // less than a block
+    rest: Vec<f32>,              // less than a block
+    wrong: Option<(usize, f32)>, // the first value that is not finite, and its place
 }
 
 impl Nf4Packer {
@@ -85,11 +89,16 @@ impl Nf4Packer {
         let values = shape[0] * shape[1];
         let packed = Vec::with_capacity(values.div_ceil(2));
         let absmax = Vec::with_capacity(values.div_ceil(BLOCK));
-        Self { shape, blocks: Blocks { packed, absmax }, rest: Vec::new() }
+        Self { shape, blocks: Blocks { packed, absmax }, rest: Vec::new(), wrong: None }
     }
 
     /// Takes the next values, row by row.
     pub fn push(&mut self, values: &[f32]) {
+        if self.wrong.is_none() && !are_finite(values) {
+            let place = values.iter().position(|value| !value.is_finite());
+            let before = self.blocks.packed.len() * 2 + self.rest.len();
+            self.wrong = place.map(|place| (before + place, values[place]));
+        }
         let mut values = values;
         if !self.rest.is_empty() {
             let (first, more) = values.split_at(values.len().min(BLOCK - self.rest.len()));
@@ -108,15 +117,21 @@ impl Nf4Packer {
 
     /// The packed weight.
     ///
+    /// # Errors
+    /// [`Error::NotFinite`] with the first NaN or infinity.
+    ///
     /// # Panics
     /// If there were not `d_output · d_input` values.
-    pub fn finish(mut self) -> Nf4Weight {
+    pub fn finish(mut self) -> Result<Nf4Weight> {
+        if let Some((place, found)) = self.wrong {
+            return Err(Error::NotFinite { what: "weight".to_owned(), found, place });
+        }
         let rest = std::mem::take(&mut self.rest);
         let values = self.blocks.packed.len() * 2 + rest.len();
         assert_eq!(values, self.shape[0] * self.shape[1], "one value for each entry");
         self.pack(&rest);
         let absmax = NestedAbsmax::quantize(&self.blocks.absmax);
-        Nf4Weight { shape: self.shape, packed: self.blocks.packed, absmax }
+        Ok(Nf4Weight { shape: self.shape, packed: self.blocks.packed, absmax })
     }
 
     fn pack(&mut self, values: &[f32]) {
@@ -124,6 +139,17 @@ impl Nf4Packer {
         self.blocks.packed.extend(blocks.packed);
         self.blocks.absmax.extend(blocks.absmax);
     }
+}
+
+/// Whether there is no NaN and no infinity: a sum of products with 0 is 0 then, and vector instructions find it.
+fn are_finite(values: &[f32]) -> bool {
+    let mut lanes = [0.0_f32; 16];
+    for chunk in values.chunks(lanes.len()) {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value * 0.0;
+        }
+    }
+    lanes.iter().all(|lane| *lane == 0.0)
 }
 
 #[cfg(test)]
@@ -134,11 +160,30 @@ mod tests {
     fn pieces_pack_to_what_the_whole_packs_to() {
         let shape = [13, 50];
         let values: Vec<f32> = (0..650).map(|i| ((i * 7919) % 1009) as f32 / 500.0 - 1.0).collect();
-        let expected = Nf4Weight::quantize(&values, shape);
+        let expected = Nf4Weight::quantize(&values, shape).unwrap();
         for size in [1, 7, 64, 100, 128, 650] {
             let mut packer = Nf4Packer::new(shape);
             values.chunks(size).for_each(|piece| packer.push(piece));
-            assert_eq!(packer.finish(), expected, "{size}");
+            assert_eq!(packer.finish().unwrap(), expected, "{size}");
+        }
+    }
+
+    #[test]
+    fn the_first_value_that_is_not_finite_is_named() {
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut values = vec![0.5; 650];
+            values[203] = wrong;
+            values[400] = f32::NAN;
+            for size in [1, 64, 100, 650] {
+                let mut packer = Nf4Packer::new([13, 50]);
+                values.chunks(size).for_each(|piece| packer.push(piece));
+                match packer.finish() {
+                    Err(Error::NotFinite { place: 203, found, .. }) => {
+                        assert_eq!(found.to_bits(), wrong.to_bits());
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
         }
     }
 }

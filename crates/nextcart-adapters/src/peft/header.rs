@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{Bias, LoraConfig};
 use crate::error::{Error, Result};
+use crate::init::Init;
 use crate::patterns::Patterns;
 use crate::targets::TargetModules;
 
@@ -27,6 +28,9 @@ const UNSUPPORTED: [&str; 12] = [
     "use_qalora",
 ];
 
+/// Fields that leave out some of the targets.
+const NARROWING: [&str; 3] = ["exclude_modules", "layers_to_transform", "layers_pattern"];
+
 /// Ways to start that also change the base's weight, without which the adapter means nothing.
 const BASE_CHANGING_INITS: [&str; 5] = ["pissa", "olora", "corda", "lora_ga", "loftq"];
 
@@ -45,7 +49,11 @@ pub(super) fn to_json(base_model: &str, config: &LoraConfig) -> String {
         "exclude_modules": null,
         "fan_in_fan_out": false,
         "inference_mode": true,
-        "init_lora_weights": true,
+        "init_lora_weights": match config.init {
+            Init::Gaussian => json!("gaussian"),
+            // To PEFT, what an adapter started from is of no concern once it is loaded.
+            Init::Kaiming | Init::Loftq => json!(true),
+        },
         "layer_replication": null,
         "layers_pattern": null,
         "layers_to_transform": null,
@@ -87,7 +95,7 @@ fn to_text<'a>(pairs: impl Iterator<Item = (&'a str, Value)>) -> String {
 pub(super) struct Header {
     pub(super) config: LoraConfig,
     pub(super) base_model: Option<String>,
-    /// Whether `target_modules` stood there.
+    /// Whether the targets stand there as this crate knows them; else they are those that the tensors name.
     pub(super) names_targets: bool,
 }
 
@@ -161,10 +169,12 @@ pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
     let config = config
         .with_bias(bias)
         .with_rank_pattern(rank_pattern.unwrap_or_default())
-        .with_alpha_pattern(alpha_pattern.unwrap_or_default());
+        .with_alpha_pattern(alpha_pattern.unwrap_or_default())
+        .with_init(if init == "gaussian" { Init::Gaussian } else { Init::Kaiming });
     let header = Header {
         base_model: fields.get("base_model_name_or_path").as_str().map(String::from),
-        names_targets: names.is_some(),
+        names_targets: names.is_some()
+            && NARROWING.iter().all(|field| is_resting(fields.get(field))),
         config: config.with_target_modules(names.unwrap_or(TargetModules::Names(Vec::new()))),
     };
     // What is left to be wrong are the patterns.

@@ -1,6 +1,6 @@
 //! Reading an adapter.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -102,9 +102,7 @@ pub fn load_peft(dir: &Path) -> Result<PeftAdapter> {
 
     let mut config = header.config;
     if !header.names_targets {
-        let last = |module: &String| module.rsplit('.').next().unwrap_or_default().to_owned();
-        let names: BTreeSet<String> = modules.keys().map(last).collect();
-        config.target_modules = TargetModules::Names(names.into_iter().collect());
+        config.target_modules = TargetModules::Names(modules.keys().cloned().collect());
     }
     Ok(PeftAdapter { config, base_model: header.base_model, modules, biases })
 }

@@ -39,6 +39,10 @@ pub fn save_peft<S: AsRef<str>>(
         return Err(Error::Config { field: "target_modules", expected, found });
     }
     for (module, adapter) in adapters() {
+        if !config.targets(module) {
+            let (expected, found) = ("what names every module with an adapter", module.to_owned());
+            return Err(Error::Config { field: "target_modules", expected, found });
+        }
         adapter.check(&config.at(module)).map_err(|error| error.within(module))?;
     }
     fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.into(), source })?;

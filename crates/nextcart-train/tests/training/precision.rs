@@ -109,13 +109,13 @@ fn dora_merging_packing_and_generation_work_on_16_bits() {
     let (_folder, checkpoint) = checkpoint();
     let samples = samples(5);
     let model = load(&checkpoint, Precision::Bf16, Precision::F32);
-    let packed = model.clone().quantized();
-    let wide = load(&checkpoint, Precision::F32, Precision::F32).quantized();
+    let packed = model.clone().quantized().unwrap();
+    let wide = load(&checkpoint, Precision::F32, Precision::F32).quantized().unwrap();
     let loss = |model: &Llama| evaluate_loss(model, &llama(), &samples, 4).unwrap();
     assert!((loss(&packed) / loss(&wide) - 1.0).abs() < 0.02);
 
     let tuned = adapted(model, &lora().with_use_dora(true));
-    let merged = tuned.clone().merged();
+    let merged = tuned.clone().with_merged_adapters();
     let (before, after) = (loss(&tuned), loss(&merged));
     assert!((before / after - 1.0).abs() < 0.02, "{before}, {after}");
     let options = GenerateOptions::new(5, &llama());

@@ -32,8 +32,9 @@ use super::nested::MAP;
 /// Rows up to which a row of the weight is read once for all of them.
 const FEW: usize = 8;
 
-/// Rows up to which unpacking the whole weight, writing and reading it again would take longer than multiplying.
-const SOME: usize = 64;
+/// Rows up to which a weight that is unpacked, written and read again would be most of the work, by the bytes that it
+/// moves and the operations that a row adds; not measured.
+const SOME: usize = 128;
 
 /// Cubes along one axis of a launch that every device allows.
 const MOST_CUBES: u32 = 65_535;
@@ -54,15 +55,12 @@ impl Packed {
         [scales, offset]: [F; 2],
         shape: [usize; 2],
     ) -> Option<Self> {
-        let (packed, codes) = (plain(packed)?, plain(codes)?);
+        let [packed, codes] = [plain(packed)?, plain(codes)?].map(into_contiguous);
+        let [scales, offset] = [plain(scales)?, plain(offset)?].map(into_contiguous);
         let words = [&packed, &codes].iter().all(|part| part.dtype == DType::U32);
-        (words && !shape.contains(&0)).then_some(Self {
-            packed,
-            codes,
-            scales: plain(scales)?,
-            offset: plain(offset)?,
-            shape,
-        })
+        let floats = [&scales, &offset].iter().all(|part| part.dtype == DType::F32);
+        let fits = words && floats && !shape.contains(&0);
+        fits.then_some(Self { packed, codes, scales, offset, shape })
     }
 
     /// The weight in a float type.
@@ -96,12 +94,13 @@ impl Packed {
     /// `x Wᵀ` or `x W`, in the type of `x`.
     pub(super) fn multiply(self, x: CubeTensor, side: Side) -> CubeTensor {
         let rows = x.shape()[0];
-        let is_whole = self.shape[1].is_multiple_of(WORD); // words do not cross rows
+        let known = matches!(x.dtype, DType::F32 | DType::F16 | DType::BF16);
+        let is_whole = known && self.shape[1].is_multiple_of(WORD); // words do not cross rows
         match side {
             Side::Input if is_whole && (1..=FEW).contains(&rows) => self.few_rows(x),
             _ if is_whole && (1..=SOME).contains(&rows) => self.tiles(x, side),
             _ => {
-                let weight = self.dequantize(x.dtype);
+                let weight = self.dequantize(if known { x.dtype } else { DType::F32 });
                 plain(multiply::<Cube>(back(x), back(weight), side)).expect("a plain device")
             }
         }
