@@ -58,6 +58,7 @@ impl Projection {
 
 /// Which weight an adapter is folded into for good.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::large_enum_variant, reason = "handed over, never stored")]
 pub enum MergeOnto {
     /// That which the layer holds; a packed one is unpacked.
     #[default]

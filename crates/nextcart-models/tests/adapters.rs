@@ -226,7 +226,7 @@ fn loftq_takes_the_model_closer_to_the_original() {
     save_checkpoint(folder.path(), &dense, &config(), None).unwrap();
     let original = Checkpoint::open(folder.path()).unwrap();
     let packed = original.load_quantized(&device).unwrap();
-    let lora = LoraConfig::new().with_rank(16).with_init(Init::Loftq);
+    let lora = LoraConfig::new().with_rank(48).with_init(Init::Loftq);
 
     let distance = |model: &Llama| {
         let (found, expected) = (logits(model), logits(&dense));
@@ -234,7 +234,7 @@ fn loftq_takes_the_model_closer_to_the_original() {
     };
     let started = packed.clone().with_loftq(&original, &lora, 1).unwrap();
     let (before, after) = (distance(&packed), distance(&started));
-    assert!(after < 0.9 * before, "{after}, before {before}");
+    assert!(after < 0.7 * before, "{after}, before {before}");
     assert!(packed.with_adapters(&lora, 1).is_err());
 }
 
