@@ -199,6 +199,8 @@ pub(super) fn tiles<F: Float>(
         }
         sync_cube();
 
+        // Unrolled also since Mesa's software GPU ends a unit's loops after 65,535 turns, all of them together.
+        #[unroll]
         for k in 0..DEPTH {
             #[unroll]
             for i in 0..EACH {
