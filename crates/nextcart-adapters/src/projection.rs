@@ -380,6 +380,7 @@ impl Projection {
 
 /// Which weight an adapter is folded into for good.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::large_enum_variant, reason = "passed once, by value")]
 pub enum MergeOnto {
     /// That which the layer holds; a packed one is unpacked.
     #[default]

@@ -80,7 +80,7 @@ fn adapters_get_the_same_gradients_in_every_mode() {
     check("QLoRA", &learnt(packed, &llama()), &llama());
     let packed = base().quantized().with_adapters(&lora().with_use_dora(true), 3).unwrap();
     check("QLoRA with DoRA", &learnt(packed, &llama()), &llama());
-    let one = deep(&lora().with_target_modules(vec!["v_proj".into()]));
+    let one = deep(&lora().with_target_modules(["v_proj"].into()));
     check("adapters on the values alone", &one, &deeper);
 }
 
