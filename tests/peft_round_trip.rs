@@ -97,7 +97,8 @@ fn adapters_made_here_give_their_logits_in_peft() {
         ),
     ] {
         let device = Device::flex();
-        let random = |dims: [usize; 2]| Tensor::random(dims, Distribution::Normal(0.0, 0.2), &device);
+        let random =
+            |dims: [usize; 2]| Tensor::random(dims, Distribution::Normal(0.0, 0.2), &device);
         let adapted = model.clone().with_adapters(&config, 5).unwrap();
         let adapted = adapted.map_projections(|path, mut projection| {
             let Some(adapter) = projection.adapter() else { return Ok(projection) };

@@ -69,7 +69,8 @@ fn products_and_their_gradients_are_those_of_the_cpu() {
                 let device = device.autodiff();
                 let x = tensor(&x, [rows, d_input], &device).require_grad();
                 let y = Projection::nf4(&weight, None, &device).forward(x.clone());
-                let gradients = (y.clone() * tensor(&g, [rows, d_output], &device)).sum().backward();
+                let gradients =
+                    (y.clone() * tensor(&g, [rows, d_output], &device)).sum().backward();
                 (values(y), values(x.grad(&gradients).unwrap()))
             };
             let ((y, dx), (expected_y, expected_dx)) = (run(device.clone()), run(Device::flex()));

@@ -32,6 +32,40 @@ pub enum Error {
         /// The id.
         id: u32,
     },
+    /// A file with the configuration of a run does not say what it should.
+    #[error("`{path}`, line {line}, field `{field}`: {problem}")]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// Dotted name of the field, such as `training.batch_size`; of its section where the field itself is unknown.
+        field: String,
+        /// What was expected there and what was found.
+        problem: String,
+    },
+    /// A file is to hold a configuration, but its name does not say in which format.
+    #[error("`{path}`: expected a name that ends in `.toml` or `.json`")]
+    ConfigFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No preset bears a name.
+    #[error("expected one of the presets {expected:?}, found `{found}`")]
+    Preset {
+        /// Their names.
+        expected: &'static [&'static str],
+        /// The name asked for.
+        found: String,
+    },
+    /// The model that a configuration names could not be opened, loaded or given its adapters.
+    #[error("model `{name}`")]
+    Model {
+        /// Folder or hub id.
+        name: String,
+        /// Why.
+        source: nextcart_models::Error,
+    },
     /// A field of the configuration is outside its range.
     #[error("training config, field `{field}`: expected {expected}, found {found}")]
     Config {

@@ -3,9 +3,9 @@
 use burn::tensor::{Device, DeviceType, Tensor};
 use cubecl::client::Client;
 use cubecl::{CubeKernel, define_kernel};
+use cubecl_core::Compiler;
 use cubecl_cpp::shared::{CompilationOptions, CppCompiler};
 use cubecl_cpp::target::Cuda;
-use cubecl_core::Compiler;
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
 use super::*;

@@ -12,8 +12,8 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use burn::backend::tensor::FloatTensor;
 use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
 use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::{DType, Shape, TensorData, bf16, f16};
 use burn_cubecl::kernel::into_contiguous;
