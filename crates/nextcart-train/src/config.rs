@@ -72,7 +72,7 @@ pub struct SftConfig {
     pub max_grad_norm: Option<f64>,
     /// Seed of the order of the samples and of dropout (default 42).
     pub seed: u64,
-    /// Checkpoints that stay in a run's folder, the newest ones (default 2).
+    /// Checkpoints that stay in a run's folder, the newest ones (default 2); the best by evaluation stays beside them.
     pub checkpoints_kept: usize,
 }
 

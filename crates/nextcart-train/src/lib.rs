@@ -53,7 +53,7 @@ mod trainer;
 mod watch;
 
 pub use batch::Batch;
-pub use checkpoint::newest_checkpoint;
+pub use checkpoint::{best_checkpoint, newest_checkpoint};
 pub use checkpointing::Checkpointing;
 pub use config::SftConfig;
 pub use error::{Error, Result};
