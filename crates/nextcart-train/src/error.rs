@@ -92,6 +92,20 @@ pub enum Error {
         /// or the gradient was summed over.
         samples: Vec<usize>,
     },
+    /// The questions of an evaluation could not be asked.
+    #[error("cannot ask the questions after step {step}")]
+    Questions {
+        /// Steps taken.
+        step: u64,
+        /// What the caller's closure said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The loss curve could not be drawn.
+    #[error("cannot draw the loss curve: {reason}")]
+    Chart {
+        /// What the drawing crate said.
+        reason: String,
+    },
     /// The loss of an evaluation is not a finite number.
     #[error("the loss is not finite, with samples {samples:?}")]
     NonFiniteEvaluation {

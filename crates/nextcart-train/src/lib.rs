@@ -46,6 +46,7 @@ mod packing;
 mod parameters;
 mod pass;
 mod random;
+mod run;
 mod run_config;
 mod sampler;
 mod schedule;
@@ -62,6 +63,12 @@ pub use loss::{DEFAULT_LOSS_ROWS, evaluate_loss, loss_sum};
 pub use optimizer::{AdamW, Optimizer};
 pub use packing::Packing;
 pub use pass::PassOptions;
+#[cfg(feature = "progress")]
+pub use run::ProgressLine;
+pub use run::{
+    Accuracy, Ending, EvaluationMetrics, Metric, Observer, Run, RunRecord, StepMetrics,
+    peak_memory, read_metrics,
+};
 pub use run_config::{DataConfig, ModelConfig, RunConfig};
 pub use schedule::Schedule;
 pub use trainer::{StepReport, Trainer};

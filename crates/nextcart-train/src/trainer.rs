@@ -310,6 +310,11 @@ impl<'a> Trainer<'a> {
         &self.evaluations
     }
 
+    /// Steps of a pass over all samples.
+    pub(crate) fn steps_per_epoch(&self) -> u64 {
+        self.sampler.steps_per_epoch()
+    }
+
     /// There must be indices, each of a sample.
     fn check_indices(&self, indices: &[usize]) -> Result<()> {
         let samples = self.samples.len();
