@@ -27,7 +27,8 @@ impl Precision {
     }
 
     /// Bytes of a value.
-    pub(crate) fn size(self) -> usize {
+    #[must_use]
+    pub fn size(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::Bf16 | Self::F16 => 2,

@@ -92,6 +92,18 @@ pub enum Error {
         /// or the gradient was summed over.
         samples: Vec<usize>,
     },
+    /// A run needs more memory than there is.
+    #[error(
+        "the run needs {needed} bytes of memory and {available} are there; it would fit with {settings:?}"
+    )]
+    DoesNotFit {
+        /// Bytes at the peak of a step.
+        needed: u64,
+        /// Bytes that there are.
+        available: u64,
+        /// Settings that would make it fit, to be changed together; empty if none of the known ones do.
+        settings: Vec<String>,
+    },
     /// The questions of an evaluation could not be asked.
     #[error("cannot ask the questions after step {step}")]
     Questions {

@@ -2,7 +2,9 @@
 //!
 //! A [`Sample`](nextcart_text::Sample) is tokens with a mask of those to learn. A [`Trainer`] takes optimiser steps on
 //! samples; the caller writes the loop around them. It trains what takes gradients, be that adapters
-//! or all weights.
+//! or all weights. A [`Run`] writes the loop: it evaluates, saves, stops early and keeps a folder that tells what
+//! happened; a [`RunConfig`] is everything that a run depends on, in one file; a [`Planner`] says before anything
+//! is allocated whether it will fit.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -45,6 +47,7 @@ mod optimizer;
 mod packing;
 mod parameters;
 mod pass;
+mod plan;
 mod random;
 mod run;
 mod run_config;
@@ -63,6 +66,7 @@ pub use loss::{DEFAULT_LOSS_ROWS, evaluate_loss, loss_sum};
 pub use optimizer::{AdamW, Optimizer};
 pub use packing::Packing;
 pub use pass::PassOptions;
+pub use plan::{DeviceFacts, MemoryPlan, PassShape, Plan, PlanOutcome, Planner, Workload};
 #[cfg(feature = "progress")]
 pub use run::ProgressLine;
 pub use run::{

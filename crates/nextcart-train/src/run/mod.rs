@@ -26,6 +26,7 @@ use serde_json::json;
 use crate::checkpoint::{best_checkpoint, newest_checkpoint};
 use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
+use crate::plan::Plan;
 use crate::run_config::RunConfig;
 use crate::trainer::Trainer;
 use crate::watch::WatchConfig;
@@ -42,6 +43,9 @@ pub use record::RunRecord;
 
 /// Where the samples behind a number that is not finite are listed.
 const NON_FINITE: &str = "non_finite.json";
+
+/// A plan beside what was seen.
+const PLAN: &str = "plan.json";
 
 /// The loss curve.
 const CHART: &str = "loss.svg";
@@ -68,7 +72,7 @@ pub enum Ending {
 /// The folder holds checkpoints, the newest and the best; `run.json` with all that the run depends on, and `run.toml`
 /// where a [`RunConfig`] was given; `metrics.jsonl`, an object for each step and evaluation; the same for TensorBoard
 /// in `events.out.tfevents.nextcart`; `loss.svg`; and `non_finite.json` where a loss or a gradient was not a finite
-/// number. A killed process leaves whole lines and checkpoints: [`open`](Self::open) drops what was
+/// number, and `plan.json` where a [`Plan`] was given. A killed process leaves whole lines and checkpoints: [`open`](Self::open) drops what was
 /// written after the newest checkpoint and goes on, to the same bytes but for times and memory.
 ///
 /// ```
@@ -105,6 +109,7 @@ pub struct Run<'a> {
     held_out: &'a [Sample],
     watch: WatchConfig,
     config: Option<RunConfig>,
+    plan: Option<Plan>,
     questions: Option<Questions<'a>>,
     observers: Vec<Box<dyn Observer + 'a>>,
 }
@@ -134,6 +139,7 @@ impl<'a> Run<'a> {
             held_out: &[],
             watch: WatchConfig::default(),
             config: None,
+            plan: None,
             questions: None,
             observers: Vec::new(),
         })
@@ -180,6 +186,13 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// What the run was planned to need; `plan.json` then sets it beside what was seen (default none).
+    #[must_use]
+    pub fn with_plan(mut self, plan: Plan) -> Self {
+        self.plan = Some(plan);
+        self
+    }
+
     /// Takes all steps that are left, or stops after one once `stop` is true. Until the run has
     /// [ended](Ending), another call goes on.
     ///
@@ -190,8 +203,14 @@ impl<'a> Run<'a> {
     pub fn train(&mut self, stop: &AtomicBool) -> Result<Ending> {
         self.watch.validate()?;
         let mut log = self.begin()?;
-        let ending = self.steps(&mut log, stop)?;
+        let mut pace = Pace::default();
+        let ending = self.steps(&mut log, &mut pace, stop)?;
         self.draw()?;
+        if let Some(plan) = &self.plan {
+            let outcome = plan.beside(peak_memory(), pace.seconds());
+            let json = serde_json::to_string_pretty(&outcome).expect("numbers under names");
+            log::replace(&self.folder.join(PLAN), format!("{json}\n").as_bytes())?;
+        }
         for observer in &mut self.observers {
             observer.ended(ending);
         }
@@ -215,7 +234,7 @@ impl<'a> Run<'a> {
         Ok(log)
     }
 
-    fn steps(&mut self, log: &mut Log, stop: &AtomicBool) -> Result<Ending> {
+    fn steps(&mut self, log: &mut Log, pace: &mut Pace, stop: &AtomicBool) -> Result<Ending> {
         let per_epoch = self.trainer.steps_per_epoch();
         loop {
             if patience::is_over(self.trainer.evaluations(), &self.watch) {
@@ -224,6 +243,7 @@ impl<'a> Run<'a> {
             let step = self.trainer.step();
             let Some(report) = self.listed(step)? else { return Ok(Ending::Finished) };
             let metrics = StepMetrics::new(&report);
+            pace.add(report.seconds);
             log.add(&Metric::Step(metrics))?;
             for observer in &mut self.observers {
                 observer.step(&metrics);
@@ -325,4 +345,24 @@ impl<'a> Run<'a> {
 
 fn lowest(evaluations: &[(u64, f64)]) -> f64 {
     evaluations.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min)
+}
+
+/// Mean time of this process's steps but the first, which prepares what later ones use.
+#[derive(Default)]
+struct Pace {
+    steps: u64,
+    seconds: f64,
+}
+
+impl Pace {
+    fn add(&mut self, seconds: f64) {
+        if self.steps > 0 {
+            self.seconds += seconds;
+        }
+        self.steps += 1;
+    }
+
+    fn seconds(&self) -> Option<f64> {
+        (self.steps > 1).then(|| self.seconds / (self.steps - 1) as f64)
+    }
 }

@@ -7,11 +7,12 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
-use nextcart_models::{Llama, LlamaConfig, Precision};
+use nextcart_models::{Llama, LlamaConfig, LoadOptions, Precision};
 use nextcart_text::Sample;
 use nextcart_train::{
-    Ending, Error, EvaluationMetrics, Every, Metric, ModelConfig, Observer, Run, RunConfig,
-    RunRecord, SftConfig, StepMetrics, WatchConfig, read_metrics,
+    DeviceFacts, Ending, Error, EvaluationMetrics, Every, Metric, ModelConfig, Observer,
+    PlanOutcome, Planner, Run, RunConfig, RunRecord, SftConfig, StepMetrics, WatchConfig, Workload,
+    read_metrics,
 };
 use serde_json::{Value, json};
 
@@ -242,4 +243,27 @@ fn the_folder_tells_what_the_run_depends_on() {
     assert_ne!(record.samples, record.held_out);
     assert_eq!(RunConfig::read(path.join("run.toml")).unwrap(), whole);
     assert_eq!(run.trainer().evaluations().len(), 1);
+}
+
+#[test]
+fn a_plan_stands_beside_what_was_seen() {
+    let _turn = turn();
+    let (samples, _) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let planner = Planner {
+        model: llama(),
+        load: LoadOptions::default(),
+        lora: lora(),
+        training: config(3),
+        workload: Workload::of(&samples, &config(3)).unwrap(),
+    };
+    let plan = planner.plan(&DeviceFacts::host(1 << 32, 1e10)).unwrap();
+    let mut run = open(folder.path(), config(3), &samples).with_plan(plan.clone());
+    run.train(&go()).unwrap();
+    let text = fs::read(folder.path().join("plan.json")).unwrap();
+    let found: PlanOutcome = serde_json::from_slice(&text).unwrap();
+    assert_eq!(found.plan.memory, plan.memory);
+    let [seen, error] = [found.seen_seconds, found.time_error].map(Option::unwrap);
+    assert!(seen > 0.0 && ((1.0 + error) * seen / plan.seconds_per_step - 1.0).abs() < 1e-9);
+    assert_eq!(found.memory_error.is_some(), cfg!(target_os = "linux"));
 }
