@@ -32,6 +32,12 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Several devices
+//!
+//! A run is on one. burn 0.22 has `burn::tensor::distributed::all_reduce`, which cubecl-cuda implements with NCCL; its CPU
+//! backend has a single device and no collective operation, so that nothing of this could be tested without several
+//! GPUs.
 
 mod batch;
 mod check;
