@@ -31,7 +31,7 @@ use nextcart_models::{
 };
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Built, Lengths, Sample, SampleBuilder, Tokenizer, diagnose};
-use nextcart_train::{Schedule, SftConfig, Trainer, evaluate_loss};
+use nextcart_train::{Ending, Every, ProgressLine, Run, Schedule, SftConfig, WatchConfig};
 use tracing_subscriber::EnvFilter;
 
 /// Training frees and takes the same large blocks again at every step; an allocator that keeps them
@@ -408,48 +408,31 @@ struct Trained {
 
 impl Stage<'_> {
     /// Steps between checkpoints, and between looks at the held-out loss.
-    const INTERVAL: u64 = 50;
+    const INTERVAL: Every = Every::Steps(50);
 
     fn train(&self, model: Llama, config: SftConfig, arguments: &Arguments) -> Result<Trained> {
         let folder = arguments.out.join("checkpoints").join(self.name);
-        let mut trainer = if arguments.resume && folder.exists() {
-            Trainer::resume(model, self.llama, config, self.samples, &folder)?
-        } else {
-            Trainer::new(model, self.llama, config, self.samples)?
+        let watch = WatchConfig {
+            evaluate: Self::INTERVAL,
+            save: Self::INTERVAL,
+            ..WatchConfig::default()
         };
-
-        let bar = progress(self.name, trainer.total_steps());
-        bar.set_position(trainer.steps());
-        let mut validation = Vec::new();
-        let mut tokens = 0;
+        let mut run = Run::open(folder, model, self.llama, config, self.samples)?
+            .with_watch(watch)
+            .with_held_out(self.held_out)
+            .with_observer(ProgressLine::new(self.name));
         GRACEFUL.store(true, Ordering::Relaxed);
-        while let Some(step) = trainer.step()? {
-            tokens += step.tokens;
-            bar.set_position(step.step);
-            let speed = tokens as f64 / bar.elapsed().as_secs_f64();
-            bar.set_message(format!("loss {:.3}, {speed:.0} tokens/s", step.loss));
-            let interrupted = INTERRUPTED.load(Ordering::Relaxed);
-            let last = step.step == step.total_steps;
-            if interrupted || last || step.step.is_multiple_of(Self::INTERVAL) {
-                trainer.save(&folder)?;
-            }
-            if interrupted {
-                bar.abandon();
-                eprintln!("stopped after step {}; --resume goes on from there", step.step);
-                std::process::exit(130);
-            }
-            if !self.held_out.is_empty() && (last || step.step.is_multiple_of(Self::INTERVAL)) {
-                let loss = evaluate_loss(&trainer.model(), self.llama, self.held_out, 16)?;
-                validation.push((step.step, loss));
-            }
+        if run.train(&INTERRUPTED)? == Ending::Interrupted {
+            eprintln!("stopped after step {}; --resume goes on from there", run.trainer().steps());
+            std::process::exit(130);
         }
         GRACEFUL.store(false, Ordering::Relaxed);
-        bar.finish();
-        let losses = trainer.losses().to_vec();
+        let validation = run.trainer().evaluations().to_vec();
+        let losses = run.trainer().losses().to_vec();
         if let (Some(first), Some(last)) = (losses.first(), losses.last()) {
             println!("loss {:.3} at the first step, {:.3} at the last", first.1, last.1);
         }
-        Ok(Trained { model: trainer.into_model(), losses, validation })
+        Ok(Trained { model: run.into_model(), losses, validation })
     }
 }
 

@@ -50,6 +50,12 @@ impl<S: Into<String>, T, const N: usize> From<[(S, T); N]> for Patterns<T> {
     }
 }
 
+impl<S: Into<String>, T> FromIterator<(S, T)> for Patterns<T> {
+    fn from_iter<I: IntoIterator<Item = (S, T)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(pattern, value)| (pattern.into(), value)).collect())
+    }
+}
+
 impl<T: Serialize> Serialize for Patterns<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(pattern, value)| (pattern, value)))

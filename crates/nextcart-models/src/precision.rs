@@ -1,9 +1,11 @@
 use burn::tensor::DType;
 use half::{bf16, f16};
 use safetensors::Dtype;
+use serde::{Deserialize, Serialize};
 
 /// A floating point format, of weights or of activations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits.
     #[default]
@@ -25,7 +27,8 @@ impl Precision {
     }
 
     /// Bytes of a value.
-    pub(crate) fn size(self) -> usize {
+    #[must_use]
+    pub fn size(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::Bf16 | Self::F16 => 2,

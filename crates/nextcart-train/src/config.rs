@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpointing::Checkpointing;
 use crate::error::{Error, Result};
+use crate::limit;
 use crate::loss::DEFAULT_LOSS_ROWS;
 use crate::optimizer::Optimizer;
 use crate::packing::Packing;
@@ -66,11 +67,12 @@ pub struct SftConfig {
     /// Added to the root of the mean of squares (default 1e-8).
     pub epsilon: f64,
     /// Largest norm of all gradients together; larger ones are scaled down to it (default 1, `None`
-    /// for no limit).
+    /// for no limit; in a file, `"none"`).
+    #[serde(with = "limit")]
     pub max_grad_norm: Option<f64>,
     /// Seed of the order of the samples and of dropout (default 42).
     pub seed: u64,
-    /// Checkpoints that stay in a run's folder, the newest ones (default 2).
+    /// Checkpoints that stay in a run's folder, the newest ones (default 2); the best by evaluation stays beside them.
     pub checkpoints_kept: usize,
 }
 

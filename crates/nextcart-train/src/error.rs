@@ -32,6 +32,40 @@ pub enum Error {
         /// The id.
         id: u32,
     },
+    /// A file with the configuration of a run does not say what it should.
+    #[error("`{path}`, line {line}, field `{field}`: {problem}")]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// Dotted name of the field, such as `training.batch_size`; of its section where the field itself is unknown.
+        field: String,
+        /// What was expected there and what was found.
+        problem: String,
+    },
+    /// A file is to hold a configuration, but its name does not say in which format.
+    #[error("`{path}`: expected a name that ends in `.toml` or `.json`")]
+    ConfigFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No preset bears a name.
+    #[error("expected one of the presets {expected:?}, found `{found}`")]
+    Preset {
+        /// Their names.
+        expected: &'static [&'static str],
+        /// The name asked for.
+        found: String,
+    },
+    /// The model that a configuration names could not be opened, loaded or given its adapters.
+    #[error("model `{name}`")]
+    Model {
+        /// Folder or hub id.
+        name: String,
+        /// Why.
+        source: nextcart_models::Error,
+    },
     /// A field of the configuration is outside its range.
     #[error("training config, field `{field}`: expected {expected}, found {found}")]
     Config {
@@ -57,6 +91,32 @@ pub enum Error {
         /// The samples behind it: each one whose own loss is not finite, or else all that the loss
         /// or the gradient was summed over.
         samples: Vec<usize>,
+    },
+    /// A run needs more memory than there is.
+    #[error(
+        "the run needs {needed} bytes of memory and {available} are there; it would fit with {settings:?}"
+    )]
+    DoesNotFit {
+        /// Bytes at the peak of a step.
+        needed: u64,
+        /// Bytes that there are.
+        available: u64,
+        /// Settings that would make it fit, to be changed together; empty if none of the known ones do.
+        settings: Vec<String>,
+    },
+    /// The questions of an evaluation could not be asked.
+    #[error("cannot ask the questions after step {step}")]
+    Questions {
+        /// Steps taken.
+        step: u64,
+        /// What the caller's closure said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The loss curve could not be drawn.
+    #[error("cannot draw the loss curve: {reason}")]
+    Chart {
+        /// What the drawing crate said.
+        reason: String,
     },
     /// The loss of an evaluation is not a finite number.
     #[error("the loss is not finite, with samples {samples:?}")]

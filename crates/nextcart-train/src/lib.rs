@@ -2,7 +2,9 @@
 //!
 //! A [`Sample`](nextcart_text::Sample) is tokens with a mask of those to learn. A [`Trainer`] takes optimiser steps on
 //! samples; the caller writes the loop around them. It trains what takes gradients, be that adapters
-//! or all weights.
+//! or all weights. A [`Run`] writes the loop: it evaluates, saves, stops early and keeps a folder that tells what
+//! happened; a [`RunConfig`] is everything that a run depends on, in one file; a [`Planner`] says before anything
+//! is allocated whether it will fit.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -30,6 +32,12 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Several devices
+//!
+//! A run is on one. burn 0.22 has `burn::tensor::distributed::all_reduce`, which cubecl-cuda implements with NCCL; its CPU
+//! backend has a single device and no collective operation, so that nothing of this could be tested without several
+//! GPUs.
 
 mod batch;
 mod check;
@@ -39,18 +47,23 @@ mod config;
 mod error;
 mod gradients;
 mod head;
+mod limit;
 mod loss;
 mod optimizer;
 mod packing;
 mod parameters;
 mod pass;
+mod plan;
 mod random;
+mod run;
+mod run_config;
 mod sampler;
 mod schedule;
 mod trainer;
+mod watch;
 
 pub use batch::Batch;
-pub use checkpoint::newest_checkpoint;
+pub use checkpoint::{best_checkpoint, newest_checkpoint};
 pub use checkpointing::Checkpointing;
 pub use config::SftConfig;
 pub use error::{Error, Result};
@@ -59,5 +72,14 @@ pub use loss::{DEFAULT_LOSS_ROWS, evaluate_loss, loss_sum};
 pub use optimizer::{AdamW, Optimizer};
 pub use packing::Packing;
 pub use pass::PassOptions;
+pub use plan::{DeviceFacts, MemoryPlan, PassShape, Plan, PlanOutcome, Planner, Workload};
+#[cfg(feature = "progress")]
+pub use run::ProgressLine;
+pub use run::{
+    Accuracy, Ending, EvaluationMetrics, Metric, Observer, Run, RunRecord, StepMetrics,
+    peak_memory, read_metrics,
+};
+pub use run_config::{DataConfig, ModelConfig, RunConfig};
 pub use schedule::Schedule;
 pub use trainer::{StepReport, Trainer};
+pub use watch::{Every, WatchConfig};

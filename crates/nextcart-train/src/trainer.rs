@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::batch::Batch;
 use crate::check::{check_packing, check_samples};
-use crate::checkpoint::{self, Checkpoint, Probe, Run};
+use crate::checkpoint::{self, Checkpoint, Curves, Identity, Probe};
 use crate::config::SftConfig;
 use crate::error::{Error, Result};
 use crate::gradients::loss_and_gradients_with;
@@ -38,6 +38,8 @@ pub struct StepReport {
     pub learning_rate: f64,
     /// Euclidean norm of all gradients together, before clipping.
     pub gradient_norm: f64,
+    /// Samples of the step.
+    pub samples: usize,
     /// Trained tokens of the step's samples.
     pub trained_tokens: usize,
     /// All tokens of the step's samples, without padding.
@@ -62,12 +64,13 @@ pub struct StepReport {
 #[derive(Debug)]
 pub struct Trainer<'a> {
     model: Option<Llama>, // always there, but for the moment of an update
-    run: Run,
+    run: Identity,
     samples: &'a [Sample],
     sampler: Sampler<'a>,
     optimizer: AdamW,
     total_steps: u64,
     losses: Vec<(u64, f64)>,
+    evaluations: Vec<(u64, f64)>,
 }
 
 impl<'a> Trainer<'a> {
@@ -93,7 +96,7 @@ impl<'a> Trainer<'a> {
         if trainable(&model).is_empty() {
             return Err(Error::NothingTrainable);
         }
-        let run = Run::new(config, llama.clone(), samples);
+        let run = Identity::new(config, llama.clone(), samples);
         Ok(Self {
             model: Some(model),
             run,
@@ -102,6 +105,7 @@ impl<'a> Trainer<'a> {
             optimizer,
             total_steps,
             losses: Vec::new(),
+            evaluations: Vec::new(),
         })
     }
 
@@ -132,6 +136,7 @@ impl<'a> Trainer<'a> {
         trainer.model = Some(with_values(model, parameters));
         trainer.optimizer.restore(state.step, moments, &device);
         trainer.losses = state.losses();
+        trainer.evaluations = state.evaluations();
         state.probe.check(&path, trainer.probe()?)?;
         Ok(trainer)
     }
@@ -205,14 +210,29 @@ impl<'a> Trainer<'a> {
             loss,
             learning_rate,
             gradient_norm,
+            samples: indices.len(),
             trained_tokens,
             tokens,
             seconds: started.elapsed().as_secs_f64(),
         })
     }
 
+    /// Mean loss of samples that the run does not train on, in nats per trained token, with dropout off; noted for
+    /// this step, so that [`save`](Self::save) keeps the best checkpoint.
+    ///
+    /// # Errors
+    /// Those of [`evaluate_loss`].
+    pub fn evaluate(&mut self, held_out: &[Sample], batch_size: usize) -> Result<f64> {
+        let loss = evaluate_loss(self.model_ref(), &self.run.model, held_out, batch_size)?;
+        let (step, loss) = (self.steps(), f64::from(loss as f32)); // what a checkpoint gives back
+        self.evaluations.retain(|(seen, _)| *seen != step);
+        self.evaluations.push((step, loss));
+        Ok(loss)
+    }
+
     /// Writes `folder/checkpoint-<step>` and deletes the oldest beyond
-    /// [`checkpoints_kept`](SftConfig::checkpoints_kept).
+    /// [`checkpoints_kept`](SftConfig::checkpoints_kept), but for the best of those that were
+    /// [evaluated](Self::evaluate).
     ///
     /// The checkpoint appears under its name when it is whole. It holds the trained parameters and
     /// the optimiser's moments as safetensors and everything else in `state.json`, which also names
@@ -229,7 +249,7 @@ impl<'a> Trainer<'a> {
             &self.run,
             self.optimizer.steps(),
             self.probe()?,
-            &self.losses,
+            Curves { losses: &self.losses, evaluations: &self.evaluations },
             &parameters.collect(),
             &self.optimizer.to_host(),
         )
@@ -246,6 +266,18 @@ impl<'a> Trainer<'a> {
     #[must_use]
     pub fn into_model(self) -> Llama {
         self.model()
+    }
+
+    /// Ends the run with the trained values of the [best checkpoint](crate::best_checkpoint) in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoint`] if no whole checkpoint was evaluated; [`Error::OtherRun`].
+    pub fn into_best_model(mut self, folder: impl AsRef<Path>) -> Result<Llama> {
+        let checkpoint = Checkpoint::best(folder.as_ref())?;
+        checkpoint.check_run(&self.run)?;
+        let model = self.take_model();
+        checkpoint.check_parameters(&trainable(&model))?;
+        Ok(with_values(model, checkpoint.parameters).valid())
     }
 
     /// Steps taken.
@@ -270,6 +302,17 @@ impl<'a> Trainer<'a> {
     #[must_use]
     pub fn losses(&self) -> &[(u64, f64)] {
         &self.losses
+    }
+
+    /// Step and loss of every [evaluation](Self::evaluate), also after the run was resumed.
+    #[must_use]
+    pub fn evaluations(&self) -> &[(u64, f64)] {
+        &self.evaluations
+    }
+
+    /// Steps of a pass over all samples.
+    pub(crate) fn steps_per_epoch(&self) -> u64 {
+        self.sampler.steps_per_epoch()
     }
 
     /// There must be indices, each of a sample.

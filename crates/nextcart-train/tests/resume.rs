@@ -16,8 +16,8 @@ use nextcart_adapters::LoraConfig;
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 use nextcart_train::{
-    Checkpointing, Error, Optimizer, Packing, Schedule, SftConfig, Trainer, evaluate_loss,
-    newest_checkpoint,
+    Checkpointing, Error, Optimizer, Packing, Schedule, SftConfig, Trainer, best_checkpoint,
+    evaluate_loss, newest_checkpoint,
 };
 use tempfile::TempDir;
 
@@ -408,4 +408,60 @@ fn a_later_format_is_refused_and_not_taken_for_damage() {
         *bytes = text.replace("\"version\": 2,", "\"version\": 3,").into_bytes();
     });
     check_refused("version", &folder, adapted(&dropout()), &llama(), config(), &samples);
+}
+
+/// A folder of a run that is evaluated and saved after each step, with an easy sample after the second and a hard one
+/// after the others; and the easy sample.
+fn with_best_second(samples: &[Sample]) -> (TempDir, Vec<(u64, f64)>, Vec<Sample>) {
+    let loss = |sample: &Sample| {
+        let loss = evaluate_loss(&adapted(&dropout()), &llama(), std::slice::from_ref(sample), 1);
+        loss.unwrap()
+    };
+    let mut by_loss = samples.to_vec();
+    by_loss.sort_by(|left, right| loss(left).total_cmp(&loss(right)));
+    let [easy, hard] = [by_loss[..1].to_vec(), by_loss[by_loss.len() - 1..].to_vec()];
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(adapted(&dropout()), &llama(), config(), samples).unwrap();
+    for step in 1..=6 {
+        take(&mut trainer, 1);
+        trainer.evaluate(if step == 2 { &easy } else { &hard }, 4).unwrap();
+        trainer.save(folder.path()).unwrap();
+    }
+    let evaluations = trainer.evaluations().to_vec();
+    (folder, evaluations, easy)
+}
+
+#[test]
+fn the_best_by_evaluation_stays_beside_the_newest() {
+    let _turn = turn();
+    let samples = samples(10);
+    let (folder, evaluations, easy) = with_best_second(&samples);
+    assert_eq!(names(&folder), ["checkpoint-2", "checkpoint-5", "checkpoint-6"]);
+    let best = folder.path().join("checkpoint-2");
+    assert_eq!(best_checkpoint(folder.path()).unwrap(), Some(best.clone()));
+
+    // Its model is the one that was evaluated then, and a resumed run still knows all losses.
+    let resume = || resume(&folder, &samples).unwrap();
+    assert_eq!(resume().evaluations(), evaluations);
+    let model = resume().into_best_model(folder.path()).unwrap();
+    let loss = evaluate_loss(&model, &llama(), &easy, 4).unwrap();
+    assert_eq!(loss as f32, evaluations[1].1 as f32);
+
+    // Torn, it is passed over for the best of the others.
+    edit(best.join("parameters.safetensors"), |bytes| bytes.truncate(bytes.len() / 2));
+    let next = if evaluations[4].1 <= evaluations[5].1 { "checkpoint-5" } else { "checkpoint-6" };
+    assert_eq!(best_checkpoint(folder.path()).unwrap(), Some(folder.path().join(next)));
+    assert!(resume().into_best_model(folder.path()).is_ok());
+}
+
+#[test]
+fn without_an_evaluation_no_checkpoint_is_the_best() {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = folder_with(&[1, 2], &samples);
+    assert_eq!(best_checkpoint(folder.path()).unwrap(), None);
+    assert_eq!(best_checkpoint(folder.path().join("absent")).unwrap(), None);
+    let resumed = resume(&folder, &samples).unwrap();
+    let found = resumed.into_best_model(folder.path());
+    assert!(matches!(found, Err(Error::NoCheckpoint { .. })), "{found:?}");
 }

@@ -1,5 +1,6 @@
 //! Checkpoints on disk.
 
+mod best;
 mod files;
 mod state;
 
@@ -13,7 +14,9 @@ use crate::error::{Error, Result, io};
 use crate::optimizer::elements;
 use crate::parameters::{AnyTensor, HostTensors};
 
-pub(crate) use state::{Probe, Run, State};
+pub use best::best_checkpoint;
+
+pub(crate) use state::{Curves, Identity, Probe, State};
 
 const PREFIX: &str = "checkpoint-";
 const UNFINISHED: &str = ".unfinished-";
@@ -34,13 +37,25 @@ impl Checkpoint {
     /// The newest whole checkpoint of a folder.
     pub(crate) fn newest(folder: &Path) -> Result<Self> {
         let (path, state) = newest_whole(folder)?;
+        Self::of(path, state)
+    }
+
+    /// The whole checkpoint with the lowest loss of those that an evaluation saw.
+    pub(crate) fn best(folder: &Path) -> Result<Self> {
+        match best::best_whole(folder)? {
+            Some((path, state)) => Self::of(path, state),
+            None => Err(Error::NoCheckpoint { folder: folder.to_owned() }),
+        }
+    }
+
+    fn of(path: PathBuf, state: State) -> Result<Self> {
         let parameters = files::read_tensors(&path.join(PARAMETERS))?;
         let moments = files::read_tensors(&path.join(MOMENTS))?;
         Ok(Self { path, state, parameters, moments })
     }
 
     /// The checkpoint must come from a run of the same configuration, model and samples.
-    pub(crate) fn check_run(&self, run: &Run) -> Result<()> {
+    pub(crate) fn check_run(&self, run: &Identity) -> Result<()> {
         self.state.run.check(run, &self.path)
     }
 
@@ -79,13 +94,13 @@ impl Checkpoint {
     }
 }
 
-/// Writes a checkpoint and deletes the oldest beyond the number that stays.
+/// Writes a checkpoint and deletes the oldest beyond the number that stays, but for the best.
 pub(crate) fn save(
     folder: &Path,
-    run: &Run,
+    run: &Identity,
     step: u64,
     probe: Probe,
-    losses: &[(u64, f64)],
+    curves: Curves<'_>,
     parameters: &HostTensors,
     moments: &HostTensors,
 ) -> Result<PathBuf> {
@@ -99,7 +114,7 @@ pub(crate) fn save(
     fs::create_dir(&new).map_err(io(&new))?;
     files::write_tensors(&new.join(PARAMETERS), parameters)?;
     files::write_tensors(&new.join(MOMENTS), moments)?;
-    State::new(run, step, probe, losses, &new)?.write(&new)?;
+    State::new(run, step, probe, curves, &new)?.write(&new)?;
     files::sync_folder(&new);
 
     let path = folder.join(format!("{PREFIX}{step}"));
@@ -109,7 +124,7 @@ pub(crate) fn save(
     }
     fs::rename(&new, &path).map_err(io(&path))?;
     files::sync_folder(folder);
-    prune(folder, step, run.config.checkpoints_kept)?;
+    prune(folder, step, run.config.checkpoints_kept, curves.evaluations)?;
     Ok(path)
 }
 
@@ -182,13 +197,14 @@ fn remove_unfinished(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the oldest checkpoints. Those with a later step than the newest are of another attempt and
-/// stay: they may be all that a reader has of it.
-fn prune(folder: &Path, newest: u64, kept: usize) -> Result<()> {
+/// Deletes the oldest checkpoints, but for the best of all. Those with a later step than the newest are of another
+/// attempt and stay: they may be all that a reader has of it.
+fn prune(folder: &Path, newest: u64, kept: usize, evaluations: &[(u64, f64)]) -> Result<()> {
     let mut own = listed(folder)?;
     own.retain(|(step, _)| *step <= newest);
     let surplus = own.len().saturating_sub(kept);
-    for (_, path) in own.into_iter().take(surplus) {
+    let best = best::by_loss(&own, evaluations).first().map(|(step, _)| *step);
+    for (_, path) in own.into_iter().take(surplus).filter(|(step, _)| Some(*step) != best) {
         fs::remove_dir_all(&path).map_err(io(&path))?;
     }
     Ok(())

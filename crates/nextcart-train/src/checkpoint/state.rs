@@ -24,17 +24,27 @@ pub(crate) struct State {
     /// Steps taken. The place in the samples follows from it.
     pub(crate) step: u64,
     #[serde(flatten)]
-    pub(crate) run: Run,
+    pub(crate) run: Identity,
     pub(crate) probe: Probe,
     /// The other files of the checkpoint by name.
     files: BTreeMap<String, FileDigest>,
     /// Step and loss of every step so far. In f32, whose few digits every JSON reader gets right.
     losses: Vec<(u64, f32)>,
+    /// Step and loss of every evaluation so far.
+    #[serde(default)]
+    evaluations: Vec<(u64, f32)>,
+}
+
+/// Losses of a run so far, each with its step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Curves<'a> {
+    pub(crate) losses: &'a [(u64, f64)],
+    pub(crate) evaluations: &'a [(u64, f64)],
 }
 
 /// What makes two runs the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Run {
+pub(crate) struct Identity {
     pub(crate) config: SftConfig,
     pub(crate) model: LlamaConfig,
     samples: SampleDigest,
@@ -53,7 +63,7 @@ pub(crate) struct Probe {
     pub(crate) loss: f64,
 }
 
-impl Run {
+impl Identity {
     pub(crate) fn new(config: SftConfig, model: LlamaConfig, samples: &[Sample]) -> Self {
         let samples = SampleDigest { count: samples.len(), sha256: digest(samples) };
         Self { config, model, samples }
@@ -99,20 +109,27 @@ impl Probe {
 impl State {
     /// The state of a checkpoint whose other files are already in `folder`.
     pub(super) fn new(
-        run: &Run,
+        run: &Identity,
         step: u64,
         probe: Probe,
-        losses: &[(u64, f64)],
+        curves: Curves<'_>,
         folder: &Path,
     ) -> Result<Self> {
         let digest = |name: &str| Ok((name.to_owned(), FileDigest::of(&folder.join(name))?));
         let files = [PARAMETERS, MOMENTS].into_iter().map(digest).collect::<Result<_>>()?;
-        let losses = losses.iter().map(|&(step, loss)| (step, loss as f32)).collect();
-        Ok(Self { version: VERSION, step, run: run.clone(), probe, files, losses })
+        let narrow = |points: &[(u64, f64)]| {
+            points.iter().map(|&(step, loss)| (step, loss as f32)).collect()
+        };
+        let (losses, evaluations) = (narrow(curves.losses), narrow(curves.evaluations));
+        Ok(Self { version: VERSION, step, run: run.clone(), probe, files, losses, evaluations })
     }
 
     pub(crate) fn losses(&self) -> Vec<(u64, f64)> {
-        self.losses.iter().map(|&(step, loss)| (step, loss.into())).collect()
+        widen(&self.losses)
+    }
+
+    pub(crate) fn evaluations(&self) -> Vec<(u64, f64)> {
+        widen(&self.evaluations)
     }
 
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
@@ -157,6 +174,10 @@ impl State {
     }
 }
 
+fn widen(points: &[(u64, f32)]) -> Vec<(u64, f64)> {
+    points.iter().map(|&(step, loss)| (step, loss.into())).collect()
+}
+
 /// The dotted name of the first field that differs, and both values.
 fn first_difference(expected: &Value, found: &Value) -> (String, String, String) {
     if let (Value::Object(left), Value::Object(right)) = (expected, found) {
@@ -180,16 +201,16 @@ fn first_difference(expected: &Value, found: &Value) -> (String, String, String)
 mod tests {
     use super::*;
 
-    fn run(learning_rate: f64) -> Run {
+    fn run(learning_rate: f64) -> Identity {
         let samples = [Sample::text(&[1, 2]).unwrap()];
         let config = SftConfig { learning_rate, ..SftConfig::default() };
-        Run::new(config, LlamaConfig::tiny(8), &samples)
+        Identity::new(config, LlamaConfig::tiny(8), &samples)
     }
 
     /// Whether a run with one rate goes on from a checkpoint with another.
     fn matches(saved: f64, current: f64) -> bool {
         let text = serde_json::to_string(&run(saved)).unwrap();
-        let saved: Run = serde_json::from_str(&text).unwrap();
+        let saved: Identity = serde_json::from_str(&text).unwrap();
         saved.check(&run(current), Path::new("checkpoint-1")).is_ok()
     }
 
@@ -211,9 +232,11 @@ mod tests {
             fs::write(folder.path().join(name), name).unwrap();
         }
         let probe = Probe { sample: 0, loss: 1.0 };
-        let state = State::new(&run(1e-4), 199, probe, &losses, folder.path()).unwrap();
+        let curves = Curves { losses: &losses, evaluations: &losses[7..] };
+        let state = State::new(&run(1e-4), 199, probe, curves, folder.path()).unwrap();
         state.write(folder.path()).unwrap();
-        assert_eq!(State::read(folder.path()).unwrap().losses(), losses);
+        let found = State::read(folder.path()).unwrap();
+        assert_eq!((found.losses(), found.evaluations()), (losses.clone(), losses[7..].to_vec()));
     }
 
     #[test]

@@ -1,0 +1,116 @@
+use nextcart_models::Precision;
+use nextcart_text::Sample;
+
+use super::*;
+use crate::error::Error;
+use crate::{Checkpointing, Optimizer};
+
+const GIB: u64 = 1 << 30;
+
+/// TinyLlama in f32 and passes of 8 rows of 512 tokens, 20 of them trained.
+fn planner() -> Planner {
+    let mut config = RunConfig::tinyllama_qlora();
+    config.model.quantized = false;
+    config.model.weights = Precision::F32;
+    config.training.optimizer = Optimizer::AdamW;
+    let ids: Vec<u32> = (0..513).collect();
+    let mask = (0..513).map(|place| place >= 493).collect();
+    let samples = vec![Sample::new(ids, mask).unwrap(); 16];
+    let workload = Workload::of(&samples, &config.training).unwrap();
+    Planner::new(&config, &LlamaConfig::tinyllama_1_1b(), workload)
+}
+
+#[test]
+fn the_workload_is_that_of_the_passes() {
+    let samples: Vec<Sample> = [3, 9, 5, 6, 4]
+        .map(|length| Sample::completion(&vec![1; length - 2], &[2, 2]).unwrap())
+        .into();
+    let config = SftConfig { batch_size: 2, gradient_accumulation: 3, ..SftConfig::default() };
+    let found = Workload::of(&samples, &config).unwrap();
+    // The longest share a pass: 9 and 6, then 5 and 4, then 3; the last token of each is not read.
+    assert_eq!(found.largest, PassShape { rows: 2, seq: 8, most: 2, trained: 4 });
+    assert_eq!(found.tokens_per_step, f64::from(2 * 8 + 2 * 4 + 2));
+    assert_eq!(found.pairs_per_step, f64::from(2 * 64 + 2 * 16 + 4));
+    assert_eq!(found.trained_per_step, 10.0);
+    assert!(matches!(Workload::of(&[], &config), Err(Error::NoSamples)));
+}
+
+#[test]
+fn parameters_and_weights_are_those_of_the_model() {
+    let planner = planner();
+    let memory = planner.estimate(&DeviceFacts::host(GIB, 1e12)).memory;
+    // What PEFT reports for TinyLlama at rank 16, and the size of its checkpoint in f32.
+    assert_eq!(memory.adapters, 4 * 12_615_680);
+    assert_eq!(memory.weights, 4 * 1_100_048_384);
+    assert_eq!((memory.gradients, memory.optimizer), (4 * 12_615_680, 8 * 12_615_680));
+    let mut packed = planner.clone();
+    packed.load = LoadOptions { quantized: true, weights: Precision::Bf16, ..planner.load };
+    let weights = packed.estimate(&DeviceFacts::host(GIB, 1e12)).memory.weights;
+    assert!((755_000_000..770_000_000).contains(&weights), "{weights}");
+}
+
+#[test]
+fn operations_are_four_times_the_weights_a_token_and_six_with_blocks_again() {
+    let mut planner = planner();
+    let device = DeviceFacts::host(GIB, 1e12);
+    let plan = planner.estimate(&device);
+    let weights = 22.0 * (2.0 * 2048.0 * 2048.0 + 2.0 * 256.0 * 2048.0 + 3.0 * 2048.0 * 5632.0);
+    let a_token = |plan: &Plan| plan.flops_per_step / plan.tokens_per_step / weights;
+    assert!((4.0..4.6).contains(&a_token(&plan)), "{}", a_token(&plan));
+    assert_eq!(plan.seconds_per_step, plan.flops_per_step / 1e12);
+    planner.training.checkpointing = Checkpointing::Blocks;
+    let again = planner.estimate(&device);
+    assert!((6.0..6.9).contains(&a_token(&again)), "{}", a_token(&again));
+    assert!(again.memory.activations * 5 < plan.memory.activations);
+}
+
+/// The settings that a run is refused with on a device of so many bytes must be these, and make it fit.
+#[track_caller]
+fn check(planner: &Planner, memory: u64, expected: &[&str]) {
+    let device = DeviceFacts::host(memory, 1e12);
+    match planner.plan(&device) {
+        Err(Error::DoesNotFit { needed, available, settings }) => {
+            assert!(needed > available && available == memory);
+            assert_eq!(settings, expected);
+        }
+        Ok(plan) => panic!("{} bytes fit", plan.bytes()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_what_would() {
+    let mut planner = planner();
+    assert!(planner.plan(&DeviceFacts::host(64 * GIB, 1e12)).is_ok());
+    let whole = planner.estimate(&DeviceFacts::host(GIB, 1e12)).bytes();
+    check(&planner, whole - 1, &["training.optimizer = \"adamw8bit\""]);
+    check(&planner, 8 * GIB, &["training.checkpointing = \"blocks\""]);
+    check(&planner, GIB / 4, &[]);
+    let taken = DeviceFacts { taken: 60 * GIB, ..DeviceFacts::host(64 * GIB, 1e12) };
+    assert!(matches!(planner.plan(&taken), Err(Error::DoesNotFit { .. })));
+
+    planner.training.checkpointing = Checkpointing::Blocks;
+    let found = planner.estimate(&DeviceFacts::host(GIB, 1e12));
+    let without = found.bytes() - found.memory.activations / 2;
+    check(&planner, without, &["training.batch_size = 4 with gradient_accumulation = 2"]);
+    let bytes = |planner: &Planner| planner.estimate(&DeviceFacts::host(GIB, 1e12)).bytes();
+    let mut packed = planner.clone();
+    packed.load.quantized = true;
+    check(&planner, bytes(&packed), &["model.quantized = true"]);
+
+    // Where none of them is enough, as many as it takes.
+    let mut least = packed.clone();
+    least.training.optimizer = Optimizer::AdamW8bit;
+    least.training.loss_rows = 32;
+    least.workload.largest = PassShape { rows: 1, seq: 512, most: 20, trained: 20 };
+    let expected = [
+        "training.loss_rows = 32",
+        "training.optimizer = \"adamw8bit\"",
+        "training.batch_size = 1 with gradient_accumulation = 8",
+    ];
+    check(&packed, bytes(&least), &expected);
+    planner.training.loss_rows = usize::MAX;
+    planner.model.vocab = 1_000_000;
+    let found = planner.estimate(&DeviceFacts::host(GIB, 1e12));
+    check(&planner, found.bytes() - found.memory.logits / 4, &["training.loss_rows = 32"]);
+}

@@ -1,0 +1,77 @@
+//! The two files that grow with a run.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::events::{self, EVENTS};
+use super::metrics::Metric;
+use crate::error::{Error, Result, io};
+
+/// An object a line.
+pub(super) const METRICS: &str = "metrics.jsonl";
+
+/// `metrics.jsonl` and, made of it, TensorBoard's events.
+#[derive(Debug)]
+pub(super) struct Log {
+    metrics: (PathBuf, File),
+    events: (PathBuf, File),
+}
+
+impl Log {
+    /// Keeps what was noted up to a step, and drops what is behind it, a torn line too.
+    pub(super) fn open(folder: &Path, steps: u64) -> Result<Self> {
+        let path = folder.join(METRICS);
+        let text = match fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(io(&path)(error)),
+        };
+        let mut lines = String::new();
+        let mut kept = events::version();
+        for line in text.lines() {
+            let Ok(metric) = serde_json::from_str::<Metric>(line) else { continue };
+            if metric.step() <= steps {
+                lines.push_str(line);
+                lines.push('\n');
+                kept.extend(events::of(&metric));
+            }
+        }
+        Ok(Self {
+            metrics: begin(path, lines.as_bytes())?,
+            events: begin(folder.join(EVENTS), &kept)?,
+        })
+    }
+
+    /// Adds a line and its event, each at once, so that a killed process leaves whole ones.
+    pub(super) fn add(&mut self, metric: &Metric) -> Result<()> {
+        let (path, file) = &mut self.metrics;
+        let json = |source| Error::Json { path: path.clone(), source };
+        let line = serde_json::to_string(metric).map_err(json)? + "\n";
+        file.write_all(line.as_bytes()).map_err(io(&*path))?;
+        let (path, file) = &mut self.events;
+        file.write_all(&events::of(metric)).map_err(io(&*path))
+    }
+
+    /// Waits until all lines are on the disk.
+    pub(super) fn sync(&self) -> Result<()> {
+        let (path, file) = &self.metrics;
+        file.sync_data().map_err(io(path))
+    }
+}
+
+/// A file of this content, open for more.
+fn begin(path: PathBuf, content: &[u8]) -> Result<(PathBuf, File)> {
+    replace(&path, content)?;
+    let file = OpenOptions::new().append(true).open(&path).map_err(io(&path))?;
+    Ok((path, file))
+}
+
+/// Puts a whole file in the place of another.
+pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let new = path.with_file_name(format!(".{name}.new"));
+    let mut file = File::create(&new).map_err(io(&new))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(io(&new))?;
+    fs::rename(&new, path).map_err(io(path))
+}

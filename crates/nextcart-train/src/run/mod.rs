@@ -1,0 +1,368 @@
+//! A run that watches itself.
+
+mod accuracy;
+mod chart;
+mod crc32c;
+mod events;
+mod git;
+mod log;
+mod memory;
+mod metrics;
+mod observer;
+mod patience;
+#[cfg(feature = "progress")]
+mod progress;
+mod record;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use nextcart_models::{Llama, LlamaConfig};
+use nextcart_text::Sample;
+use serde_json::json;
+
+use crate::checkpoint::{best_checkpoint, newest_checkpoint};
+use crate::config::SftConfig;
+use crate::error::{Error, Result, io};
+use crate::plan::Plan;
+use crate::run_config::RunConfig;
+use crate::trainer::Trainer;
+use crate::watch::WatchConfig;
+use log::Log;
+use metrics::now;
+
+pub use accuracy::Accuracy;
+pub use memory::peak_memory;
+pub use metrics::{EvaluationMetrics, Metric, StepMetrics, read_metrics};
+pub use observer::Observer;
+#[cfg(feature = "progress")]
+pub use progress::ProgressLine;
+pub use record::RunRecord;
+
+/// Where the samples behind a number that is not finite are listed.
+const NON_FINITE: &str = "non_finite.json";
+
+/// A plan beside what was seen.
+const PLAN: &str = "plan.json";
+
+/// The loss curve.
+const CHART: &str = "loss.svg";
+
+/// What a caller asks a model, at every evaluation.
+type Questions<'a> = Box<
+    dyn FnMut(&Llama, &mut Accuracy) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a,
+>;
+
+/// How a call of [`Run::train`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// After its last step.
+    Finished,
+    /// Evaluations did not improve for as long as [`WatchConfig::patience`] says.
+    Early,
+    /// On request, after a step whose checkpoint is written.
+    Interrupted,
+}
+
+/// A [`Trainer`] with a folder that tells what it did.
+///
+/// The folder holds checkpoints, the newest and the best; `run.json` with all that the run depends on, and `run.toml`
+/// where a [`RunConfig`] was given; `metrics.jsonl`, an object for each step and evaluation; the same for TensorBoard
+/// in `events.out.tfevents.nextcart`; `loss.svg`; and `non_finite.json` where a loss or a gradient was not a finite
+/// number, and `plan.json` where a [`Plan`] was given. A killed process leaves whole lines and checkpoints: [`open`](Self::open) drops what was
+/// written after the newest checkpoint and goes on, to the same bytes but for times and memory.
+///
+/// ```
+/// use std::sync::atomic::AtomicBool;
+/// # use burn::tensor::Device;
+/// # use nextcart_adapters::LoraConfig;
+/// # use nextcart_models::LlamaConfig;
+/// # use nextcart_text::Sample;
+/// use nextcart_train::{Ending, Run, SftConfig, WatchConfig};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(32) };
+/// # let model = llama.init(7, &Device::flex().autodiff()).with_adapters(&LoraConfig::new(), 1)?;
+/// # let samples = [Sample::completion(&[1, 5, 9], &[7, 2])?, Sample::completion(&[1, 8], &[4, 2])?];
+/// # let held_out = [Sample::completion(&[1, 5], &[7, 2])?];
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path().join("run");
+/// let config = SftConfig { epochs: 2, ..SftConfig::default() };
+/// let watch = WatchConfig { patience: Some(3), ..WatchConfig::default() };
+/// let mut run = Run::open(&folder, model, &llama, config, &samples)?
+///     .with_watch(watch)
+///     .with_held_out(&held_out);
+/// assert_eq!(run.train(&AtomicBool::new(false))?, Ending::Finished);
+/// assert_eq!(run.trainer().evaluations().len(), 2);
+/// let model = run.into_best_model()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Run<'a> {
+    folder: PathBuf,
+    trainer: Trainer<'a>,
+    llama: LlamaConfig,
+    samples: &'a [Sample],
+    held_out: &'a [Sample],
+    watch: WatchConfig,
+    config: Option<RunConfig>,
+    plan: Option<Plan>,
+    questions: Option<Questions<'a>>,
+    observers: Vec<Box<dyn Observer + 'a>>,
+}
+
+impl<'a> Run<'a> {
+    /// Goes on from the newest whole checkpoint in `folder`, or starts anew where there is none.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::new`] and [`Trainer::resume`].
+    pub fn open(
+        folder: impl AsRef<Path>,
+        model: Llama,
+        llama: &LlamaConfig,
+        config: SftConfig,
+        samples: &'a [Sample],
+    ) -> Result<Self> {
+        let folder = folder.as_ref();
+        let trainer = match newest_checkpoint(folder)? {
+            Some(_) => Trainer::resume(model, llama, config, samples, folder)?,
+            None => Trainer::new(model, llama, config, samples)?,
+        };
+        Ok(Self {
+            folder: folder.to_owned(),
+            trainer,
+            llama: llama.clone(),
+            samples,
+            held_out: &[],
+            watch: WatchConfig::default(),
+            config: None,
+            plan: None,
+            questions: None,
+            observers: Vec::new(),
+        })
+    }
+
+    /// When it is evaluated and saved, and when it stops early (default [`WatchConfig::default`]).
+    #[must_use]
+    pub fn with_watch(mut self, watch: WatchConfig) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Samples to evaluate, which the run does not train on (default none, that is no evaluation).
+    #[must_use]
+    pub fn with_held_out(mut self, samples: &'a [Sample]) -> Self {
+        self.held_out = samples;
+        self
+    }
+
+    /// Questions to ask the model at every evaluation (default none). The closure adds answers one by one, so that
+    /// nothing needs to be kept of them; it must not train the model.
+    #[must_use]
+    pub fn with_questions(
+        mut self,
+        ask: impl FnMut(&Llama, &mut Accuracy) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+        + 'a,
+    ) -> Self {
+        self.questions = Some(Box::new(ask));
+        self
+    }
+
+    /// Someone who is told of every step and evaluation (default nobody).
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl Observer + 'a) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// The configuration that the run was made of, for its folder; its `watch` is used (default none).
+    #[must_use]
+    pub fn with_config(mut self, config: RunConfig) -> Self {
+        self.watch = config.watch.clone();
+        self.config = Some(config);
+        self
+    }
+
+    /// What the run was planned to need; `plan.json` then sets it beside what was seen (default none).
+    #[must_use]
+    pub fn with_plan(mut self, plan: Plan) -> Self {
+        self.plan = Some(plan);
+        self
+    }
+
+    /// Takes all steps that are left, or stops after one once `stop` is true. Until the run has
+    /// [ended](Ending), another call goes on.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] and [`Error::NonFiniteEvaluation`], after the samples are listed in `non_finite.json`;
+    /// [`Error::Questions`]; [`Error::Config`] for a watch that does not validate; [`Error::Io`] and others if a file
+    /// cannot be written.
+    pub fn train(&mut self, stop: &AtomicBool) -> Result<Ending> {
+        self.watch.validate()?;
+        let mut log = self.begin()?;
+        let mut pace = Pace::default();
+        let ending = self.steps(&mut log, &mut pace, stop)?;
+        self.draw()?;
+        if let Some(plan) = &self.plan {
+            let outcome = plan.beside(peak_memory(), pace.seconds());
+            let json = serde_json::to_string_pretty(&outcome).expect("numbers under names");
+            log::replace(&self.folder.join(PLAN), format!("{json}\n").as_bytes())?;
+        }
+        for observer in &mut self.observers {
+            observer.ended(ending);
+        }
+        Ok(ending)
+    }
+
+    fn begin(&mut self) -> Result<Log> {
+        let Self { folder, trainer, samples, held_out, .. } = self;
+        fs::create_dir_all(&*folder).map_err(io(&*folder))?;
+        let record = RunRecord::new(
+            folder,
+            (trainer.config(), &self.watch, self.config.as_ref()),
+            &self.llama,
+            (samples, held_out),
+        )?;
+        record.keep(folder)?;
+        let log = Log::open(folder, trainer.steps())?;
+        for observer in &mut self.observers {
+            observer.started(trainer.steps(), trainer.total_steps());
+        }
+        Ok(log)
+    }
+
+    fn steps(&mut self, log: &mut Log, pace: &mut Pace, stop: &AtomicBool) -> Result<Ending> {
+        let per_epoch = self.trainer.steps_per_epoch();
+        loop {
+            if patience::is_over(self.trainer.evaluations(), &self.watch) {
+                return Ok(Ending::Early);
+            }
+            let step = self.trainer.step();
+            let Some(report) = self.listed(step)? else { return Ok(Ending::Finished) };
+            let metrics = StepMetrics::new(&report);
+            pace.add(report.seconds);
+            log.add(&Metric::Step(metrics))?;
+            for observer in &mut self.observers {
+                observer.step(&metrics);
+            }
+            let (step, total) = (report.step, report.total_steps);
+            let best = lowest(self.trainer.evaluations());
+            if self.watch.evaluate.is_due(step, total, per_epoch) {
+                self.evaluate(log, report.epoch)?;
+            }
+            let improved = lowest(self.trainer.evaluations()) < best;
+            let over = patience::is_over(self.trainer.evaluations(), &self.watch);
+            let interrupted = stop.load(Ordering::Relaxed);
+            if improved || over || interrupted || self.watch.save.is_due(step, total, per_epoch) {
+                // The log first: a checkpoint must not know of more than it does.
+                log.sync()?;
+                self.trainer.save(&self.folder)?;
+            }
+            if interrupted && step < total {
+                return Ok(Ending::Interrupted);
+            }
+        }
+    }
+
+    fn evaluate(&mut self, log: &mut Log, epoch: f64) -> Result<()> {
+        if self.held_out.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let step = self.trainer.steps();
+        let loss = self.trainer.evaluate(self.held_out, self.watch.evaluation_batch);
+        let loss = self.listed(loss)?;
+        let mut accuracy = Accuracy::default();
+        if let Some(ask) = &mut self.questions {
+            let model = self.trainer.model();
+            ask(&model, &mut accuracy).map_err(|source| Error::Questions { step, source })?;
+        }
+        let metrics = EvaluationMetrics {
+            step,
+            epoch,
+            loss,
+            accuracy: accuracy.share(),
+            questions: accuracy.questions(),
+            seconds: started.elapsed().as_secs_f64(),
+            time: now(),
+        };
+        log.add(&Metric::Evaluation(metrics))?;
+        for observer in &mut self.observers {
+            observer.evaluation(&metrics);
+        }
+        self.draw()
+    }
+
+    /// Lists the samples behind a number that is not finite, before the error goes on.
+    fn listed<T>(&self, result: Result<T>) -> Result<T> {
+        let step = self.trainer.steps();
+        let list = match &result {
+            Err(Error::NonFinite { quantity, step, samples }) => {
+                json!({ "quantity": quantity, "step": step, "of": "training", "samples": samples })
+            }
+            Err(Error::NonFiniteEvaluation { samples }) => {
+                json!({ "quantity": "loss", "step": step, "of": "held_out", "samples": samples })
+            }
+            _ => return result,
+        };
+        log::replace(&self.folder.join(NON_FINITE), format!("{list:#}\n").as_bytes())?;
+        result
+    }
+
+    fn draw(&self) -> Result<()> {
+        match chart::draw(self.trainer.losses(), self.trainer.evaluations())? {
+            Some(svg) => log::replace(&self.folder.join(CHART), svg.as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    /// The run within.
+    #[must_use]
+    pub fn trainer(&self) -> &Trainer<'a> {
+        &self.trainer
+    }
+
+    /// Ends the run with its model as it stands.
+    #[must_use]
+    pub fn into_model(self) -> Llama {
+        self.trainer.into_model()
+    }
+
+    /// Ends the run with the model of the lowest held-out loss, or as it stands if none was evaluated.
+    ///
+    /// # Errors
+    /// If the best checkpoint cannot be read.
+    pub fn into_best_model(self) -> Result<Llama> {
+        match best_checkpoint(&self.folder)? {
+            Some(_) => self.trainer.into_best_model(&self.folder),
+            None => Ok(self.trainer.into_model()),
+        }
+    }
+}
+
+fn lowest(evaluations: &[(u64, f64)]) -> f64 {
+    evaluations.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min)
+}
+
+/// Mean time of this process's steps but the first, which prepares what later ones use.
+#[derive(Default)]
+struct Pace {
+    steps: u64,
+    seconds: f64,
+}
+
+impl Pace {
+    fn add(&mut self, seconds: f64) {
+        if self.steps > 0 {
+            self.seconds += seconds;
+        }
+        self.steps += 1;
+    }
+
+    fn seconds(&self) -> Option<f64> {
+        (self.steps > 1).then(|| self.seconds / (self.steps - 1) as f64)
+    }
+}

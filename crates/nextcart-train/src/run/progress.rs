@@ -1,0 +1,117 @@
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+use super::metrics::{EvaluationMetrics, StepMetrics};
+use super::{Ending, Observer};
+
+/// A line on the terminal: steps, loss, tokens and samples a second, memory and the time that is left.
+///
+/// Speeds are means since this process began to train. It goes to standard error, and nowhere if that is no terminal.
+#[derive(Debug)]
+pub struct ProgressLine {
+    bar: ProgressBar,
+    tokens: usize,
+    examples: usize,
+    held_out: Option<f64>,
+    flops: Option<(f64, f64)>,
+}
+
+impl ProgressLine {
+    /// A line under a name.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        let style = "{prefix:>13} [{bar:30}] {pos}/{len} {msg} {eta} left";
+        let style = ProgressStyle::with_template(style).expect("a valid template");
+        let bar = ProgressBar::new(0).with_style(style.progress_chars("=> "));
+        Self {
+            bar: bar.with_prefix(name.into()),
+            tokens: 0,
+            examples: 0,
+            held_out: None,
+            flops: None,
+        }
+    }
+
+    /// Shows which share of the device's `peak` operations a second the run makes use of, counting so many operations
+    /// a token (default: not shown).
+    #[must_use]
+    pub fn with_flops(self, a_token: f64, peak: f64) -> Self {
+        Self { flops: Some((a_token, peak)), ..self }
+    }
+
+    fn message(&self, metrics: &StepMetrics, seconds: f64) -> String {
+        let tokens = self.tokens as f64 / seconds;
+        let mut parts = vec![format!("loss {:.3}", metrics.loss)];
+        parts.extend(self.held_out.map(|loss| format!("held out {loss:.3}")));
+        parts.push(format!("{tokens:.0} tokens/s"));
+        parts.push(format!("{:.1} examples/s", self.examples as f64 / seconds));
+        let share = |(a_token, peak)| format!("MFU {:.0} %", 100.0 * a_token * tokens / peak);
+        parts.extend(self.flops.map(share));
+        parts.extend(metrics.peak_bytes.map(|bytes| HumanBytes(bytes).to_string()));
+        parts.join(", ")
+    }
+}
+
+impl Observer for ProgressLine {
+    fn started(&mut self, steps: u64, total_steps: u64) {
+        self.bar.set_length(total_steps);
+        self.bar.set_position(steps);
+        self.bar.reset_elapsed();
+        self.bar.reset_eta();
+    }
+
+    fn step(&mut self, metrics: &StepMetrics) {
+        self.tokens += metrics.tokens;
+        self.examples += metrics.examples;
+        self.bar.set_message(self.message(metrics, self.bar.elapsed().as_secs_f64()));
+        self.bar.set_position(metrics.step);
+    }
+
+    fn evaluation(&mut self, metrics: &EvaluationMetrics) {
+        self.held_out = Some(metrics.loss);
+    }
+
+    fn ended(&mut self, ending: Ending) {
+        match ending {
+            Ending::Finished => self.bar.finish(),
+            Ending::Early | Ending::Interrupted => self.bar.abandon(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trainer::StepReport;
+
+    #[test]
+    fn the_line_tells_loss_speed_and_share_of_the_peak() {
+        let report = StepReport {
+            step: 1,
+            total_steps: 2,
+            epoch: 0.5,
+            loss: 1.25,
+            learning_rate: 0.1,
+            gradient_norm: 1.0,
+            samples: 4,
+            trained_tokens: 10,
+            tokens: 100,
+            seconds: 1.0,
+        };
+        let metrics = StepMetrics { peak_bytes: Some(3 << 30), ..StepMetrics::new(&report) };
+        let mut line = ProgressLine::new("run").with_flops(2e9, 1e12);
+        line.started(0, 2);
+        line.step(&metrics);
+        line.evaluation(&EvaluationMetrics {
+            step: 1,
+            epoch: 0.5,
+            loss: 1.5,
+            accuracy: None,
+            questions: 0,
+            seconds: 1.0,
+            time: 0.0,
+        });
+        let expected =
+            "loss 1.250, held out 1.500, 50 tokens/s, 2.0 examples/s, MFU 10 %, 3.00 GiB";
+        assert_eq!(line.message(&metrics, 2.0), expected);
+    }
+}

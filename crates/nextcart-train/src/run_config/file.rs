@@ -1,0 +1,151 @@
+//! Configurations on disk.
+
+use std::fs;
+use std::path::Path;
+
+use super::RunConfig;
+use crate::error::{Error, Result, io};
+
+#[derive(Clone, Copy)]
+enum Format {
+    Toml,
+    Json,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => Ok(Self::Toml),
+            Some("json") => Ok(Self::Json),
+            _ => Err(Error::ConfigFormat { path: path.to_owned() }),
+        }
+    }
+}
+
+impl RunConfig {
+    /// Reads a file that ends in `.toml` or `.json`, and checks every field's range.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::ConfigFormat`] for another ending; [`Error::ConfigFile`], with file, line and field,
+    /// for what does not parse, is unknown or lies outside its range.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let format = Format::of(path)?;
+        let text = fs::read_to_string(path).map_err(io(path))?;
+        let config = parse(path, format, &text)?;
+        config.check(path, &text)?;
+        Ok(config)
+    }
+
+    /// Writes a file that ends in `.toml` or `.json`, every field in it.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::ConfigFormat`] for another ending.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let text = match Format::of(path)? {
+            Format::Toml => toml::to_string(self).expect("tables, texts and numbers"),
+            Format::Json => {
+                let json = |source| Error::Json { path: path.to_owned(), source };
+                format!("{}\n", serde_json::to_string_pretty(self).map_err(json)?)
+            }
+        };
+        fs::write(path, text).map_err(io(path))
+    }
+
+    /// Checks every field's range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the dotted name of the first field outside its range.
+    pub fn validate(&self) -> Result<()> {
+        self.fault().map_or(Ok(()), |(section, field, expected, found)| {
+            let expected = format!("{expected} (in `{section}`)");
+            Err(Error::Config { field, expected, found })
+        })
+    }
+
+    /// Section, name, expected and found value of the first field outside its range.
+    fn fault(&self) -> Option<(&'static str, &'static str, String, String)> {
+        let own = |section, result: Result<()>| match result {
+            Err(Error::Config { field, expected, found }) => {
+                Some((section, field, expected, found))
+            }
+            _ => None,
+        };
+        let lora = || match self.lora.validate() {
+            Err(nextcart_adapters::Error::Config { field, expected, found }) => {
+                Some(("lora", field, expected.to_owned(), found))
+            }
+            _ => None,
+        };
+        let training = own("training", self.training.validate());
+        training.or_else(|| own("watch", self.watch.validate())).or_else(lora)
+    }
+
+    fn check(&self, path: &Path, text: &str) -> Result<()> {
+        self.fault().map_or(Ok(()), |(section, field, expected, found)| {
+            let field = format!("{section}.{field}");
+            Err(Error::ConfigFile {
+                path: path.to_owned(),
+                line: line_of(text, &field),
+                field,
+                problem: format!("expected {expected}, found {found}"),
+            })
+        })
+    }
+}
+
+fn parse(path: &Path, format: Format, text: &str) -> Result<RunConfig> {
+    let wrong = |field: String, line: usize, problem: &str| Error::ConfigFile {
+        path: path.to_owned(),
+        line,
+        field,
+        problem: problem.to_owned(),
+    };
+    match format {
+        Format::Toml => {
+            let line = |error: &toml::de::Error| {
+                let at = error.span().map_or(0, |span| span.start);
+                1 + text[..at].matches('\n').count()
+            };
+            let reader = toml::Deserializer::parse(text)
+                .map_err(|error| wrong(".".to_owned(), line(&error), error.message()))?;
+            serde_path_to_error::deserialize(reader).map_err(|error| {
+                let (field, cause) = (error.path().to_string(), error.inner());
+                wrong(field, line(cause), cause.message())
+            })
+        }
+        Format::Json => {
+            let mut reader = serde_json::Deserializer::from_str(text);
+            let config = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+                let (field, cause) = (error.path().to_string(), error.inner());
+                wrong(field, cause.line(), &cause.to_string())
+            })?;
+            reader
+                .end()
+                .map_err(|error| wrong(".".to_owned(), error.line(), &error.to_string()))?;
+            Ok(config)
+        }
+    }
+}
+
+/// The line on which a field that parsed stands: each segment of its name behind the one before.
+fn line_of(text: &str, field: &str) -> usize {
+    let mut at = 0;
+    for segment in field.split('.') {
+        at += text[at..].find(segment).unwrap_or(0);
+    }
+    1 + text[..at].matches('\n').count()
+}
+
+impl std::str::FromStr for RunConfig {
+    type Err = Error;
+
+    /// Reads TOML; errors name the file `<text>`.
+    fn from_str(text: &str) -> Result<Self> {
+        let path = Path::new("<text>");
+        let config = parse(path, Format::Toml, text)?;
+        config.check(path, text)?;
+        Ok(config)
+    }
+}

@@ -1,0 +1,175 @@
+//! Everything that a run depends on, in one file.
+
+mod file;
+mod lora;
+mod presets;
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use nextcart_adapters::LoraConfig;
+use nextcart_models::{Checkpoint, HubModel, Llama, LoadOptions, Precision};
+use serde::{Deserialize, Serialize};
+
+use crate::config::SftConfig;
+use crate::error::{Error, Result};
+use crate::watch::WatchConfig;
+use lora::LoraFields;
+
+/// The configuration of a whole run: with the same files, it gives the same adapter.
+///
+/// In a file it is TOML or JSON. What is left out has its default, but for the model's name; a field that does not
+/// exist is an error that names file, line and field.
+///
+/// ```
+/// use nextcart_train::RunConfig;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("run.toml");
+/// # std::fs::write(&path, r#"
+/// # [model]
+/// # name = "TinyLlama/TinyLlama-1.1B-Chat-v1.0"
+/// # quantized = true
+/// # [lora]
+/// # rank = 16
+/// # [training]
+/// # learning_rate = 1e-3
+/// # [watch]
+/// # evaluate = { steps = 50 }
+/// # "#).unwrap();
+/// let config = RunConfig::read(&path)?;
+/// assert_eq!((config.lora.rank, config.training.learning_rate), (16, 1e-3));
+/// assert_eq!(RunConfig::by_name("mistral_qlora")?.training.seed, 3407);
+/// # Ok::<(), nextcart_train::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Seed of fresh adapters (default 42); that of training is [`SftConfig::seed`].
+    #[serde(default = "default_seed")]
+    pub adapter_seed: u64,
+    /// The base model and how it is held.
+    pub model: ModelConfig,
+    /// What the samples are made of.
+    #[serde(default)]
+    pub data: DataConfig,
+    /// Its adapters. `rank_pattern` and `alpha_pattern` are lists of pairs, the first match counts.
+    #[serde(default, with = "LoraFields")]
+    pub lora: LoraConfig,
+    /// Its training.
+    #[serde(default)]
+    pub training: SftConfig,
+    /// When it is evaluated and saved, and when it stops early.
+    #[serde(default)]
+    pub watch: WatchConfig,
+}
+
+fn default_seed() -> u64 {
+    SftConfig::default().seed
+}
+
+/// A base model and how it is held in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Folder of a checkpoint, or its id on the hub.
+    pub name: String,
+    /// Branch, tag or commit on the hub (default `main`).
+    #[serde(default)]
+    pub revision: Option<String>,
+    /// [`LoadOptions::weights`].
+    #[serde(default)]
+    pub weights: Precision,
+    /// [`LoadOptions::activations`].
+    #[serde(default)]
+    pub activations: Precision,
+    /// [`LoadOptions::quantized`].
+    #[serde(default)]
+    pub quantized: bool,
+}
+
+/// Prepared questions and how they are asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Folder with `manifest.json` and the prepared tables (default `data`).
+    pub folder: PathBuf,
+    /// Name of a built-in template, or path of one (default `options_first`).
+    pub template: String,
+    /// Name of what stands around a prompt (default `plain`).
+    pub wrapper: String,
+    /// Most tokens in a sample (default none, that is what the model was made for).
+    pub max_tokens: Option<usize>,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            folder: "data".into(),
+            template: "options_first".to_owned(),
+            wrapper: "plain".to_owned(),
+            max_tokens: None,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// How the model is held in memory.
+    #[must_use]
+    pub fn load_options(&self) -> LoadOptions {
+        let Self { weights, activations, quantized, .. } = *self;
+        LoadOptions { weights, activations, quantized }
+    }
+
+    /// Opens the folder, or what the hub has under this id; the weights stay on disk.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it cannot be fetched, read or computed.
+    pub fn open(&self) -> Result<Checkpoint> {
+        let open = || match HubModel::named(&self.name) {
+            Some(model) => {
+                let model = match &self.revision {
+                    Some(revision) => model.with_revision(revision),
+                    None => model,
+                };
+                Checkpoint::open(model.fetch()?)
+            }
+            None => Checkpoint::open(&self.name),
+        };
+        open().map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: nextcart_models::Error) -> Error {
+        Error::Model { name: self.name.clone(), source }
+    }
+}
+
+impl RunConfig {
+    /// The defaults with a model.
+    #[must_use]
+    pub fn new(model: ModelConfig) -> Self {
+        Self {
+            adapter_seed: default_seed(),
+            model,
+            data: DataConfig::default(),
+            lora: LoraConfig::default(),
+            training: SftConfig::default(),
+            watch: WatchConfig::default(),
+        }
+    }
+
+    /// The base model with fresh adapters.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the weights cannot be read or the adapters do not fit them.
+    pub fn load(&self, checkpoint: &Checkpoint, device: &Device) -> Result<Llama> {
+        let load = || {
+            let model = checkpoint.load_with(device, self.model.load_options())?;
+            model.with_adapters(&self.lora, self.adapter_seed)
+        };
+        load().map_err(|source| self.model.error(source))
+    }
+}
+
+#[cfg(test)]
+mod tests;

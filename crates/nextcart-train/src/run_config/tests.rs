@@ -1,0 +1,193 @@
+use std::fs;
+
+use nextcart_adapters::{Bias, Init, TargetModules};
+use nextcart_models::{LlamaConfig, save_checkpoint};
+
+use super::*;
+use crate::{Checkpointing, Every, Optimizer, Packing, Schedule};
+
+/// No field has its default.
+fn unusual() -> RunConfig {
+    RunConfig {
+        adapter_seed: 9,
+        model: ModelConfig {
+            name: "some/where".to_owned(),
+            revision: Some("v2".to_owned()),
+            weights: Precision::F16,
+            activations: Precision::Bf16,
+            quantized: true,
+        },
+        data: DataConfig {
+            folder: "a folder".into(),
+            template: "t.jinja".to_owned(),
+            wrapper: "alpaca".to_owned(),
+            max_tokens: Some(700),
+        },
+        lora: LoraConfig::new()
+            .with_rank(3)
+            .with_alpha(0.1)
+            .with_dropout(0.25)
+            .with_use_rslora(true)
+            .with_use_dora(true)
+            .with_target_modules(TargetModules::AllLinear)
+            .with_rank_pattern([("z", 2), ("a", 1)].into())
+            .with_alpha_pattern([("z", 2.5), ("a", 1.0)].into())
+            .with_bias(Bias::LoraOnly)
+            .with_init(Init::Gaussian),
+        training: SftConfig {
+            epochs: 2,
+            max_steps: Some(5),
+            batch_size: 3,
+            gradient_accumulation: 2,
+            packing: Packing::Packed { window: 64, rows: 2 },
+            group_by_length: true,
+            checkpointing: Checkpointing::BlocksOnHost,
+            loss_rows: usize::MAX,
+            learning_rate: 0.03 / 7.0,
+            warmup_steps: 1,
+            schedule: Schedule::Cosine,
+            optimizer: Optimizer::AdamW8bit,
+            lora_plus_ratio: Some(16.0),
+            weight_decay: 0.01,
+            beta1: 0.8,
+            beta2: 0.99,
+            epsilon: 1e-7,
+            max_grad_norm: None,
+            seed: u64::MAX,
+            checkpoints_kept: 4,
+        },
+        watch: WatchConfig {
+            evaluate: Every::Steps(7),
+            evaluation_batch: 5,
+            save: Every::End,
+            patience: Some(3),
+            min_delta: 0.001,
+        },
+    }
+}
+
+#[test]
+fn files_of_both_formats_give_back_every_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let presets = RunConfig::PRESETS.iter().map(|name| RunConfig::by_name(name).unwrap());
+    for config in presets.chain([unusual()]) {
+        for name in ["run.toml", "run.json"] {
+            let path = folder.path().join(name);
+            config.write(&path).unwrap();
+            assert_eq!(RunConfig::read(&path).unwrap(), config, "{name}");
+        }
+    }
+}
+
+#[test]
+fn presets_are_those_of_the_seed_project() {
+    for name in RunConfig::PRESETS {
+        let RunConfig { lora, training, watch, adapter_seed, .. } =
+            RunConfig::by_name(name).unwrap();
+        assert_eq!((lora.rank, lora.alpha, lora.scale()), (16, 16.0, 1.0));
+        assert_eq!(lora.target_modules, TargetModules::llama());
+        assert_eq!((training.epochs, training.batch_size), (5, 8));
+        assert_eq!((training.gradient_accumulation, training.warmup_steps), (1, 3));
+        assert_eq!((training.learning_rate, training.weight_decay), (1e-3, 0.001));
+        assert_eq!(
+            (training.schedule, training.optimizer),
+            (Schedule::Linear, Optimizer::AdamW8bit)
+        );
+        assert_eq!((training.seed, adapter_seed, watch.evaluate), (3407, 3407, Every::Epoch));
+    }
+    let quantized = |name| RunConfig::by_name(name).unwrap().model.quantized;
+    assert!(quantized("tinyllama_qlora") && quantized("mistral_qlora") && !quantized("tiny_cpu"));
+    let found = RunConfig::by_name("tinylama").unwrap_err().to_string();
+    assert!(found.contains("tinyllama_qlora") && found.contains("`tinylama`"), "{found}");
+}
+
+/// The error must name file, line, field and the rest of `expected`.
+#[track_caller]
+fn check(name: &str, text: &str, line: usize, field: &str, expected: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    let error = RunConfig::read(&path).unwrap_err();
+    let shown = error.to_string();
+    let Error::ConfigFile { path: named, line: found_line, field: found, problem } = error else {
+        panic!("{shown}")
+    };
+    assert_eq!((named, found_line, found.as_str()), (path, line, field), "{shown}");
+    for text in expected {
+        assert!(problem.contains(text), "{text} in {problem}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
+    let model = "[model]\nname = \"x\"\n";
+    let toml = |text: &str| format!("{model}{text}");
+    let check_toml = |text: &str, line, field, expected: &[&str]| {
+        check("run.toml", &toml(text), line, field, expected);
+    };
+    check_toml("[training]\n\nbatch_siz = 3\n", 5, "training.batch_siz", &["batch_size"]);
+    check_toml("[lora]\nrnk = 3\n", 4, "lora.rnk", &["unknown field `rnk`", "rank"]);
+    check_toml("[tuning]\n", 3, "tuning", &["unknown field `tuning`", "training"]);
+    check_toml(
+        "[training]\nlearning_rate = \"high\"\n",
+        4,
+        "training.learning_rate",
+        &["\"high\"", "expected f64"],
+    );
+    check_toml("[training]\nschedule = \"step\"\n", 4, "training.schedule", &["step", "cosine"]);
+    check_toml(
+        "[training]\nmax_grad_norm = \"no\"\n",
+        4,
+        "training.max_grad_norm",
+        &["\"no\"", "a number or"],
+    );
+    check_toml("[watch]\nevaluate = { step = 3 }\n", 4, "watch.evaluate", &["`step`", "steps"]);
+    check_toml(
+        "[training]\nseed = 1\nbatch_size = 0\n",
+        5,
+        "training.batch_size",
+        &["expected at least 1, found 0"],
+    );
+    check_toml("[lora]\nrank = 0\n", 4, "lora.rank", &["expected at least 1, found 0"]);
+    check_toml("[watch]\npatience = 0\n", 4, "watch.patience", &["expected at least 1, found 0"]);
+    check_toml("[training\n", 3, ".", &[]);
+    check("run.toml", "[training]\n", 1, ".", &["missing field `model`"]);
+    check(
+        "run.json",
+        "{\n\"model\": {\"name\": \"x\",\n\"quantised\": true}}",
+        3,
+        "model.quantised",
+        &["unknown field `quantised`", "quantized"],
+    );
+    let json = "{\"model\": {\"name\": \"x\"},\n\"training\": {\n\"beta1\": 1.0}}";
+    check("run.json", json, 3, "training.beta1", &["not including, 1", "found 1"]);
+    check("run.json", "{} {}", 1, ".", &["missing field"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.yaml");
+    assert!(matches!(RunConfig::read(&path), Err(Error::ConfigFormat { .. })));
+    assert!(matches!(RunConfig::read(path.with_extension("toml")), Err(Error::Io { .. })));
+}
+
+#[test]
+fn a_configuration_loads_its_model_with_its_adapters() {
+    let folder = tempfile::tempdir().unwrap();
+    let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(32) };
+    let device = Device::flex();
+    save_checkpoint(folder.path(), &llama.init(3, &device), &llama, None).unwrap();
+    let text = format!(
+        "[model]\nname = {:?}\nquantized = true\n[lora]\nrank = 5\ntarget_modules = [\"q_proj\"]",
+        folder.path()
+    );
+    let config: RunConfig = text.parse().unwrap();
+    let model = config.load(&config.model.open().unwrap(), &device).unwrap();
+    let adapters = model.projections().into_iter().filter_map(|(path, projection)| {
+        projection.adapter().map(|adapter| (path, adapter.a().dims()))
+    });
+    let adapters: Vec<_> = adapters.collect();
+    assert_eq!(adapters, [("model.layers.0.self_attn.q_proj".to_owned(), [5, 192])]);
+
+    let missing = ModelConfig { name: "./nowhere".to_owned(), ..config.model };
+    let error = missing.open().unwrap_err();
+    assert!(error.to_string().contains("./nowhere"), "{error}");
+}

@@ -1,0 +1,108 @@
+//! How often a run looks at itself, and when it has seen enough.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::wrong;
+use crate::error::Result;
+
+/// When something happens in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Every {
+    /// Only after the last step.
+    End,
+    /// After each pass over the samples, and after the last step.
+    #[default]
+    Epoch,
+    /// After each so many optimiser steps, and after the last one.
+    Steps(u64),
+}
+
+impl Every {
+    /// Whether it happens after a step, counted from 1.
+    ///
+    /// # Panics
+    /// If the interval is 0.
+    #[must_use]
+    pub fn is_due(self, step: u64, total_steps: u64, steps_per_epoch: u64) -> bool {
+        let interval = match self {
+            Self::End => total_steps,
+            Self::Epoch => steps_per_epoch,
+            Self::Steps(steps) => steps,
+        };
+        assert!(interval > 0, "an interval of at least 1");
+        step == total_steps || step.is_multiple_of(interval)
+    }
+}
+
+/// When a run evaluates and saves itself, and when it stops early.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WatchConfig {
+    /// When the held-out samples are evaluated (default each epoch).
+    pub evaluate: Every,
+    /// Samples in one pass of an evaluation (default 16).
+    pub evaluation_batch: usize,
+    /// When a checkpoint is written (default each epoch).
+    pub save: Every,
+    /// Evaluations without improvement after which the run stops (default none, that is never).
+    pub patience: Option<u64>,
+    /// By how much, in nats a trained token, the loss must fall below the best one to count as an improvement
+    /// (default 0).
+    pub min_delta: f64,
+}
+
+impl Default for WatchConfig {
+    fn default() -> Self {
+        Self {
+            evaluate: Every::Epoch,
+            evaluation_batch: 16,
+            save: Every::Epoch,
+            patience: None,
+            min_delta: 0.0,
+        }
+    }
+}
+
+impl WatchConfig {
+    /// Checks every field's range.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) with the first field outside its range.
+    pub fn validate(&self) -> Result<()> {
+        for (field, every) in [("evaluate", self.evaluate), ("save", self.save)] {
+            if every == Every::Steps(0) {
+                return Err(wrong(field, "at least 1 step", 0));
+            }
+        }
+        if self.evaluation_batch == 0 {
+            return Err(wrong("evaluation_batch", "at least 1", 0));
+        }
+        if self.patience == Some(0) {
+            return Err(wrong("patience", "at least 1", 0));
+        }
+        if !(self.min_delta.is_finite() && self.min_delta >= 0.0) {
+            return Err(wrong("min_delta", "a number from 0 on", self.min_delta));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_are_due_at_their_interval_and_at_the_end() {
+        let due = |every: Every| (1..=7).filter(|&step| every.is_due(step, 7, 3)).collect();
+        let check = |every, expected: &[u64]| {
+            let found: Vec<u64> = due(every);
+            assert_eq!(found, expected, "{every:?}");
+        };
+        check(Every::End, &[7]);
+        check(Every::Epoch, &[3, 6, 7]);
+        check(Every::Steps(2), &[2, 4, 6, 7]);
+        check(Every::Steps(9), &[7]);
+    }
+}

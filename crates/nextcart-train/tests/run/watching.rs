@@ -1,0 +1,269 @@
+//! What a run writes and tells.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use nextcart_models::{Llama, LlamaConfig, LoadOptions, Precision};
+use nextcart_text::Sample;
+use nextcart_train::{
+    DeviceFacts, Ending, Error, EvaluationMetrics, Every, Metric, ModelConfig, Observer,
+    PlanOutcome, Planner, Run, RunConfig, RunRecord, SftConfig, StepMetrics, WatchConfig, Workload,
+    read_metrics,
+};
+use serde_json::{Value, json};
+
+use crate::common::{adapted, llama, with_broken_token};
+use crate::{config, lora, samples, turn, watch};
+
+fn go() -> AtomicBool {
+    AtomicBool::new(false)
+}
+
+fn open<'a>(folder: &Path, config: SftConfig, samples: &'a [Sample]) -> Run<'a> {
+    Run::open(folder, adapted(&lora()), &llama(), config, samples).unwrap().with_watch(watch())
+}
+
+/// What an observer heard.
+#[derive(Default)]
+struct Heard(Rc<RefCell<Vec<String>>>);
+
+impl Observer for Heard {
+    fn started(&mut self, steps: u64, total_steps: u64) {
+        self.0.borrow_mut().push(format!("{steps} of {total_steps}"));
+    }
+
+    fn step(&mut self, metrics: &StepMetrics) {
+        self.0.borrow_mut().push(format!("step {}", metrics.step));
+    }
+
+    fn evaluation(&mut self, metrics: &EvaluationMetrics) {
+        let accuracy = metrics.accuracy.map_or("none".to_owned(), |share| share.to_string());
+        self.0.borrow_mut().push(format!("evaluation {} {accuracy}", metrics.step));
+    }
+
+    fn ended(&mut self, ending: Ending) {
+        self.0.borrow_mut().push(format!("{ending:?}"));
+    }
+}
+
+/// Interrupts after a step.
+struct Stop<'a>(u64, &'a AtomicBool);
+
+impl Observer for Stop<'_> {
+    fn step(&mut self, metrics: &StepMetrics) {
+        self.1.store(metrics.step >= self.0, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn an_interrupted_run_goes_on_and_its_files_hold_all_points() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("a run");
+    let heard = Heard::default();
+    let told = heard.0.clone();
+
+    let stop = go();
+    let mut run = open(&folder, config(7), &samples)
+        .with_held_out(&held_out)
+        .with_questions(|_, accuracy| {
+            [1.0, 0.0, 0.5, 0.5].into_iter().for_each(|hit| accuracy.add(hit));
+            Ok(())
+        })
+        .with_observer(heard)
+        .with_observer(Stop(3, &stop));
+    assert_eq!(run.train(&stop).unwrap(), Ending::Interrupted);
+    drop(run);
+    assert_eq!(*told.borrow(), ["0 of 7", "step 1", "step 2", "step 3", "Interrupted"]);
+
+    // What a killed process may leave behind its checkpoint: a step, and half a line.
+    let path = folder.join("metrics.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let last = text.lines().last().unwrap().replace("\"step\":3", "\"step\":4");
+    fs::write(&path, format!("{text}{last}\n{}", &last[..40])).unwrap();
+
+    told.borrow_mut().clear();
+    let mut run = open(&folder, config(7), &samples)
+        .with_held_out(&held_out)
+        .with_observer(Heard(told.clone()));
+    assert_eq!(run.train(&go()).unwrap(), Ending::Finished);
+    let evaluated = ["step 4", "step 5", "evaluation 5 none", "step 6", "step 7"];
+    let ends = ["evaluation 7 none", "Finished"];
+    assert_eq!(*told.borrow(), [&["3 of 7"][..], &evaluated, &ends].concat());
+
+    let metrics = read_metrics(&path).unwrap();
+    let steps: Vec<u64> = metrics.iter().map(Metric::step).collect();
+    assert_eq!(steps, [1, 2, 3, 4, 5, 5, 6, 7, 7]);
+    let Metric::Step(second) = metrics[1] else { panic!("a step") };
+    assert_eq!((second.total_steps, second.examples), (7, 4));
+    assert!((second.epoch - 0.8).abs() < 1e-12 && second.learning_rate > 0.0);
+    assert!(second.gradient_norm > 0.0 && second.tokens > second.trained_tokens);
+    assert!(second.tokens_per_second > second.examples_per_second);
+    assert_eq!(second.peak_bytes.is_some(), cfg!(target_os = "linux"));
+    let losses = metrics.iter().filter_map(|metric| match metric {
+        Metric::Step(metrics) => Some((metrics.step, metrics.loss as f32)),
+        _ => None,
+    });
+    let known = run.trainer().losses().iter().map(|&(step, loss)| (step, loss as f32));
+    assert_eq!(losses.collect::<Vec<_>>(), known.collect::<Vec<_>>());
+
+    // A record of the version, and one for each line: as many tags as there are scalars.
+    let events = fs::read(folder.join("events.out.tfevents.nextcart")).unwrap();
+    let count = |tag: &[u8]| events.windows(tag.len()).filter(|bytes| *bytes == tag).count();
+    assert_eq!((count(b"brain.Event:2"), count(b"train/loss"), count(b"eval/loss")), (1, 7, 2));
+    assert!(fs::read_to_string(folder.join("loss.svg")).unwrap().contains("held out"));
+    assert!(!folder.join("non_finite.json").exists());
+}
+
+#[test]
+fn accuracy_comes_from_the_callers_questions_and_their_error_reaches_the_caller() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |path: &str, fail: bool| {
+        let folder = folder.path().join(path);
+        let mut run = open(&folder, config(3), &samples).with_held_out(&held_out).with_questions(
+            move |model: &Llama, accuracy| {
+                assert!(!model.projections().is_empty());
+                [1.0, 0.0, 0.5, 0.5].into_iter().for_each(|hit| accuracy.add(hit));
+                if fail { Err("no questions".into()) } else { Ok(()) }
+            },
+        );
+        let ending = run.train(&go());
+        (ending, read_metrics(folder.join("metrics.jsonl")).unwrap())
+    };
+    let (ending, metrics) = ask("asked", false);
+    assert_eq!(ending.unwrap(), Ending::Finished);
+    let Some(Metric::Evaluation(last)) = metrics.last() else { panic!("an evaluation") };
+    assert_eq!((last.step, last.accuracy, last.questions), (3, Some(0.5), 4));
+    let (ending, _) = ask("failed", true);
+    assert!(matches!(ending, Err(Error::Questions { step: 3, .. })), "{ending:?}");
+}
+
+#[test]
+fn a_run_without_improvement_stops_and_keeps_its_best_model() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let watch = WatchConfig {
+        evaluate: Every::Steps(1),
+        save: Every::End,
+        patience: Some(2),
+        min_delta: 10.0,
+        ..WatchConfig::default()
+    };
+    let open = || open(folder.path(), config(30), &samples).with_watch(watch.clone());
+    let mut run = open().with_held_out(&held_out);
+    // The first is the best whatever comes, as nothing falls by 10 nats.
+    assert_eq!(run.train(&go()).unwrap(), Ending::Early);
+    assert_eq!(run.trainer().steps(), 3);
+    let evaluations = run.trainer().evaluations().to_vec();
+    let best = evaluations.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min);
+    // Resumed, it stays stopped.
+    let mut run = open().with_held_out(&held_out);
+    assert_eq!(run.train(&go()).unwrap(), Ending::Early);
+    assert_eq!(run.trainer().steps(), 3);
+    let model = run.into_best_model().unwrap();
+    let loss = nextcart_train::evaluate_loss(&model, &llama(), &held_out, 16).unwrap();
+    assert_eq!(loss as f32, best as f32);
+}
+
+#[test]
+fn samples_behind_a_loss_that_is_not_finite_are_listed() {
+    let _turn = turn();
+    // An untied head, so that a broken embedding breaks the samples that read it and no others.
+    let llama = LlamaConfig { tie_word_embeddings: false, ..llama() };
+    let of = |ids: &[[u32; 3]]| -> Vec<Sample> {
+        ids.iter().map(|ids| Sample::text(ids).unwrap()).collect()
+    };
+    let check = |samples: &[Sample], held_out: &[Sample]| -> (Error, Value) {
+        let folder = tempfile::tempdir().unwrap();
+        let model = llama.init(1, &Device::flex().autodiff()).with_adapters(&lora(), 1).unwrap();
+        let model = with_broken_token(model, 5);
+        let mut run = Run::open(folder.path(), model, &llama, config(5), samples)
+            .unwrap()
+            .with_watch(watch())
+            .with_held_out(held_out);
+        let error = run.train(&go()).unwrap_err();
+        let text = fs::read(folder.path().join("non_finite.json")).unwrap();
+        (error, serde_json::from_slice(&text).unwrap())
+    };
+    let good = of(&[[1, 6, 7], [1, 8, 9], [4, 6, 9]]);
+    let bad = of(&[[1, 6, 7], [1, 5, 7], [1, 8, 9]]);
+    let (error, list) = check(&bad, &[]);
+    assert!(matches!(error, Error::NonFinite { step: 1, .. }), "{error}");
+    assert_eq!(list, json!({ "quantity": "loss", "step": 1, "of": "training", "samples": [1] }));
+    let (error, list) = check(&good, &bad[1..2]);
+    assert!(matches!(error, Error::NonFiniteEvaluation { .. }), "{error}");
+    assert_eq!(list, json!({ "quantity": "loss", "step": 5, "of": "held_out", "samples": [0] }));
+}
+
+#[test]
+fn the_folder_tells_what_the_run_depends_on() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("manifest.json"), "abc").unwrap();
+    let model = ModelConfig {
+        name: "a/model".to_owned(),
+        revision: None,
+        weights: Precision::F32,
+        activations: Precision::F32,
+        quantized: false,
+    };
+    let whole = RunConfig {
+        lora: lora(),
+        training: config(3),
+        watch: WatchConfig { evaluate: Every::End, ..watch() },
+        ..RunConfig::new(model)
+    };
+    let whole = RunConfig {
+        data: nextcart_train::DataConfig { folder: data, ..whole.data.clone() },
+        ..whole
+    };
+    let path = folder.path().join("run");
+    let mut run =
+        open(&path, config(3), &samples).with_held_out(&held_out).with_config(whole.clone());
+    run.train(&go()).unwrap();
+    let record = RunRecord::read(&path).unwrap();
+    assert_eq!(record.config.as_ref(), Some(&whole));
+    assert_eq!((record.training, record.model), (config(3), llama()));
+    // SHA-256 of "abc", as FIPS 180 has it.
+    let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(record.data_manifest.unwrap(), sha256);
+    assert_eq!(record.crates["nextcart"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(record.samples, nextcart_text::digest(&samples));
+    assert_ne!(record.samples, record.held_out);
+    assert_eq!(RunConfig::read(path.join("run.toml")).unwrap(), whole);
+    assert_eq!(run.trainer().evaluations().len(), 1);
+}
+
+#[test]
+fn a_plan_stands_beside_what_was_seen() {
+    let _turn = turn();
+    let (samples, _) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let planner = Planner {
+        model: llama(),
+        load: LoadOptions::default(),
+        lora: lora(),
+        training: config(3),
+        workload: Workload::of(&samples, &config(3)).unwrap(),
+    };
+    let plan = planner.plan(&DeviceFacts::host(1 << 32, 1e10)).unwrap();
+    let mut run = open(folder.path(), config(3), &samples).with_plan(plan.clone());
+    run.train(&go()).unwrap();
+    let text = fs::read(folder.path().join("plan.json")).unwrap();
+    let found: PlanOutcome = serde_json::from_slice(&text).unwrap();
+    assert_eq!(found.plan.memory, plan.memory);
+    let [seen, error] = [found.seen_seconds, found.time_error].map(Option::unwrap);
+    assert!(seen > 0.0 && ((1.0 + error) * seen / plan.seconds_per_step - 1.0).abs() < 1e-9);
+    assert_eq!(found.memory_error.is_some(), cfg!(target_os = "linux"));
+}
