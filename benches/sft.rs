@@ -1,0 +1,417 @@
+//! Fine-tuning with LoRA on the seed project's prompts, beside TRL's `SFTTrainer` with PEFT.
+//!
+//! Run: `cargo bench --bench sft -- [--model small|smollm2|FOLDER] [--peer] [--rounds 5] [--curve 200]
+//! [--max-tokens 1024] [--skip 0]`
+//!
+//! `small` has 8 layers of 512 with random weights and the tokenizer `tinyllama/tokenizer.json` in the folder that
+//! `NEXTCART_TOKENIZERS` names; `smollm2` is the checkpoint that `NEXTCART_SMOLLM2` names. Questions of four purchases
+//! and four options come from the Prime Pantry data in `NEXTCART_DATA`, or from generated ones. `--peer` needs
+//! `NEXTCART_PYTHON`. Adapters of rank 16 sit on all seven projections; batches hold 8 samples; all is f32, on two
+//! threads.
+//!
+//! Each way to train is a process of its own. All of them read the same checkpoint, adapter and samples, and take
+//! turns step by step, so that a busy moment hits all; the first two steps warm up. Ratios are medians over the
+//! turns, and a step is everything between two steps' starts. Losses must agree. `--curve` instead takes that many
+//! steps of ours and of the peer and writes both losses to `target/bench-data/sft-curve.csv`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use nextcart_adapters::{LoraConfig, load_peft};
+use nextcart_data::synthetic::{Corpus, SyntheticConfig};
+use nextcart_data::{Part, PrepareOptions, Question, SplitMethod, prepare};
+use nextcart_models::{
+    Checkpoint, LlamaConfig, SaveOptions, save_adapter, write_random_checkpoint,
+};
+use nextcart_prompt::{Template, Wrapper};
+use nextcart_text::{Sample, SampleBuilder};
+use nextcart_train::{Checkpointing, SftConfig, Trainer};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use serde_json::{Value, json};
+
+const BATCH: usize = 8;
+
+/// Steps of every process before the turns that count.
+const WARM_UP: usize = 2;
+
+/// By how much the losses of a step may differ, as a share.
+const TOLERANCE: f64 = 1e-3;
+
+/// Steps that the smoothed curve averages over.
+const WINDOW: usize = 10;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    rayon::ThreadPoolBuilder::new().num_threads(2).build_global().expect("two threads");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let place = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(place + 1).cloned()
+    };
+    let number =
+        |name: &str| -> Option<usize> { value(name).map(|value| value.parse().expect("a number")) };
+    if let Some(job) = value("--job") {
+        train(&serde_json::from_str(&job).expect("JSON"));
+        return;
+    }
+    let peer = arguments.iter().any(|argument| argument == "--peer");
+    let curve = number("--curve");
+    let steps = curve.unwrap_or(WARM_UP + number("--rounds").unwrap_or(5));
+    let made = tempfile::tempdir().expect("a folder");
+    let model = value("--model").unwrap_or_else(|| "small".to_owned());
+    let Some(model) = checkpoint(&model, made.path()) else { return };
+    let limit = number("--max-tokens").unwrap_or(1024);
+    let task = Task::write(model, made.path(), steps, limit, number("--skip").unwrap_or(0));
+    match curve {
+        Some(_) => task.curve(peer),
+        None => task.turns(peer),
+    }
+}
+
+/// The model's folder; small ones are written.
+fn checkpoint(name: &str, made: &Path) -> Option<PathBuf> {
+    let folder = |variable: &str| {
+        let folder = std::env::var_os(variable).map(PathBuf::from);
+        if folder.is_none() {
+            println!("skipped: {variable} is not set");
+        }
+        folder
+    };
+    match name {
+        "small" => {
+            let tokenizer = folder("NEXTCART_TOKENIZERS")?.join("tinyllama/tokenizer.json");
+            let config = LlamaConfig {
+                d_model: 512,
+                d_hidden: 1408,
+                layers: 8,
+                heads: 8,
+                kv_heads: 4,
+                head_dim: 64,
+                ..LlamaConfig::tinyllama_1_1b()
+            };
+            let model = made.join("model");
+            let options = SaveOptions::default();
+            write_random_checkpoint(&model, &config, 7, &options).expect("written");
+            std::fs::copy(tokenizer, model.join("tokenizer.json")).expect("a tokenizer");
+            Some(model)
+        }
+        "smollm2" => folder("NEXTCART_SMOLLM2"),
+        other => Some(PathBuf::from(other)),
+    }
+}
+
+/// What all processes read.
+struct Task {
+    model: PathBuf,
+    adapter: PathBuf,
+    samples: PathBuf,
+    steps: usize,
+}
+
+impl Task {
+    /// Writes the initial adapter and the samples in their order, those of at most `limit` tokens.
+    fn write(model: PathBuf, made: &Path, steps: usize, limit: usize, skip: usize) -> Self {
+        let checkpoint = Checkpoint::open(&model).expect("a checkpoint");
+        let tokenizer = checkpoint.tokenizer().expect("a tokenizer");
+        let template = Template::builtin("seed").expect("a template");
+        let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Seed);
+        let built = builder.build_all(&questions(made)).expect("samples");
+        let samples = built.into_iter().map(|built| built.sample);
+        let samples = samples.filter(|sample| sample.len() <= limit).skip(skip);
+        let samples: Vec<Sample> = samples.take(steps * BATCH).collect();
+        assert_eq!(samples.len(), steps * BATCH, "too few questions of {limit} tokens at most");
+        let mean = |of: fn(&Sample) -> usize| {
+            samples.iter().map(of).sum::<usize>() as f64 / samples.len() as f64
+        };
+        let (tokens, trained) = (mean(Sample::len), mean(Sample::trained_tokens));
+        println!("samples of {tokens:.0} tokens, of which {trained:.0} are trained");
+
+        let path = made.join("samples.jsonl");
+        let mut file = BufWriter::new(File::create(&path).expect("a file"));
+        for sample in &samples {
+            let mask: Vec<u8> = sample.loss_mask().iter().map(|&on| u8::from(on)).collect();
+            let line = json!({ "input_ids": sample.ids(), "completion_mask": mask });
+            writeln!(file, "{line}").expect("written");
+        }
+        file.flush().expect("written");
+
+        let adapter = made.join("adapter");
+        let lora = LoraConfig::new().with_rank(16).with_alpha(16.0);
+        let adapted = checkpoint.load(&Device::flex()).expect("a model");
+        let adapted = adapted.with_adapters(&lora, 7).expect("adapters");
+        let base = model.to_string_lossy();
+        save_adapter(&adapter, &adapted, &lora, &base).expect("written");
+        Self { model, adapter, samples: path, steps }
+    }
+
+    fn start(&self, kind: Kind) -> Process {
+        let job = json!({
+            "model": self.model, "adapter": self.adapter, "samples": self.samples,
+            "steps": self.steps, "batch": BATCH, "learning_rate": 2e-4,
+            "checkpointing": kind.checkpointing(),
+        });
+        Process::start(kind, &job)
+    }
+
+    /// All ways to train, a step each, in turns.
+    fn turns(&self, peer: bool) {
+        let kinds = KINDS.into_iter().filter(|kind| peer || !kind.is_peer());
+        let mut processes: Vec<Process> = kinds.map(|kind| self.start(kind)).collect();
+        for step in 0..self.steps {
+            for process in &mut processes {
+                process.step();
+            }
+            for other in &processes[1..] {
+                let distance = relative(other.losses[step], processes[0].losses[step]);
+                assert!(distance < TOLERANCE, "{:?}, step {step}: {distance:.1e}", other.kind);
+            }
+        }
+        let steps = WARM_UP..self.steps;
+        let seconds = |process: &Process| median(process.seconds[steps.clone()].to_vec());
+        let ratio = |of: &Process, to: &Process| {
+            let pairs = steps.clone().map(|step| to.seconds[step] / of.seconds[step]);
+            median(pairs.collect())
+        };
+        println!(
+            "{:<26} {:>10} {:>10}   ratios of speed and memory to each of the others",
+            "", "examples/s", "peak MB"
+        );
+        for process in &processes {
+            let others = processes.iter().filter(|other| other.kind != process.kind);
+            let ratios = others.map(|other| {
+                let memory = process.peak / other.peak;
+                format!("{}: {:.2}, {memory:.2}", other.kind.name(), ratio(process, other))
+            });
+            println!(
+                "{:<26} {:>10.3} {:>10.0}   {}",
+                process.kind.name(),
+                BATCH as f64 / seconds(process),
+                process.peak,
+                ratios.collect::<Vec<_>>().join("; ")
+            );
+        }
+        let distances = processes[1..].iter().flat_map(|process| {
+            process.losses.iter().zip(&processes[0].losses).map(|(&a, &b)| relative(a, b))
+        });
+        println!("largest distance of a loss: {:.1e}", distances.fold(0.0, f64::max));
+    }
+
+    /// The losses of a longer run.
+    fn curve(&self, peer: bool) {
+        let mut own = self.start(Kind::Own);
+        let mut peer = peer.then(|| self.start(Kind::Peer));
+        for step in 0..self.steps {
+            own.step();
+            let theirs = peer.as_mut().map(|peer| peer.step());
+            if (step + 1).is_multiple_of(10) {
+                eprintln!("step {}: {:.4}, {theirs:.4?}", step + 1, own.losses[step]);
+            }
+        }
+        let Some(peer) = peer else { return };
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("sft-curve.csv");
+        let mut file = BufWriter::new(File::create(&path).expect("a file"));
+        writeln!(file, "step,nextcart,trl").expect("written");
+        for (step, (own, peer)) in own.losses.iter().zip(&peer.losses).enumerate() {
+            writeln!(file, "{},{own},{peer}", step + 1).expect("written");
+        }
+        file.flush().expect("written");
+        let largest = |a: &[f64], b: &[f64]| {
+            a.iter().zip(b).map(|(&a, &b)| relative(a, b)).fold(0.0, f64::max)
+        };
+        let smooth = |losses: &[f64]| -> Vec<f64> {
+            losses
+                .windows(WINDOW)
+                .map(|part| part.iter().sum::<f64>() / part.len() as f64)
+                .collect()
+        };
+        let (ours, theirs) = (smooth(&own.losses), smooth(&peer.losses));
+        println!("mean of the first {WINDOW} losses: {:.4}, {:.4}", ours[0], theirs[0]);
+        let ends = (ours[ours.len() - 1], theirs[theirs.len() - 1]);
+        println!("mean of the last {WINDOW} losses: {:.4}, {:.4}", ends.0, ends.1);
+        println!("largest distance of a step: {:.1e}", largest(&own.losses, &peer.losses));
+        println!("largest distance of a mean of {WINDOW} steps: {:.1e}", largest(&ours, &theirs));
+        println!("written to {}", path.display());
+    }
+}
+
+fn relative(a: f64, b: f64) -> f64 {
+    (a - b).abs() / b.abs()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Training questions of four purchases and four options alike in popularity, in an order of their own.
+fn questions(made: &Path) -> Vec<Question> {
+    let (reviews, meta) = match std::env::var_os("NEXTCART_DATA").map(PathBuf::from) {
+        Some(data) => {
+            let folder = data.join("prime_pantry");
+            (folder.join("sequences.jsonl.gz"), folder.join("items.jsonl.gz"))
+        }
+        None => {
+            let corpus = Corpus::generate(&SyntheticConfig::default()).expect("a corpus");
+            let files = corpus.write(made.join("corpus")).expect("written");
+            (files.reviews, files.meta)
+        }
+    };
+    let options = PrepareOptions {
+        split: SplitMethod::LeaveOneOut,
+        min_history: 4,
+        max_history: 4,
+        ..PrepareOptions::default()
+    };
+    let prepared = prepare(&[reviews], &[meta], made.join("data"), &options).expect("prepared");
+    let mut questions = prepared.load().expect("questions").questions;
+    questions.retain(|question| question.part == Part::Train);
+    questions.shuffle(&mut SmallRng::seed_from_u64(7));
+    questions
+}
+
+/// A way to train.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Own,
+    OwnByBlock,
+    Peer,
+    PeerByBlock,
+}
+
+const KINDS: [Kind; 4] = [Kind::Own, Kind::OwnByBlock, Kind::Peer, Kind::PeerByBlock];
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Own => "nextcart",
+            Self::OwnByBlock => "nextcart, checkpointing",
+            Self::Peer => "TRL",
+            Self::PeerByBlock => "TRL, checkpointing",
+        }
+    }
+
+    fn is_peer(self) -> bool {
+        matches!(self, Self::Peer | Self::PeerByBlock)
+    }
+
+    fn checkpointing(self) -> bool {
+        matches!(self, Self::OwnByBlock | Self::PeerByBlock)
+    }
+}
+
+/// A training run that takes a step for each line that it gets, and answers with its time and loss.
+struct Process {
+    kind: Kind,
+    child: Child,
+    steps: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    seconds: Vec<f64>,
+    losses: Vec<f64>,
+    /// In MB.
+    peak: f64,
+}
+
+impl Process {
+    fn start(kind: Kind, job: &Value) -> Self {
+        let mut command = if kind.is_peer() {
+            let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON is a Python");
+            let mut command = Command::new(python);
+            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/sft_trl.py"));
+            command
+        } else {
+            let mut command = Command::new(std::env::current_exe().expect("this program"));
+            command.arg("--job");
+            command
+        };
+        command.arg(job.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the command runs");
+        let steps = child.stdin.take().expect("piped");
+        let answers = BufReader::new(child.stdout.take().expect("piped"));
+        let (seconds, losses) = (Vec::new(), Vec::new());
+        Self { kind, child, steps, answers, seconds, losses, peak: 0.0 }
+    }
+
+    /// A step; gives its loss.
+    fn step(&mut self) -> f64 {
+        writeln!(self.steps).expect("the process listens");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("the process answers");
+        let answer: Value = serde_json::from_str(&answer)
+            .unwrap_or_else(|_| panic!("{:?}: {:?}", self.kind, self.child.wait()));
+        let number = |name: &str| answer[name].as_f64().expect("a number");
+        self.seconds.push(number("seconds"));
+        self.losses.push(number("loss"));
+        self.peak = number("peak");
+        number("loss")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Our side of a job: a step for each line of the standard input.
+fn train(job: &Value) {
+    let path = |name: &str| PathBuf::from(job[name].as_str().expect("a path"));
+    let number = |name: &str| job[name].as_u64().expect("a number");
+    let checkpoint = Checkpoint::open(path("model")).expect("a checkpoint");
+    let model = checkpoint.load(&Device::flex().autodiff()).expect("a model");
+    let adapter = load_peft(&path("adapter")).expect("an adapter");
+    let model = model.with_peft(&adapter).expect("an adapter of the model");
+    let samples: Vec<Sample> = BufReader::new(File::open(path("samples")).expect("samples"))
+        .lines()
+        .map(|line| sample(&serde_json::from_str(&line.expect("a line")).expect("JSON")))
+        .collect();
+    let batch = number("batch") as usize;
+    let by_block = job["checkpointing"] == true;
+    let config = SftConfig {
+        max_steps: Some(number("steps")),
+        batch_size: batch,
+        learning_rate: job["learning_rate"].as_f64().expect("a number"),
+        checkpointing: if by_block { Checkpointing::Blocks } else { Checkpointing::None },
+        ..SftConfig::default()
+    };
+    let mut trainer =
+        Trainer::new(model, checkpoint.config(), config, &samples).expect("a valid run");
+    let mut lines = std::io::stdin().lines();
+    for step in 0..number("steps") as usize {
+        if !matches!(lines.next(), Some(Ok(_))) {
+            return;
+        }
+        let start = Instant::now();
+        let indices: Vec<usize> = (step * batch..(step + 1) * batch).collect();
+        let loss = trainer.step_on(&indices).expect("a finite step").loss;
+        trainer.model().device().sync().expect("finished");
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{}", json!({ "seconds": seconds, "loss": loss, "peak": peak_memory() }));
+    }
+}
+
+fn sample(line: &Value) -> Sample {
+    let list = |name: &str| -> Vec<u32> {
+        let values = line[name].as_array().expect("a list").iter();
+        values.map(|value| value.as_u64().expect("a number") as u32).collect()
+    };
+    let mask = list("completion_mask").into_iter().map(|on| on == 1).collect();
+    Sample::new(list("input_ids"), mask).expect("a sample")
+}
+
+/// The most memory that this process held, in MB, as Linux tells it.
+fn peak_memory() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse::<f64>().expect("kilobytes") * 1024.0 / 1e6
+}
