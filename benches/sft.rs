@@ -1,16 +1,16 @@
-//! Fine-tuning with LoRA on the seed project's prompts, beside TRL's `SFTTrainer` with PEFT.
+//! Fine-tuning with LoRA on the seed project's prompts, beside TRL's `SFTTrainer` with PEFT and a loop by hand.
 //!
-//! Run: `cargo bench --bench sft -- [--model small|smollm2|FOLDER] [--peer] [--rounds 5] [--curve 200]
-//! [--max-tokens 1024] [--skip 0]`
+//! Run: `cargo bench --bench sft -- [--model small|smollm2|FOLDER] [--peers trl,torch] [--rounds 5] [--curve 200]
+//! [--batch 8] [--template seed] [--history 4] [--max-tokens 1024]`
 //!
 //! `small` has 8 layers of 512 with random weights and the tokenizer `tinyllama/tokenizer.json` in the folder that
 //! `NEXTCART_TOKENIZERS` names; `smollm2` is the checkpoint that `NEXTCART_SMOLLM2` names. Questions of four purchases
-//! and four options come from the Prime Pantry data in `NEXTCART_DATA`, or from generated ones. `--peer` needs
+//! and four options come from the Prime Pantry data in `NEXTCART_DATA`, or from generated ones. Peers need
 //! `NEXTCART_PYTHON`. Adapters of rank 16 sit on all seven projections; batches hold 8 samples; all is f32, on two
 //! threads.
 //!
 //! Each way to train is a process of its own. All of them read the same checkpoint, adapter and samples, and take
-//! turns step by step, so that a busy moment hits all; the first two steps warm up. Ratios are medians over the
+//! turns step by step, so that a busy moment hits all; the first steps warm up. Ratios are medians over the
 //! turns, and a step is everything between two steps' starts. Losses must agree. `--curve` instead takes that many
 //! steps of ours and of the peer and writes both losses to `target/bench-data/sft-curve.csv`.
 
@@ -35,10 +35,8 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
-const BATCH: usize = 8;
-
-/// Steps of every process before the turns that count.
-const WARM_UP: usize = 2;
+/// Steps of every process that do not count.
+const WARM_UP: usize = 1;
 
 /// By how much the losses of a step may differ, as a share.
 const TOLERANCE: f64 = 1e-3;
@@ -62,17 +60,23 @@ fn main() {
         train(&serde_json::from_str(&job).expect("JSON"));
         return;
     }
-    let peer = arguments.iter().any(|argument| argument == "--peer");
+    let peers = value("--peers").unwrap_or_default();
+    let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| kind.is_wanted(&peers)).collect();
     let curve = number("--curve");
     let steps = curve.unwrap_or(WARM_UP + number("--rounds").unwrap_or(5));
     let made = tempfile::tempdir().expect("a folder");
     let model = value("--model").unwrap_or_else(|| "small".to_owned());
     let Some(model) = checkpoint(&model, made.path()) else { return };
-    let limit = number("--max-tokens").unwrap_or(1024);
-    let task = Task::write(model, made.path(), steps, limit, number("--skip").unwrap_or(0));
+    let prompts = Prompts {
+        template: value("--template").unwrap_or_else(|| "seed".to_owned()),
+        history: number("--history").unwrap_or(4),
+        max_tokens: number("--max-tokens").unwrap_or(1024),
+    };
+    let batch = number("--batch").unwrap_or(8);
+    let task = Task::write(model, made.path(), &prompts, steps, batch);
     match curve {
-        Some(_) => task.curve(peer),
-        None => task.turns(peer),
+        Some(_) => task.curve(&kinds),
+        None => task.turns(&kinds),
     }
 }
 
@@ -108,26 +112,40 @@ fn checkpoint(name: &str, made: &Path) -> Option<PathBuf> {
     }
 }
 
+/// What the samples are.
+struct Prompts {
+    /// `seed` in the seed project's wrapper, or another in the plain one.
+    template: String,
+    /// Purchases of a question.
+    history: usize,
+    /// Longer samples are left out.
+    max_tokens: usize,
+}
+
 /// What all processes read.
 struct Task {
     model: PathBuf,
     adapter: PathBuf,
     samples: PathBuf,
     steps: usize,
+    batch: usize,
 }
 
 impl Task {
-    /// Writes the initial adapter and the samples in their order, those of at most `limit` tokens.
-    fn write(model: PathBuf, made: &Path, steps: usize, limit: usize, skip: usize) -> Self {
+    /// Writes the initial adapter and the samples in their order.
+    fn write(model: PathBuf, made: &Path, prompts: &Prompts, steps: usize, batch: usize) -> Self {
         let checkpoint = Checkpoint::open(&model).expect("a checkpoint");
         let tokenizer = checkpoint.tokenizer().expect("a tokenizer");
-        let template = Template::builtin("seed").expect("a template");
-        let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Seed);
-        let built = builder.build_all(&questions(made)).expect("samples");
+        let template = Template::builtin(&prompts.template).expect("a template");
+        let wrapper = if prompts.template == "seed" { Wrapper::Seed } else { Wrapper::Plain };
+        let builder = SampleBuilder::new(&tokenizer, &template, wrapper);
+        let built = builder.build_all(&questions(made, prompts.history)).expect("samples");
         let samples = built.into_iter().map(|built| built.sample);
-        let samples = samples.filter(|sample| sample.len() <= limit).skip(skip);
-        let samples: Vec<Sample> = samples.take(steps * BATCH).collect();
-        assert_eq!(samples.len(), steps * BATCH, "too few questions of {limit} tokens at most");
+        let samples = samples.filter(|sample| sample.len() <= prompts.max_tokens);
+        let mut samples: Vec<Sample> = samples.collect();
+        let (found, wanted) = (samples.len(), steps * batch);
+        assert!(found >= wanted, "{found} samples are that short, not {wanted}");
+        samples.truncate(wanted);
         let mean = |of: fn(&Sample) -> usize| {
             samples.iter().map(of).sum::<usize>() as f64 / samples.len() as f64
         };
@@ -149,22 +167,21 @@ impl Task {
         let adapted = adapted.with_adapters(&lora, 7).expect("adapters");
         let base = model.to_string_lossy();
         save_adapter(&adapter, &adapted, &lora, &base).expect("written");
-        Self { model, adapter, samples: path, steps }
+        Self { model, adapter, samples: path, steps, batch }
     }
 
     fn start(&self, kind: Kind) -> Process {
         let job = json!({
             "model": self.model, "adapter": self.adapter, "samples": self.samples,
-            "steps": self.steps, "batch": BATCH, "learning_rate": 2e-4,
+            "steps": self.steps, "batch": self.batch, "learning_rate": 2e-4,
             "checkpointing": kind.checkpointing(),
         });
         Process::start(kind, &job)
     }
 
     /// All ways to train, a step each, in turns.
-    fn turns(&self, peer: bool) {
-        let kinds = KINDS.into_iter().filter(|kind| peer || !kind.is_peer());
-        let mut processes: Vec<Process> = kinds.map(|kind| self.start(kind)).collect();
+    fn turns(&self, kinds: &[Kind]) {
+        let mut processes: Vec<Process> = kinds.iter().map(|&kind| self.start(kind)).collect();
         for step in 0..self.steps {
             for process in &mut processes {
                 process.step();
@@ -174,29 +191,28 @@ impl Task {
                 assert!(distance < TOLERANCE, "{:?}, step {step}: {distance:.1e}", other.kind);
             }
         }
-        let steps = WARM_UP..self.steps;
-        let seconds = |process: &Process| median(process.seconds[steps.clone()].to_vec());
-        let ratio = |of: &Process, to: &Process| {
-            let pairs = steps.clone().map(|step| to.seconds[step] / of.seconds[step]);
-            median(pairs.collect())
-        };
-        println!(
-            "{:<26} {:>10} {:>10}   ratios of speed and memory to each of the others",
-            "", "examples/s", "peak MB"
-        );
-        for process in &processes {
-            let others = processes.iter().filter(|other| other.kind != process.kind);
-            let ratios = others.map(|other| {
-                let memory = process.peak / other.peak;
-                format!("{}: {:.2}, {memory:.2}", other.kind.name(), ratio(process, other))
-            });
-            println!(
-                "{:<26} {:>10.3} {:>10.0}   {}",
-                process.kind.name(),
-                BATCH as f64 / seconds(process),
-                process.peak,
-                ratios.collect::<Vec<_>>().join("; ")
-            );
+        let counted = WARM_UP..self.steps;
+        println!("{:<26} {:>10} {:>10}", "", "examples/s", "peak MB");
+        for Process { kind, seconds, peak, .. } in &processes {
+            let speed = self.batch as f64 / median(seconds[counted.clone()].to_vec());
+            println!("{:<26} {speed:>10.3} {peak:>10.0}", kind.name());
+        }
+        let (own, peers): (Vec<&Process>, Vec<&Process>) =
+            processes.iter().partition(|process| process.kind.peer().is_none());
+        for own in own {
+            for peer in &peers {
+                let ratios = counted.clone().map(|step| peer.seconds[step] / own.seconds[step]);
+                let ratios: Vec<f64> = ratios.collect();
+                let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+                let most = ratios.iter().copied().fold(0.0, f64::max);
+                println!(
+                    "{} beside {}: {:.2} × its speed ({least:.2} to {most:.2}), {:.2} × its memory",
+                    own.kind.name(),
+                    peer.kind.name(),
+                    median(ratios),
+                    own.peak / peer.peak
+                );
+            }
         }
         let distances = processes[1..].iter().flat_map(|process| {
             process.losses.iter().zip(&processes[0].losses).map(|(&a, &b)| relative(a, b))
@@ -205,9 +221,9 @@ impl Task {
     }
 
     /// The losses of a longer run.
-    fn curve(&self, peer: bool) {
+    fn curve(&self, kinds: &[Kind]) {
         let mut own = self.start(Kind::Own);
-        let mut peer = peer.then(|| self.start(Kind::Peer));
+        let mut peer = kinds.contains(&Kind::Trl).then(|| self.start(Kind::Trl));
         for step in 0..self.steps {
             own.step();
             let theirs = peer.as_mut().map(|peer| peer.step());
@@ -253,8 +269,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Training questions of four purchases and four options alike in popularity, in an order of their own.
-fn questions(made: &Path) -> Vec<Question> {
+/// Training questions with four options alike in popularity, in an order of their own.
+fn questions(made: &Path, history: usize) -> Vec<Question> {
     let (reviews, meta) = match std::env::var_os("NEXTCART_DATA").map(PathBuf::from) {
         Some(data) => {
             let folder = data.join("prime_pantry");
@@ -268,8 +284,9 @@ fn questions(made: &Path) -> Vec<Question> {
     };
     let options = PrepareOptions {
         split: SplitMethod::LeaveOneOut,
-        min_history: 4,
-        max_history: 4,
+        min_history: history,
+        max_history: history,
+        train_targets_per_user: 20,
         ..PrepareOptions::default()
     };
     let prepared = prepare(&[reviews], &[meta], made.join("data"), &options).expect("prepared");
@@ -284,28 +301,39 @@ fn questions(made: &Path) -> Vec<Question> {
 enum Kind {
     Own,
     OwnByBlock,
-    Peer,
-    PeerByBlock,
+    Trl,
+    TrlByBlock,
+    Torch,
 }
 
-const KINDS: [Kind; 4] = [Kind::Own, Kind::OwnByBlock, Kind::Peer, Kind::PeerByBlock];
+const KINDS: [Kind; 5] = [Kind::Own, Kind::OwnByBlock, Kind::Trl, Kind::TrlByBlock, Kind::Torch];
 
 impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Own => "nextcart",
             Self::OwnByBlock => "nextcart, checkpointing",
-            Self::Peer => "TRL",
-            Self::PeerByBlock => "TRL, checkpointing",
+            Self::Trl => "TRL",
+            Self::TrlByBlock => "TRL, checkpointing",
+            Self::Torch => "PyTorch, by hand",
         }
     }
 
-    fn is_peer(self) -> bool {
-        matches!(self, Self::Peer | Self::PeerByBlock)
+    /// The peer's name on the command line.
+    fn peer(self) -> Option<&'static str> {
+        match self {
+            Self::Own | Self::OwnByBlock => None,
+            Self::Trl | Self::TrlByBlock => Some("trl"),
+            Self::Torch => Some("torch"),
+        }
+    }
+
+    fn is_wanted(self, peers: &str) -> bool {
+        self.peer().is_none_or(|peer| peers.split(',').any(|wanted| wanted == peer))
     }
 
     fn checkpointing(self) -> bool {
-        matches!(self, Self::OwnByBlock | Self::PeerByBlock)
+        matches!(self, Self::OwnByBlock | Self::TrlByBlock)
     }
 }
 
@@ -323,10 +351,11 @@ struct Process {
 
 impl Process {
     fn start(kind: Kind, job: &Value) -> Self {
-        let mut command = if kind.is_peer() {
+        let mut command = if let Some(peer) = kind.peer() {
             let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON is a Python");
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("peers/sft_{peer}.py"));
             let mut command = Command::new(python);
-            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/sft_trl.py"));
+            command.arg(script);
             command
         } else {
             let mut command = Command::new(std::env::current_exe().expect("this program"));
