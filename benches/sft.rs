@@ -1,7 +1,7 @@
 //! Fine-tuning with LoRA on the seed project's prompts, beside TRL's `SFTTrainer` with PEFT and a loop by hand.
 //!
-//! Run: `cargo bench --bench sft -- [--model small|smollm2|FOLDER] [--peers trl,torch] [--rounds 5] [--curve 200]
-//! [--batch 8] [--template seed] [--history 4] [--max-tokens 1024]`
+//! Run: `cargo bench --bench sft -- [--model small|smollm2|FOLDER] [--peers trl,trl_blocks,torch] [--rounds 5]
+//! [--curve 200] [--batch 8] [--template seed] [--history 4] [--max-tokens 1024]`
 //!
 //! `small` has 8 layers of 512 with random weights and the tokenizer `tinyllama/tokenizer.json` in the folder that
 //! `NEXTCART_TOKENIZERS` names; `smollm2` is the checkpoint that `NEXTCART_SMOLLM2` names. Questions of four purchases
@@ -12,7 +12,7 @@
 //! Each way to train is a process of its own. All of them read the same checkpoint, adapter and samples, and take
 //! turns step by step, so that a busy moment hits all; the first steps warm up. Ratios are medians over the
 //! turns, and a step is everything between two steps' starts. Losses must agree. `--curve` instead takes that many
-//! steps of ours and of the peer and writes both losses to `target/bench-data/sft-curve.csv`.
+//! steps of ours and of TRL and writes both losses to `target/bench-data/sft-curve.csv`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -323,8 +323,17 @@ impl Kind {
     fn peer(self) -> Option<&'static str> {
         match self {
             Self::Own | Self::OwnByBlock => None,
-            Self::Trl | Self::TrlByBlock => Some("trl"),
+            Self::Trl => Some("trl"),
+            Self::TrlByBlock => Some("trl_blocks"),
             Self::Torch => Some("torch"),
+        }
+    }
+
+    fn script(self) -> Option<&'static str> {
+        match self {
+            Self::Own | Self::OwnByBlock => None,
+            Self::Trl | Self::TrlByBlock => Some("sft_trl.py"),
+            Self::Torch => Some("sft_torch.py"),
         }
     }
 
@@ -351,9 +360,9 @@ struct Process {
 
 impl Process {
     fn start(kind: Kind, job: &Value) -> Self {
-        let mut command = if let Some(peer) = kind.peer() {
+        let mut command = if let Some(script) = kind.script() {
             let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON is a Python");
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("peers/sft_{peer}.py"));
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script);
             let mut command = Command::new(python);
             command.arg(script);
             command
