@@ -224,39 +224,36 @@ impl Task {
     fn curve(&self, kinds: &[Kind]) {
         let mut own = self.start(Kind::Own);
         let mut peer = kinds.contains(&Kind::Trl).then(|| self.start(Kind::Trl));
-        for step in 0..self.steps {
-            own.step();
-            let theirs = peer.as_mut().map(|peer| peer.step());
-            if (step + 1).is_multiple_of(10) {
-                eprintln!("step {}: {:.4}, {theirs:.4?}", step + 1, own.losses[step]);
-            }
-        }
-        let Some(peer) = peer else { return };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data");
         std::fs::create_dir_all(&folder).expect("a folder");
         let path = folder.join("sft-curve.csv");
-        let mut file = BufWriter::new(File::create(&path).expect("a file"));
+        let mut file = File::create(&path).expect("a file");
         writeln!(file, "step,nextcart,trl").expect("written");
-        for (step, (own, peer)) in own.losses.iter().zip(&peer.losses).enumerate() {
-            writeln!(file, "{},{own},{peer}", step + 1).expect("written");
+        for step in 1..=self.steps {
+            let ours = own.step();
+            let theirs = peer.as_mut().map(Process::step);
+            let shown = theirs.map(|loss| loss.to_string()).unwrap_or_default();
+            writeln!(file, "{step},{ours},{shown}").expect("written");
+            if step.is_multiple_of(WINDOW) {
+                eprintln!("step {step}: {ours:.5} {shown:.7}");
+            }
         }
-        file.flush().expect("written");
+        println!("losses are in {}", path.display());
+        let Some(peer) = peer else { return };
         let largest = |a: &[f64], b: &[f64]| {
             a.iter().zip(b).map(|(&a, &b)| relative(a, b)).fold(0.0, f64::max)
         };
         let smooth = |losses: &[f64]| -> Vec<f64> {
-            losses
-                .windows(WINDOW)
-                .map(|part| part.iter().sum::<f64>() / part.len() as f64)
-                .collect()
+            let windows = losses.windows(WINDOW);
+            windows.map(|part| part.iter().sum::<f64>() / part.len() as f64).collect()
         };
         let (ours, theirs) = (smooth(&own.losses), smooth(&peer.losses));
-        println!("mean of the first {WINDOW} losses: {:.4}, {:.4}", ours[0], theirs[0]);
-        let ends = (ours[ours.len() - 1], theirs[theirs.len() - 1]);
-        println!("mean of the last {WINDOW} losses: {:.4}, {:.4}", ends.0, ends.1);
+        if let ([first, .., last], [their_first, .., their_last]) = (&ours[..], &theirs[..]) {
+            println!("mean of the first {WINDOW} losses: {first:.4}, TRL {their_first:.4}");
+            println!("mean of the last {WINDOW} losses: {last:.4}, TRL {their_last:.4}");
+        }
         println!("largest distance of a step: {:.1e}", largest(&own.losses, &peer.losses));
         println!("largest distance of a mean of {WINDOW} steps: {:.1e}", largest(&ours, &theirs));
-        println!("written to {}", path.display());
     }
 }
 
