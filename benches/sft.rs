@@ -14,8 +14,8 @@
 //! turns, and a step is everything between two steps' starts. Losses must agree. `--curve` instead takes that many
 //! steps of ours and of TRL and writes both losses to `target/bench-data/sft-curve.csv`.
 //!
-//! Our side frees and takes large blocks all the time. With `MIMALLOC_PURGE_DELAY=-1` in the environment, its allocator
-//! keeps them and the system need not clear their pages again: more speed for a somewhat higher peak.
+//! Our side frees and takes large blocks all the time. Since `.cargo/config.toml` sets `MIMALLOC_PURGE_DELAY=-1`, its
+//! allocator keeps them and the system need not clear their pages again: more speed for a somewhat higher peak.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
