@@ -12,7 +12,7 @@
 //! Each way to train is a process of its own. All of them read the same checkpoint, adapter and samples, and take
 //! turns step by step, so that a busy moment hits all; the first steps warm up. Ratios are medians over the
 //! turns, and a step is everything between two steps' starts. Losses must agree. `--curve` instead takes that many
-//! steps of ours and of TRL and writes both losses to `target/bench-data/sft-curve.csv`.
+//! steps of ours and of TRL, whose means over 10 steps must lie within 1 %, and writes both losses to `target/bench-data/sft-curve.csv`.
 //!
 //! Our side frees and takes large blocks all the time. Since `.cargo/config.toml` sets `MIMALLOC_PURGE_DELAY=-1`, its
 //! allocator keeps them and the system need not clear their pages again: more speed for a somewhat higher peak.
@@ -43,6 +43,9 @@ const WARM_UP: usize = 1;
 
 /// By how much the losses of a step may differ, as a share.
 const TOLERANCE: f64 = 1e-3;
+
+/// By how much the means over [`WINDOW`] steps of a curve may differ, as a share.
+const CURVE_TOLERANCE: f64 = 0.01;
 
 /// Steps that the smoothed curve averages over.
 const WINDOW: usize = 10;
@@ -256,7 +259,9 @@ impl Task {
             println!("mean of the last {WINDOW} losses: {last:.4}, TRL {their_last:.4}");
         }
         println!("largest distance of a step: {:.1e}", largest(&own.losses, &peer.losses));
-        println!("largest distance of a mean of {WINDOW} steps: {:.1e}", largest(&ours, &theirs));
+        let distance = largest(&ours, &theirs);
+        println!("largest distance of a mean of {WINDOW} steps: {distance:.1e}");
+        assert!(distance < CURVE_TOLERANCE, "the curves part");
     }
 }
 

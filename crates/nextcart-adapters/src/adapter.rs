@@ -96,6 +96,11 @@ impl LoraAdapter {
         self.scale
     }
 
+    /// Share of its inputs that are dropped in training.
+    pub fn dropout(&self) -> f64 {
+        self.dropout.prob
+    }
+
     /// Rank of the update.
     pub fn rank(&self) -> usize {
         self.a.dims()[0]

@@ -81,10 +81,11 @@ pub enum Error {
         "the model has no trainable parameter: add adapters or make it trainable before training"
     )]
     NothingTrainable,
-    /// The loss or the gradient of a training step is not a finite number; the step was not taken.
+    /// The loss or the gradient of a training step is not a finite number, and the step was not taken; or a sample's
+    /// loss after it is not, and no checkpoint was written.
     #[error("step {step}: the {quantity} is not finite, with samples {samples:?}")]
     NonFinite {
-        /// `loss` or `gradient norm`.
+        /// `loss`, `gradient norm` or `loss after the step`.
         quantity: &'static str,
         /// The step, counted from 1.
         step: u64,

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::batch::Batch;
 use crate::check::{check_packing, check_samples};
-use crate::checkpoint::{self, Checkpoint, Curves, Identity, Probe};
+use crate::checkpoint::{self, Checkpoint, Curves, Identity, Probe, ProjectionFacts};
 use crate::config::SftConfig;
 use crate::error::{Error, Result};
 use crate::gradients::loss_and_gradients_with;
@@ -96,7 +96,7 @@ impl<'a> Trainer<'a> {
         if trainable(&model).is_empty() {
             return Err(Error::NothingTrainable);
         }
-        let run = Identity::new(config, llama.clone(), samples);
+        let run = Identity::new(config, llama.clone(), samples, ProjectionFacts::of(&model));
         Ok(Self {
             model: Some(model),
             run,
@@ -116,7 +116,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// Those of [`Trainer::new`]; [`Error::NoCheckpoint`]; [`Error::OtherRun`] if configuration
-    /// (all but `checkpoints_kept`), model or samples are not those of the checkpoint; or why the
+    /// (all but `checkpoints_kept`), model, adapters or samples are not those of the checkpoint; or why the
     /// newest checkpoint is damaged, if all are.
     pub fn resume(
         model: Llama,
@@ -127,9 +127,9 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let mut trainer = Self::new(model, llama, config, samples)?;
         let checkpoint = Checkpoint::newest(folder.as_ref())?;
-        checkpoint.check_run(&trainer.run)?;
         let model = trainer.take_model();
         checkpoint.check_parameters(&trainable(&model))?;
+        checkpoint.check_run(&trainer.run)?;
 
         let Checkpoint { path, state, parameters, moments } = checkpoint;
         let device = model.device().inner();
@@ -239,8 +239,8 @@ impl<'a> Trainer<'a> {
     /// the size and the SHA-256 of both files. Frozen weights are not in it.
     ///
     /// # Errors
-    /// If a file cannot be written, or the loss of the sample that identifies the model is not
-    /// finite.
+    /// If a file cannot be written; [`Error::NonFinite`] if the loss of the sample that identifies the
+    /// model, the shortest, is not finite.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<PathBuf> {
         let parameters = trainable(self.model_ref());
         let parameters = parameters.iter().map(|(path, value)| (path.clone(), value.to_host()));
@@ -274,9 +274,9 @@ impl<'a> Trainer<'a> {
     /// [`Error::NoCheckpoint`] if no whole checkpoint was evaluated; [`Error::OtherRun`].
     pub fn into_best_model(mut self, folder: impl AsRef<Path>) -> Result<Llama> {
         let checkpoint = Checkpoint::best(folder.as_ref())?;
-        checkpoint.check_run(&self.run)?;
         let model = self.take_model();
         checkpoint.check_parameters(&trainable(&model))?;
+        checkpoint.check_run(&self.run)?;
         Ok(with_values(model, checkpoint.parameters).valid())
     }
 
@@ -344,7 +344,14 @@ impl<'a> Trainer<'a> {
         let shortest = (0..self.samples.len()).min_by_key(|&index| self.samples[index].len());
         let sample = shortest.ok_or(Error::NoSamples)?;
         let samples = &self.samples[sample..=sample];
-        Ok(Probe { sample, loss: evaluate_loss(self.model_ref(), &self.run.model, samples, 1)? })
+        match evaluate_loss(self.model_ref(), &self.run.model, samples, 1) {
+            Err(Error::NonFiniteEvaluation { .. }) => Err(Error::NonFinite {
+                quantity: "loss after the step",
+                step: self.steps(),
+                samples: vec![sample],
+            }),
+            loss => Ok(Probe { sample, loss: loss? }),
+        }
     }
 
     fn model_ref(&self) -> &Llama {

@@ -23,6 +23,7 @@ struct Case {
     quantized: bool,
     checkpointing: Checkpointing,
     loss_rows: usize,
+    dropout: f64,
     /// Tokens of a sample, and those of them that are trained.
     tokens: (usize, usize),
 }
@@ -45,6 +46,7 @@ fn cases() -> Vec<Case> {
         quantized: false,
         checkpointing: Checkpointing::None,
         loss_rows: 256,
+        dropout: 0.0,
         tokens: (257, 256),
     };
     vec![
@@ -52,6 +54,7 @@ fn cases() -> Vec<Case> {
         Case { tokens: (385, 20), ..plain("short answers") },
         Case { checkpointing: Checkpointing::Blocks, tokens: (385, 384), ..plain("blocks") },
         Case { llama: large, quantized: true, ..plain("packed") },
+        Case { dropout: 0.1, ..plain("dropout") },
         Case { llama: wide, loss_rows: usize::MAX, ..plain("logits") },
     ]
 }
@@ -84,7 +87,7 @@ fn child() {
     let Ok(how) = std::env::var(VARIABLE) else { return };
     let (name, folder) = how.split_once('|').unwrap();
     let case = cases().into_iter().find(|case| case.name == name).unwrap();
-    let (samples, lora) = (case.samples(), LoraConfig::new());
+    let (samples, lora) = (case.samples(), LoraConfig::new().with_dropout(case.dropout));
     let planner = Planner {
         model: case.llama.clone(),
         load: LoadOptions { quantized: case.quantized, ..LoadOptions::default() },

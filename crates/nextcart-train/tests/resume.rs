@@ -372,7 +372,7 @@ fn a_checkpoint_of_another_run_is_refused_by_the_field_that_differs() {
 }
 
 #[test]
-fn another_base_or_scale_is_noticed_by_its_loss() {
+fn another_base_is_noticed_by_its_loss() {
     let _turn = turn();
     let samples = samples(10);
     let folder = folder_with(&[3], &samples);
@@ -381,7 +381,24 @@ fn another_base_or_scale_is_noticed_by_its_loss() {
     };
     let other = llama().init(8, &Device::flex().autodiff());
     check(other.with_adapters(&dropout(), 3).unwrap());
-    check(adapted(&dropout().with_alpha(80.0)));
+}
+
+#[test]
+fn adapters_of_another_scale_or_dropout_are_refused_even_where_the_loss_is_the_same() {
+    let _turn = turn();
+    let samples = samples(10);
+    for step in [0, 1] {
+        let folder = folder_with(&[step], &samples);
+        let check = |field: &str, model: Llama| {
+            let field = format!("projections.model.layers.0.mlp.down_proj.{field}");
+            check_refused(&field, &folder, model, &llama(), config(), &samples);
+        };
+        check("dropout", adapted(&dropout().with_dropout(0.2)));
+        check("scale", adapted(&dropout().with_alpha(8.5)));
+        check("scale", adapted(&dropout().with_use_rslora(true)));
+        check("base", base().quantized().unwrap().with_adapters(&dropout(), 3).unwrap());
+        assert!(resume(&folder, &samples).is_ok());
+    }
 }
 
 #[test]
@@ -404,8 +421,8 @@ fn a_later_format_is_refused_and_not_taken_for_damage() {
     let folder = folder_with(&[1, 2], &samples);
     edit(folder.path().join("checkpoint-2/state.json"), |bytes| {
         let text = String::from_utf8(std::mem::take(bytes)).unwrap();
-        assert!(text.contains("\"version\": 2,"));
-        *bytes = text.replace("\"version\": 2,", "\"version\": 3,").into_bytes();
+        assert!(text.contains("\"version\": 3,"));
+        *bytes = text.replace("\"version\": 3,", "\"version\": 4,").into_bytes();
     });
     check_refused("version", &folder, adapted(&dropout()), &llama(), config(), &samples);
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// with a warning.
 ///
 /// # Errors
-/// Those of [`newest_checkpoint`](crate::newest_checkpoint).
+/// Those of [`newest_checkpoint`](crate::newest_checkpoint), and if all that an evaluation saw are damaged.
 pub fn best_checkpoint(folder: impl AsRef<Path>) -> Result<Option<PathBuf>> {
     Ok(best_whole(folder.as_ref())?.map(|(path, _)| path))
 }
@@ -25,6 +25,7 @@ pub(super) fn best_whole(folder: &Path) -> Result<Option<(PathBuf, State)>> {
         Err(Error::NoCheckpoint { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
+    let mut first_error = None;
     for (_, path) in by_loss(&listed(folder)?, &newest.evaluations()) {
         let state = State::read(&path);
         match state.and_then(|state| state.check_files(&path).map(|()| state)) {
@@ -32,10 +33,11 @@ pub(super) fn best_whole(folder: &Path) -> Result<Option<(PathBuf, State)>> {
             Err(error) => {
                 let (path, reason) = (path.display(), &error as &dyn std::error::Error);
                 warn!(%path, reason, "passed over a damaged checkpoint, the best by evaluation");
+                first_error.get_or_insert(error);
             }
         }
     }
-    Ok(None)
+    first_error.map_or(Ok(None), Err)
 }
 
 /// Checkpoints that an evaluation saw, the lowest loss first, then the earliest step.

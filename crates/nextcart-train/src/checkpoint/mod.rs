@@ -16,7 +16,7 @@ use crate::parameters::{AnyTensor, HostTensors};
 
 pub use best::best_checkpoint;
 
-pub(crate) use state::{Curves, Identity, Probe, State};
+pub(crate) use state::{Curves, Identity, Probe, ProjectionFacts, State, first_difference};
 
 const PREFIX: &str = "checkpoint-";
 const UNFINISHED: &str = ".unfinished-";
@@ -54,7 +54,7 @@ impl Checkpoint {
         Ok(Self { path, state, parameters, moments })
     }
 
-    /// The checkpoint must come from a run of the same configuration, model and samples.
+    /// The checkpoint must come from a run of the same configuration, model, adapters and samples.
     pub(crate) fn check_run(&self, run: &Identity) -> Result<()> {
         self.state.run.check(run, &self.path)
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use nextcart_models::LlamaConfig;
+use nextcart_adapters::Base;
+use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::{Sample, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +16,7 @@ use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
 
 /// Raised whenever an older reader would misunderstand a checkpoint.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// `state.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +49,35 @@ pub(crate) struct Identity {
     pub(crate) config: SftConfig,
     pub(crate) model: LlamaConfig,
     samples: SampleDigest,
+    /// What shapes and values of parameters do not tell, by module path.
+    projections: BTreeMap<String, ProjectionFacts>,
+}
+
+/// How a projection is held and adapted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ProjectionFacts {
+    /// `nf4` if it is packed, or the type of its weight.
+    base: String,
+    /// Factor of its adapter.
+    scale: Option<f64>,
+    /// Share of the adapter's inputs that are dropped.
+    dropout: Option<f64>,
+}
+
+impl ProjectionFacts {
+    /// Those of all projections inside the blocks.
+    pub(crate) fn of(model: &Llama) -> BTreeMap<String, Self> {
+        let facts = |(path, projection): (String, &nextcart_adapters::Projection)| {
+            let base = match projection.base() {
+                Base::Nf4(_) => "nf4".to_owned(),
+                _ => format!("{:?}", projection.weight().dtype()).to_lowercase(),
+            };
+            let adapter = projection.adapter();
+            let (scale, dropout) = (adapter.map(|a| a.scale()), adapter.map(|a| a.dropout()));
+            (path, Self { base, scale, dropout })
+        };
+        model.projections().into_iter().map(facts).collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,9 +94,14 @@ pub(crate) struct Probe {
 }
 
 impl Identity {
-    pub(crate) fn new(config: SftConfig, model: LlamaConfig, samples: &[Sample]) -> Self {
+    pub(crate) fn new(
+        config: SftConfig,
+        model: LlamaConfig,
+        samples: &[Sample],
+        projections: BTreeMap<String, ProjectionFacts>,
+    ) -> Self {
         let samples = SampleDigest { count: samples.len(), sha256: digest(samples) };
-        Self { config, model, samples }
+        Self { config, model, samples, projections }
     }
 
     /// This run, from a checkpoint, must be `current` but for what changes no parameter.
@@ -179,7 +214,7 @@ fn widen(points: &[(u64, f32)]) -> Vec<(u64, f64)> {
 }
 
 /// The dotted name of the first field that differs, and both values.
-fn first_difference(expected: &Value, found: &Value) -> (String, String, String) {
+pub(crate) fn first_difference(expected: &Value, found: &Value) -> (String, String, String) {
     if let (Value::Object(left), Value::Object(right)) = (expected, found) {
         let absent = Value::Null;
         let names = left.keys().chain(right.keys());
@@ -204,7 +239,7 @@ mod tests {
     fn run(learning_rate: f64) -> Identity {
         let samples = [Sample::text(&[1, 2]).unwrap()];
         let config = SftConfig { learning_rate, ..SftConfig::default() };
-        Identity::new(config, LlamaConfig::tiny(8), &samples)
+        Identity::new(config, LlamaConfig::tiny(8), &samples, BTreeMap::new())
     }
 
     /// Whether a run with one rate goes on from a checkpoint with another.

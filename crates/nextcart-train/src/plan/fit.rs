@@ -32,32 +32,42 @@ impl Planner {
 
     /// Empty if nothing helps.
     fn settings(&self, device: &DeviceFacts) -> Vec<String> {
-        let fits = |planner: &Self| planner.estimate(device).bytes() <= device.memory;
-        for change in CHANGES {
-            let mut changed = self.clone();
-            // A batch is halved until it fits.
-            while let Some(setting) = change(&mut changed) {
-                if fits(&changed) {
-                    return vec![setting];
-                }
+        let with = |changes: &[Change]| self.settings_of(changes, device);
+        if let Some(alone) = CHANGES.iter().find_map(|change| with(&[*change])) {
+            return alone;
+        }
+        let mut needed = CHANGES.to_vec();
+        // Without what costs the most first.
+        for place in (0..CHANGES.len()).rev() {
+            let mut fewer = needed.clone();
+            fewer.remove(place);
+            if with(&fewer).is_some() {
+                needed = fewer;
             }
         }
-        let mut changed = self.clone();
+        with(&needed).unwrap_or_default()
+    }
+
+    /// The settings of these changes, as far as it takes them for the run to fit; `None` if it does not.
+    fn settings_of(&self, changes: &[Change], device: &DeviceFacts) -> Option<Vec<String>> {
+        let bytes = |planner: &Self| planner.estimate(device).bytes();
+        let mut planner = self.clone();
         let mut settings = Vec::new();
-        for change in CHANGES {
+        for change in changes {
+            let mut changed = planner.clone();
             let mut last = None;
-            while let Some(setting) = change(&mut changed) {
+            // A batch is divided until it fits.
+            while bytes(&changed) > device.memory
+                && let Some(setting) = change(&mut changed)
+            {
                 last = Some(setting);
-                if fits(&changed) {
-                    break;
-                }
             }
-            settings.extend(last);
-            if fits(&changed) {
-                return settings;
+            if bytes(&changed) <= bytes(&planner) {
+                planner = changed;
+                settings.extend(last);
             }
         }
-        Vec::new()
+        (bytes(&planner) <= device.memory).then_some(settings)
     }
 }
 
@@ -82,25 +92,27 @@ fn blocks(planner: &mut Planner) -> Option<String> {
     changes.then(|| "training.checkpointing = \"blocks\"".to_owned())
 }
 
-/// The same step in twice as many passes.
+/// The same step in more passes, at least twice as many: of a number of samples that divides those of the step.
 fn smaller_batch(planner: &mut Planner) -> Option<String> {
     let training = &mut planner.training;
     let largest = &mut planner.workload.largest;
     if largest.rows < 2 {
         return None;
     }
-    let halved = largest.rows / 2;
-    largest.trained = (largest.trained * halved).div_ceil(largest.rows).max(largest.most);
-    largest.rows = halved;
+    let (step, halved) = (training.samples_per_step(), largest.rows / 2);
+    let is_packed = matches!(training.packing, Packing::Packed { .. });
+    let divides = |rows: &usize| is_packed || step.is_multiple_of(*rows);
+    let fewer = (1..=halved).rev().find(divides).unwrap_or(1);
+    largest.trained = (largest.trained * fewer).div_ceil(largest.rows).max(largest.most);
+    largest.rows = fewer;
     if let Packing::Packed { rows, .. } = &mut training.packing {
-        *rows = halved;
-        return Some(format!("training.packing.packed.rows = {halved}"));
+        *rows = fewer;
+        return Some(format!("training.packing.packed.rows = {fewer}"));
     }
-    let step = training.samples_per_step();
-    training.batch_size = halved;
-    training.gradient_accumulation = step.div_ceil(halved);
+    training.batch_size = fewer;
+    training.gradient_accumulation = step / fewer;
     let passes = training.gradient_accumulation;
-    Some(format!("training.batch_size = {halved} with gradient_accumulation = {passes}"))
+    Some(format!("training.batch_size = {fewer} with gradient_accumulation = {passes}"))
 }
 
 fn packed(planner: &mut Planner) -> Option<String> {

@@ -7,6 +7,10 @@ use crate::checkpointing::Checkpointing;
 use crate::optimizer::Optimizer;
 
 /// Bytes at the peak of a step.
+///
+/// Sizes of weights, adapters, moments and activations follow from the shapes. What the host takes beside tensors, and
+/// how many copies of the logits and of the feed-forward network's values exist at one time, were fitted to the peaks of
+/// small models on two threads of a CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPlan {
     /// Code, threads and buffers of products, on the host.
@@ -39,13 +43,16 @@ impl MemoryPlan {
 /// A projection of a block: path within it, outputs and inputs.
 pub(super) type ProjectionShape = (&'static str, usize, usize);
 
-/// Tensors as large as the logits of a piece that exist at one time: their log-softmax, its gradient and theirs.
+/// Tensors as large as the logits of a piece that exist at one time: their log-softmax, its gradient and theirs. Fitted
+/// to peaks seen on two threads of a CPU.
 const LOGIT_COPIES: f64 = 3.0;
 
-/// What a process takes on the host beside tensors: code, stacks of threads, buffers of matrix products. Measured.
+/// What a process takes on the host beside tensors: code, stacks of threads, buffers of matrix products. Fitted
+/// as well: more threads take more.
 const RUNTIME: u64 = 24 << 20;
 
-/// Tensors as wide as the feed-forward network that the way back through a block holds at one time.
+/// Tensors as wide as the feed-forward network that the way back through a block holds at one time. Fitted as
+/// well.
 const HIDDEN_COPIES: f64 = 4.0;
 
 impl Planner {
@@ -158,10 +165,14 @@ impl Planner {
             values += some * 2 * d; // input and norm at the chosen places
         }
         let mut narrow = 0; // in the factors' f32
-        for (name, output, _) in self.projections() {
+        for (name, output, input) in self.projections() {
             let places =
                 if matches!(name, "self_attn.k_proj" | "self_attn.v_proj") { all } else { some };
             if let Some(rank) = self.rank(layer, name) {
+                if self.lora.dropout > 0.0 {
+                    // The mask, and what it leaves. What it was left of is counted too, though it may be freed.
+                    values += places * 2 * input;
+                }
                 narrow += places * rank + if self.lora.use_dora { places * output } else { 0 };
             }
         }

@@ -75,6 +75,7 @@ impl Planner {
         Plan {
             memory: self.memory(device),
             taken: device.taken,
+            on_host: device.is_host,
             flops_per_step: flops,
             seconds_per_step: flops / device.flops,
             tokens_per_step: self.workload.tokens_per_step,
@@ -89,6 +90,8 @@ pub struct Plan {
     pub memory: MemoryPlan,
     /// Bytes that were taken before.
     pub taken: u64,
+    /// Whether they are the host's, of which the system tells what was used.
+    pub on_host: bool,
     /// Floating-point operations of a step, those of blocks that are computed again included.
     pub flops_per_step: f64,
     /// The time of a step, were all of it spent in large matrix products.

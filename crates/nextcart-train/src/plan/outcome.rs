@@ -7,11 +7,12 @@ use super::Plan;
 pub struct PlanOutcome {
     /// The plan.
     pub plan: Plan,
-    /// Bytes at the peak, where the system tells them.
+    /// Bytes of the host's memory at the peak, where the system tells them.
     pub seen_bytes: Option<u64>,
     /// Mean time of a step, the first one left out: it prepares what later ones use.
     pub seen_seconds: Option<f64>,
-    /// Predicted over seen bytes, less 1: 0.1 for a tenth too much.
+    /// Predicted over seen bytes, less 1: 0.1 for a tenth too much; `None` where the plan is of another memory than the
+    /// host's.
     pub memory_error: Option<f64>,
     /// Predicted over seen time, less 1.
     pub time_error: Option<f64>,
@@ -25,7 +26,9 @@ impl Plan {
             plan: self.clone(),
             seen_bytes,
             seen_seconds,
-            memory_error: seen_bytes.map(|bytes| self.bytes() as f64 / bytes as f64 - 1.0),
+            memory_error: seen_bytes
+                .filter(|_| self.on_host)
+                .map(|bytes| self.bytes() as f64 / bytes as f64 - 1.0),
             time_error: seen_seconds.map(|seconds| self.seconds_per_step / seconds - 1.0),
         }
     }

@@ -23,8 +23,8 @@ use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 use serde_json::json;
 
-use crate::checkpoint::{best_checkpoint, newest_checkpoint};
-use crate::config::SftConfig;
+use crate::checkpoint::newest_checkpoint;
+use crate::config::{SftConfig, wrong};
 use crate::error::{Error, Result, io};
 use crate::plan::Plan;
 use crate::run_config::RunConfig;
@@ -160,7 +160,8 @@ impl<'a> Run<'a> {
     }
 
     /// Questions to ask the model at every evaluation (default none). The closure adds answers one by one, so that
-    /// nothing needs to be kept of them; it must not train the model.
+    /// nothing needs to be kept of them; it must not train the model. Without held-out samples there is no evaluation
+    /// to ask them at, and [`train`](Self::train) refuses.
     #[must_use]
     pub fn with_questions(
         mut self,
@@ -178,7 +179,8 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// The configuration that the run was made of, for its folder; its `watch` is used (default none).
+    /// The configuration that the run was made of, for its folder; its `watch` is used (default none). If its
+    /// `training` is not what the run was opened with, [`train`](Self::train) refuses.
     #[must_use]
     pub fn with_config(mut self, config: RunConfig) -> Self {
         self.watch = config.watch.clone();
@@ -198,10 +200,12 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Error::NonFinite`] and [`Error::NonFiniteEvaluation`], after the samples are listed in `non_finite.json`;
-    /// [`Error::Questions`]; [`Error::Config`] for a watch that does not validate; [`Error::Io`] and others if a file
-    /// cannot be written.
+    /// [`Error::Questions`]; [`Error::Config`] for a watch that does not validate, a configuration of another
+    /// training, and questions without held-out samples; [`Error::OtherRun`] if the folder's `run.json` is of another
+    /// run; [`Error::Io`] and others if a file cannot be read or written.
     pub fn train(&mut self, stop: &AtomicBool) -> Result<Ending> {
         self.watch.validate()?;
+        self.check()?;
         let mut log = self.begin()?;
         let mut pace = Pace::default();
         let ending = self.steps(&mut log, &mut pace, stop)?;
@@ -217,6 +221,25 @@ impl<'a> Run<'a> {
         Ok(ending)
     }
 
+    /// What was given must go together.
+    fn check(&self) -> Result<()> {
+        let opened = self.trainer.config();
+        if let Some(RunConfig { training, .. }) = &self.config
+            && training != opened
+        {
+            let expected = format!("what the run was opened with, {opened:?}");
+            return Err(wrong("training", &expected, format!("{training:?}")));
+        }
+        if self.questions.is_some() && self.held_out.is_empty() {
+            return Err(wrong(
+                "held_out",
+                "samples to evaluate when the questions are asked",
+                "none",
+            ));
+        }
+        Ok(())
+    }
+
     fn begin(&mut self) -> Result<Log> {
         let Self { folder, trainer, samples, held_out, .. } = self;
         fs::create_dir_all(&*folder).map_err(io(&*folder))?;
@@ -226,7 +249,7 @@ impl<'a> Run<'a> {
             &self.llama,
             (samples, held_out),
         )?;
-        record.keep(folder)?;
+        record.keep(folder, trainer.steps())?;
         let log = Log::open(folder, trainer.steps())?;
         for observer in &mut self.observers {
             observer.started(trainer.steps(), trainer.total_steps());
@@ -259,7 +282,8 @@ impl<'a> Run<'a> {
             if improved || over || interrupted || self.watch.save.is_due(step, total, per_epoch) {
                 // The log first: a checkpoint must not know of more than it does.
                 log.sync()?;
-                self.trainer.save(&self.folder)?;
+                let saved = self.trainer.save(&self.folder);
+                self.listed(saved)?;
             }
             if interrupted && step < total {
                 return Ok(Ending::Interrupted);
@@ -334,12 +358,12 @@ impl<'a> Run<'a> {
     /// Ends the run with the model of the lowest held-out loss, or as it stands if none was evaluated.
     ///
     /// # Errors
-    /// If the best checkpoint cannot be read.
+    /// If it was evaluated, but no checkpoint that an evaluation saw can be read.
     pub fn into_best_model(self) -> Result<Llama> {
-        match best_checkpoint(&self.folder)? {
-            Some(_) => self.trainer.into_best_model(&self.folder),
-            None => Ok(self.trainer.into_model()),
+        if self.trainer.evaluations().is_empty() {
+            return Ok(self.trainer.into_model());
         }
+        self.trainer.into_best_model(&self.folder)
     }
 }
 

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use nextcart_models::LlamaConfig;
 use nextcart_text::{Sample, digest};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::git;
 use super::log::replace;
+use crate::checkpoint::first_difference;
 use crate::config::SftConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, io};
 use crate::run_config::RunConfig;
 use crate::watch::WatchConfig;
 
@@ -56,7 +59,7 @@ impl RunRecord {
     /// [`Error::Io`] and [`Error::Json`].
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
         let path = folder.as_ref().join(RECORD);
-        let text = fs::read(&path).map_err(crate::error::io(&path))?;
+        let text = fs::read(&path).map_err(io(&path))?;
         serde_json::from_slice(&text).map_err(|source| Error::Json { path, source })
     }
 
@@ -83,24 +86,64 @@ impl RunRecord {
         })
     }
 
-    /// Writes the record of a new run; beside that of an old one, warns of what has changed.
-    pub(super) fn keep(&self, folder: &Path) -> Result<()> {
-        if let Ok(old) = Self::read(folder) {
-            if old.crates != self.crates || old.git_commit != self.git_commit {
-                warn!("the run goes on with other code than it began with");
-            }
-            if old.held_out != self.held_out {
-                warn!("the run goes on with other held-out samples than it began with");
-            }
-            return Ok(());
-        }
-        if let Some(config) = &self.config {
-            config.write(folder.join(CONFIG))?;
-        }
+    /// Writes the record of a run at its start; of one that goes on after some steps, warns of what has changed.
+    ///
+    /// # Errors
+    /// [`Error::OtherRun`] if a run that goes on is recorded with another training, model or samples, and
+    /// [`Error::Io`] and [`Error::Json`] if its record cannot be read.
+    pub(super) fn keep(&self, folder: &Path, steps: u64) -> Result<()> {
         let path = folder.join(RECORD);
+        let absent = |error: &Error| matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::NotFound);
+        if steps > 0 {
+            match Self::read(folder) {
+                Ok(old) => return self.goes_on(&old, &path),
+                Err(error) if absent(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let config = folder.join(CONFIG);
+        match &self.config {
+            Some(own) => own.write(config)?,
+            None => match fs::remove_file(&config) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(config)(error)),
+                _ => {}
+            },
+        }
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| Error::Json { path: path.clone(), source })?;
         replace(&path, format!("{text}\n").as_bytes())
+    }
+
+    fn goes_on(&self, old: &Self, path: &Path) -> Result<()> {
+        for (field, now, before) in self.differences(old, path)? {
+            let section = field.split('.').next().unwrap_or_default();
+            if matches!(section, "training" | "model" | "samples") {
+                let path = path.to_owned();
+                return Err(Error::OtherRun { path, field, expected: now, found: before });
+            }
+            warn!(field, before, now, "the run goes on otherwise than it began");
+        }
+        Ok(())
+    }
+
+    /// The first difference of each part, by its dotted name, with the value now and the one before. The number of
+    /// checkpoints that are kept is none.
+    fn differences(&self, old: &Self, path: &Path) -> Result<Vec<(String, String, String)>> {
+        let json = |source| Error::Json { path: path.to_owned(), source };
+        let mut now = self.clone();
+        now.training.checkpoints_kept = old.training.checkpoints_kept;
+        // Through text and back as well, because JSON may change the last bit of a float.
+        let text = serde_json::to_string(&now).map_err(json)?;
+        let now: Value = serde_json::from_str(&text).map_err(json)?;
+        let old = serde_json::to_value(old).map_err(json)?;
+        let parts = now.as_object().into_iter().flatten();
+        let differing = parts.filter(|(name, value)| old[name.as_str()] != **value);
+        let named = differing.map(|(name, value)| {
+            let (field, now, before) = first_difference(value, &old[name.as_str()]);
+            let dot = if field.is_empty() { "" } else { "." };
+            (format!("{name}{dot}{field}"), now, before)
+        });
+        Ok(named.collect())
     }
 }
 
@@ -111,6 +154,52 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn record() -> RunRecord {
+        let samples = [Sample::text(&[1, 2]).unwrap()];
+        let (training, watch) = (SftConfig::default(), WatchConfig::default());
+        let model = LlamaConfig::tiny(8);
+        let folder = Path::new(".");
+        RunRecord::new(folder, (&training, &watch, None), &model, (&samples, &[])).unwrap()
+    }
+
+    #[test]
+    fn what_differs_from_the_record_of_a_run_is_named_by_its_field() {
+        let differences = |change: fn(&mut RunRecord)| -> Vec<String> {
+            let mut now = record();
+            change(&mut now);
+            let found = now.differences(&record(), Path::new(RECORD)).unwrap();
+            found.into_iter().map(|(field, ..)| field).collect()
+        };
+        assert!(differences(|_| {}).is_empty());
+        assert!(differences(|now| now.training.checkpoints_kept = 9).is_empty());
+        assert_eq!(differences(|now| now.watch.patience = Some(3)), ["watch.patience"]);
+        assert_eq!(differences(|now| now.training.epochs = 4), ["training.epochs"]);
+        assert_eq!(differences(|now| now.model.layers = 4), ["model.layers"]);
+        assert_eq!(differences(|now| now.samples.clear()), ["samples"]);
+        assert_eq!(differences(|now| now.held_out.clear()), ["held_out"]);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_is_refused_where_its_record_is_of_another_or_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let old = record();
+        old.keep(folder, 3).unwrap(); // there was none
+        let mut new = record();
+        new.watch.patience = Some(3);
+        new.keep(folder, 3).unwrap();
+        assert_eq!(RunRecord::read(folder).unwrap(), old);
+        new.training.epochs = 7;
+        match new.keep(folder, 3) {
+            Err(Error::OtherRun { field, .. }) => assert_eq!(field, "training.epochs"),
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+        fs::write(folder.join(RECORD), "{").unwrap();
+        assert!(matches!(new.keep(folder, 3), Err(Error::Json { .. })));
+        new.keep(folder, 0).unwrap();
+        assert_eq!(RunRecord::read(folder).unwrap(), new);
+    }
 
     #[test]
     fn the_version_of_burn_is_that_of_the_workspace() {

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use nextcart_adapters::Init;
+
 use super::RunConfig;
+use crate::config::wrong;
 use crate::error::{Error, Result, io};
 
 #[derive(Clone, Copy)]
@@ -40,10 +43,16 @@ impl RunConfig {
     /// Writes a file that ends in `.toml` or `.json`, every field in it.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::ConfigFormat`] for another ending.
+    /// [`Error::Io`]; [`Error::ConfigFormat`] for another ending; [`Error::Config`] if the data's folder is not UTF-8,
+    /// as such a file must be.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let text = match Format::of(path)? {
+        let format = Format::of(path)?;
+        if self.data.folder.to_str().is_none() {
+            let found = self.data.folder.display();
+            return Err(wrong("folder", "a path in UTF-8 (in `data`)", found));
+        }
+        let text = match format {
             Format::Toml => toml::to_string(self).expect("tables, texts and numbers"),
             Format::Json => {
                 let json = |source| Error::Json { path: path.to_owned(), source };
@@ -75,6 +84,11 @@ impl RunConfig {
         let lora = || match self.lora.validate() {
             Err(nextcart_adapters::Error::Config { field, expected, found }) => {
                 Some(("lora", field, expected.to_owned(), found))
+            }
+            // LoftQ starts from what packing took from the weights.
+            _ if self.lora.init == Init::Loftq && !self.model.quantized => {
+                let expected = "another start than `loftq` where `model.quantized` is false";
+                Some(("lora", "init", expected.to_owned(), "loftq".to_owned()))
             }
             _ => None,
         };

@@ -7,7 +7,7 @@ mod presets;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use nextcart_adapters::LoraConfig;
+use nextcart_adapters::{Init, LoraConfig};
 use nextcart_models::{Checkpoint, HubModel, Llama, LoadOptions, Precision};
 use serde::{Deserialize, Serialize};
 
@@ -158,14 +158,19 @@ impl RunConfig {
         }
     }
 
-    /// The base model with fresh adapters.
+    /// The base model with fresh adapters. With [`Init::Loftq`], they start from what packing takes from the weights of
+    /// this checkpoint.
     ///
     /// # Errors
-    /// [`Error::Model`] if the weights cannot be read or the adapters do not fit them.
+    /// [`Error::Config`] if the configuration does not [validate](Self::validate); [`Error::Model`] if the weights cannot be read or the adapters do not fit them.
     pub fn load(&self, checkpoint: &Checkpoint, device: &Device) -> Result<Llama> {
+        self.validate()?;
         let load = || {
             let model = checkpoint.load_with(device, self.model.load_options())?;
-            model.with_adapters(&self.lora, self.adapter_seed)
+            match self.lora.init {
+                Init::Loftq => model.with_loftq(checkpoint, &self.lora, self.adapter_seed),
+                _ => model.with_adapters(&self.lora, self.adapter_seed),
+            }
         };
         load().map_err(|source| self.model.error(source))
     }

@@ -149,6 +149,7 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
         &["expected at least 1, found 0"],
     );
     check_toml("[lora]\nrank = 0\n", 4, "lora.rank", &["expected at least 1, found 0"]);
+    check_toml("[lora]\ninit = \"loftq\"\n", 4, "lora.init", &["`model.quantized`"]);
     check_toml("[watch]\npatience = 0\n", 4, "watch.patience", &["expected at least 1, found 0"]);
     check_toml("[training\n", 3, ".", &[]);
     check("run.toml", "[training]\n", 1, ".", &["missing field `model`"]);
@@ -169,6 +170,20 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
     assert!(matches!(RunConfig::read(path.with_extension("toml")), Err(Error::Io { .. })));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_not_utf_8_cannot_be_written() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = RunConfig::tiny_cpu();
+    config.data.folder = std::ffi::OsString::from_vec(vec![b'd', 0xff]).into();
+    for name in ["run.toml", "run.json"] {
+        let found = config.write(folder.path().join(name));
+        assert!(matches!(found, Err(Error::Config { field: "folder", .. })), "{found:?}");
+    }
+}
+
 #[test]
 fn a_configuration_loads_its_model_with_its_adapters() {
     let folder = tempfile::tempdir().unwrap();
@@ -186,6 +201,24 @@ fn a_configuration_loads_its_model_with_its_adapters() {
     });
     let adapters: Vec<_> = adapters.collect();
     assert_eq!(adapters, [("model.layers.0.self_attn.q_proj".to_owned(), [5, 192])]);
+
+    let plain = RunConfig { lora: config.lora.clone().with_dropout(0.0), ..config.clone() };
+    let loftq = RunConfig { lora: plain.lora.clone().with_init(Init::Loftq), ..plain.clone() };
+    let checkpoint = config.model.open().unwrap();
+    let original = checkpoint.load(&device).unwrap();
+    // How far the weight that the adapter starts with is from the one before it was packed.
+    let distance = |config: &RunConfig| -> f32 {
+        let model = config.load(&checkpoint, &device).unwrap();
+        let (_, start) = model.projections()[0];
+        let adapter = start.adapter().unwrap();
+        let update = adapter.b().matmul(adapter.a()) * adapter.scale();
+        let (_, before) = original.projections()[0];
+        (start.weight() + update - before.weight()).square().sum().into_scalar()
+    };
+    assert!(distance(&loftq) < 0.95 * distance(&plain));
+    let dense = ModelConfig { quantized: false, ..loftq.model.clone() };
+    let error = RunConfig { model: dense, ..loftq }.load(&checkpoint, &device).unwrap_err();
+    assert!(matches!(error, Error::Config { field: "init", .. }), "{error}");
 
     let missing = ModelConfig { name: "./nowhere".to_owned(), ..config.model };
     let error = missing.open().unwrap_err();

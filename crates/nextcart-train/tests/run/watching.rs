@@ -174,6 +174,71 @@ fn a_run_without_improvement_stops_and_keeps_its_best_model() {
 }
 
 #[test]
+fn without_a_whole_checkpoint_that_was_evaluated_there_is_no_best_model() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let watch = WatchConfig { evaluate: Every::Steps(2), save: Every::Steps(3), ..watch() };
+    let open = || {
+        let run = open(folder.path(), config(9), &samples);
+        run.with_watch(watch.clone()).with_held_out(&held_out)
+    };
+    let stop = go();
+    assert_eq!(open().with_observer(Stop(3, &stop)).train(&stop).unwrap(), Ending::Interrupted);
+    let run = open();
+    assert_eq!((run.trainer().steps(), run.trainer().evaluations().len()), (3, 1));
+    assert!(run.into_best_model().is_ok());
+    let path = folder.path().join("checkpoint-2/parameters.safetensors");
+    fs::write(&path, "torn").unwrap();
+    let error = open().into_best_model().unwrap_err();
+    assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{error}");
+
+    // A run that was never evaluated ends with its model as it stands.
+    let other = tempfile::tempdir().unwrap();
+    let mut run = Run::open(other.path(), adapted(&lora()), &llama(), config(3), &samples).unwrap();
+    run.train(&go()).unwrap();
+    assert!(run.into_best_model().is_ok());
+}
+
+#[test]
+fn a_loss_that_is_not_finite_after_the_last_step_is_listed_in_place_of_a_checkpoint() {
+    let _turn = turn();
+    let (samples, _) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let training = SftConfig { learning_rate: 1e38, warmup_steps: 0, ..config(1) };
+    let error = open(folder.path(), training, &samples).train(&go()).unwrap_err();
+    let shortest = (0..samples.len()).min_by_key(|&index| samples[index].len()).unwrap();
+    assert!(
+        matches!(&error, Error::NonFinite { samples, .. } if *samples == [shortest]),
+        "{error}"
+    );
+    let list = fs::read(folder.path().join("non_finite.json")).unwrap();
+    let expected = json!({
+        "quantity": "loss after the step", "step": 1, "of": "training", "samples": [shortest],
+    });
+    assert_eq!(serde_json::from_slice::<Value>(&list).unwrap(), expected);
+    assert!(!folder.path().join("checkpoint-1").exists());
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_before_a_file_is_written() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("run");
+    let check = |mut run: Run, expected: &str| {
+        let error = run.train(&go()).unwrap_err();
+        assert!(matches!(&error, Error::Config { field, .. } if *field == expected), "{error}");
+        assert!(!folder.exists());
+    };
+    let whole = RunConfig { training: config(4), ..RunConfig::tiny_cpu() };
+    check(open(&folder, config(3), &samples).with_config(whole), "training");
+    check(open(&folder, config(3), &samples).with_questions(|_, _| Ok(())), "held_out");
+    let run = open(&folder, config(3), &samples).with_held_out(&held_out);
+    assert!(run.with_questions(|_, _| Ok(())).train(&go()).is_ok());
+}
+
+#[test]
 fn samples_behind_a_loss_that_is_not_finite_are_listed() {
     let _turn = turn();
     // An untied head, so that a broken embedding breaks the samples that read it and no others.
@@ -243,6 +308,32 @@ fn the_folder_tells_what_the_run_depends_on() {
     assert_ne!(record.samples, record.held_out);
     assert_eq!(RunConfig::read(path.join("run.toml")).unwrap(), whole);
     assert_eq!(run.trainer().evaluations().len(), 1);
+}
+
+#[test]
+fn a_run_that_starts_anew_in_a_folder_leaves_no_record_of_the_one_before() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let failing = |steps| {
+        let run = open(path, config(steps), &samples).with_held_out(&held_out);
+        run.with_watch(WatchConfig { evaluate: Every::Steps(1), ..watch() })
+            .with_questions(|_, _| Err("gone".into()))
+    };
+    let whole = RunConfig { training: config(5), ..RunConfig::tiny_cpu() };
+    let whole = RunConfig { watch: WatchConfig { evaluate: Every::Steps(1), ..watch() }, ..whole };
+    // It dies before its first checkpoint.
+    assert!(failing(5).with_config(whole).train(&go()).is_err());
+    assert_eq!(RunRecord::read(path).unwrap().training, config(5));
+    assert!(path.join("run.toml").exists());
+
+    let others = &samples[..8];
+    let mut run = open(path, config(3), others);
+    run.train(&go()).unwrap();
+    let record = RunRecord::read(path).unwrap();
+    assert_eq!((record.training, record.samples), (config(3), nextcart_text::digest(others)));
+    assert!(record.config.is_none() && !path.join("run.toml").exists());
 }
 
 #[test]
