@@ -10,6 +10,8 @@
 //! and scores are compared. `gemm` is a product of 1024 × 2048 by 2048 × 2048, to tell what the libraries
 //! below can do.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::ControlFlow;
@@ -25,6 +27,8 @@ use nextcart_models::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use common::Arguments;
+
 /// Options of a question and tokens of each.
 const OPTIONS: (usize, usize) = (4, 4);
 
@@ -35,31 +39,28 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().expect("two threads");
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let place = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(place + 1).cloned()
-    };
-    let number = |name: &str, default: usize| {
-        value(name).map_or(default, |value| value.parse().expect("a number"))
-    };
-    let (prompt, new_tokens) = (number("--prompt", 200), number("--new-tokens", 32));
+    let arguments = Arguments::read();
+    let (prompt, new_tokens) = (
+        arguments.number("--prompt").unwrap_or(200),
+        arguments.number("--new-tokens").unwrap_or(32),
+    );
 
-    let (_made, folder) = checkpoint(&value("--model").unwrap_or_else(|| "small".to_owned()));
+    let (_made, folder) =
+        checkpoint(&arguments.value("--model").unwrap_or_else(|| "small".to_owned()));
     let checkpoint = Checkpoint::open(&folder).expect("a checkpoint");
     let config = checkpoint.config().clone();
-    let weights = match value("--weights").as_deref() {
+    let weights = match arguments.value("--weights").as_deref() {
         Some("bf16") => Precision::Bf16,
         _ => Precision::F32,
     };
     let options = LoadOptions { weights, ..LoadOptions::default() };
     let model = checkpoint.load_with(&Device::flex(), options).expect("a model");
-    let mut peer = value("--peer").map(|dtype| Peer::start(&folder, &dtype));
+    let mut peer = arguments.value("--peer").map(|dtype| Peer::start(&folder, &dtype));
 
     let mut own = BTreeMap::<&str, Vec<f64>>::new();
     let mut theirs = own.clone();
     let mut worst = 0.0_f64;
-    for round in 0..=number("--rounds", 5) {
+    for round in 0..=arguments.number("--rounds").unwrap_or(5) {
         let job = Job::new(round, prompt, new_tokens, config.vocab);
         let found = job.run(&model, &config);
         let peer = peer.as_mut().map(|peer| peer.run(&job));

@@ -7,6 +7,8 @@
 //! kernel tells; the runs of all tools take turns, so that a busy moment hits all of them. With `--task prepare`
 //! and `RUST_LOG=nextcart_data=debug` it tells how long the stages of one run take.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -19,28 +21,23 @@ use nextcart_data::synthetic::{Bulk, CorpusFiles};
 use nextcart_data::{IngestOptions, PrepareOptions, Resources, ingest, prepare_until};
 use serde_json::{Value, json};
 
+use common::Arguments;
+
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let place = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(place + 1).cloned()
-    };
-    let number = |name: &str, default: u64| {
-        value(name).map_or(default, |value| value.parse().expect("a number"))
-    };
-    let reviews = number("--reviews", 1_000_000);
+    let arguments = Arguments::read();
+    let reviews = arguments.number("--reviews").unwrap_or(1_000_000) as u64;
     let (folder, files) = files(reviews);
-    if let Some(task) = value("--task") {
+    if let Some(task) = arguments.value("--task") {
         println!("{}", run_task(&task, &folder, files));
         return;
     }
-    let peers = value("--peers").unwrap_or_default();
+    let peers = arguments.value("--peers").unwrap_or_default();
     let tools: Vec<&str> = ["gunzip", "ingest", "prepare"]
         .into_iter()
         .chain(peers.split(',').filter(|peer| !peer.is_empty()))
         .collect();
     let mut runs: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-    for round in 0..number("--repeat", 3) {
+    for round in 0..arguments.number("--repeat").unwrap_or(3) {
         for tool in &tools {
             eprintln!("round {round}: {tool}");
             let found = match *tool {

@@ -6,6 +6,8 @@
 //! 14.5 GB). Every way of loading is a process of its own, whose peak memory the kernel tells; it fails above 1.1
 //! times what the model holds and 50 MB. `nf4` keeps embedding and head in bf16.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -15,23 +17,21 @@ use nextcart_models::{
     Checkpoint, LlamaConfig, LoadOptions, Precision, SaveOptions, write_random_checkpoint,
 };
 
+use common::{Arguments, memory};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let place = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(place + 1).cloned()
-    };
-    let model = value("--model").unwrap_or_else(|| "tinyllama".to_owned());
+    let arguments = Arguments::read();
+    let model = arguments.value("--model").unwrap_or_else(|| "tinyllama".to_owned());
     let folder = folder(&model);
-    if let Some(format) = value("--load") {
+    if let Some(format) = arguments.value("--load") {
         load(&folder, &format);
         return;
     }
     println!("{:<10} {:>10} {:>10} {:>10} {:>6}", "as", "seconds", "model MB", "peak MB", "ratio");
-    let formats = value("--as").unwrap_or_else(|| "f32,bf16,nf4".to_owned());
+    let formats = arguments.value("--as").unwrap_or_else(|| "f32,bf16,nf4".to_owned());
     for format in formats.split(',') {
         let program = std::env::current_exe().expect("this program");
         let status = Command::new(program)
@@ -64,13 +64,6 @@ fn load(folder: &Path, format: &str) {
     let limit = 1.1 * held + PROGRAM;
     assert!(peak <= limit, "{format}: expected {limit:.0} MB at most, found {peak:.0}");
     println!("{format:<10} {seconds:>10.1} {held:>10.0} {peak:>10.0} {:>6.3}", peak / held);
-}
-
-/// A line of the kernel's account of this process, in MB.
-fn memory(name: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("kilobytes") * 1024.0 / 1e6
 }
 
 /// A folder that is there, or one of a known shape, written if need be.

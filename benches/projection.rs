@@ -7,6 +7,8 @@
 //! the base's weight, and by how much the peak of the steps lies above what the process held before them: the
 //! outputs, the gradients, and what of the weight is unpacked.
 
+mod common;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -15,6 +17,8 @@ use burn::tensor::{Device, Distribution, Tensor};
 use nextcart_adapters::{LoraConfig, Projection};
 use serde_json::{Value, json};
 
+use common::{Arguments, memory};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -22,27 +26,27 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SHAPES: [(usize, usize); 2] = [(4096, 4096), (2048, 5632)];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(place) = arguments.iter().position(|argument| argument == "--job") {
-        println!("{}", run(&arguments[place + 1..]));
+    let arguments = Arguments::read();
+    if let Some(job) = arguments.all_behind("--job") {
+        println!("{}", run(job));
         return;
     }
-    let number = |name: &str, default: usize| {
-        let place = arguments.iter().position(|argument| argument == name);
-        let value = place.and_then(|place| arguments.get(place + 1));
-        value.map_or(default, |value| value.parse().expect("a number"))
-    };
-    let peers = arguments.iter().any(|argument| argument == "--peers");
+    let peers = arguments.has("--peers");
     println!(
         "{:<6} {:>12} {:<9} {:>8} {:>6} {:>10} {:>10}",
         "base", "shape", "tool", "step ms", "ratio", "weight MB", "above MB"
     );
     for kind in ["lora", "qlora"] {
         for (d_input, d_output) in SHAPES {
-            let numbers = [d_input, d_output, number("--tokens", 256), number("--steps", 7)];
+            let numbers = [
+                d_input,
+                d_output,
+                arguments.number("--tokens").unwrap_or(256),
+                arguments.number("--steps").unwrap_or(7),
+            ];
             let numbers = numbers.map(|number| number.to_string());
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-            for _ in 0..number("--rounds", 3) {
+            for _ in 0..arguments.number("--rounds").unwrap_or(3) {
                 ours.push(own(kind, &numbers));
                 if peers {
                     theirs.push(peer(kind, &numbers));
@@ -127,11 +131,4 @@ fn run(arguments: &[String]) -> Value {
         "weight": projection.byte_size(),
         "above": memory("VmHWM:") - before,
     })
-}
-
-/// A line of the kernel's account of this process, in MB.
-fn memory(name: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("kilobytes") * 1024.0 / 1e6
 }

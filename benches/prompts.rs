@@ -8,6 +8,8 @@
 //! tokenising and masks are, with two threads. The digest covers all ids and numbers of trained tokens: all
 //! tools must agree on it. The tools take turns, so that a busy moment hits all of them.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -24,29 +26,27 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use common::Arguments;
+
 fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().expect("two threads");
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let place = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(place + 1).cloned()
-    };
-    let number = |name: &str, default: usize| {
-        value(name).map_or(default, |value| value.parse().expect("a number"))
-    };
+    let arguments = Arguments::read();
     let Some(tokenizers) = std::env::var_os("NEXTCART_TOKENIZERS").map(PathBuf::from) else {
         println!("skipped: NEXTCART_TOKENIZERS is not set");
         return;
     };
     let tokenizer = tokenizers.join("tinyllama/tokenizer.json");
-    let questions = questions(&titles(number("--titles", 8000)), number("--questions", 100_000));
+    let questions = questions(
+        &titles(arguments.number("--titles").unwrap_or(8000)),
+        arguments.number("--questions").unwrap_or(100_000),
+    );
     let file = write(&questions);
-    let peers = value("--peers").unwrap_or_default();
+    let peers = arguments.value("--peers").unwrap_or_default();
     let tools = ["nextcart"].into_iter().chain(peers.split(',').filter(|peer| !peer.is_empty()));
     let tools: Vec<&str> = tools.collect();
     let mut seconds: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     let mut digests: BTreeMap<&str, String> = BTreeMap::new();
-    for _ in 0..number("--repeat", 3) {
+    for _ in 0..arguments.number("--repeat").unwrap_or(3) {
         for tool in &tools {
             let (time, digest) = match *tool {
                 "nextcart" => own(&tokenizer, &questions),

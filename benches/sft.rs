@@ -12,10 +12,13 @@
 //! Each way to train is a process of its own. All of them read the same checkpoint, adapter and samples, and take
 //! turns step by step, so that a busy moment hits all; the first steps warm up. Ratios are medians over the
 //! turns, and a step is everything between two steps' starts. Losses must agree. `--curve` instead takes that many
-//! steps of ours and of TRL, whose means over 10 steps must lie within 1 %, and writes both losses to `target/bench-data/sft-curve.csv`.
+//! steps of ours and of TRL, whose means over 10 steps must lie within 1 %, and writes both losses to
+//! `target/bench-data/sft-curve.csv`.
 //!
 //! Our side frees and takes large blocks all the time. Since `.cargo/config.toml` sets `MIMALLOC_PURGE_DELAY=-1`, its
 //! allocator keeps them and the system need not clear their pages again: more speed for a somewhat higher peak.
+
+mod common;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -38,6 +41,8 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
+use common::{Arguments, memory};
+
 /// Steps of every process that do not count.
 const WARM_UP: usize = 1;
 
@@ -55,30 +60,24 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().expect("two threads");
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let place = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(place + 1).cloned()
-    };
-    let number =
-        |name: &str| -> Option<usize> { value(name).map(|value| value.parse().expect("a number")) };
-    if let Some(job) = value("--job") {
+    let arguments = Arguments::read();
+    if let Some(job) = arguments.value("--job") {
         train(&serde_json::from_str(&job).expect("JSON"));
         return;
     }
-    let peers = value("--peers").unwrap_or_default();
+    let peers = arguments.value("--peers").unwrap_or_default();
     let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| kind.is_wanted(&peers)).collect();
-    let curve = number("--curve");
-    let steps = curve.unwrap_or(WARM_UP + number("--rounds").unwrap_or(5));
+    let curve = arguments.number("--curve");
+    let steps = curve.unwrap_or(WARM_UP + arguments.number("--rounds").unwrap_or(5));
     let made = tempfile::tempdir().expect("a folder");
-    let model = value("--model").unwrap_or_else(|| "small".to_owned());
+    let model = arguments.value("--model").unwrap_or_else(|| "small".to_owned());
     let Some(model) = checkpoint(&model, made.path()) else { return };
     let prompts = Prompts {
-        template: value("--template").unwrap_or_else(|| "seed".to_owned()),
-        history: number("--history").unwrap_or(4),
-        max_tokens: number("--max-tokens").unwrap_or(1024),
+        template: arguments.value("--template").unwrap_or_else(|| "seed".to_owned()),
+        history: arguments.number("--history").unwrap_or(4),
+        max_tokens: arguments.number("--max-tokens").unwrap_or(1024),
     };
-    let batch = number("--batch").unwrap_or(8);
+    let batch = arguments.number("--batch").unwrap_or(8);
     let task = Task::write(model, made.path(), &prompts, steps, batch);
     match curve {
         Some(_) => task.curve(&kinds),
@@ -439,7 +438,7 @@ fn train(job: &Value) {
         let loss = trainer.step_on(&indices).expect("a finite step").loss;
         trainer.model().device().sync().expect("finished");
         let seconds = start.elapsed().as_secs_f64();
-        println!("{}", json!({ "seconds": seconds, "loss": loss, "peak": peak_memory() }));
+        println!("{}", json!({ "seconds": seconds, "loss": loss, "peak": memory("VmHWM:") }));
     }
 }
 
@@ -450,11 +449,4 @@ fn sample(line: &Value) -> Sample {
     };
     let mask = list("completion_mask").into_iter().map(|on| on == 1).collect();
     Sample::new(list("input_ids"), mask).expect("a sample")
-}
-
-/// The most memory that this process held, in MB, as Linux tells it.
-fn peak_memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
-    line.trim().trim_end_matches(" kB").parse::<f64>().expect("kilobytes") * 1024.0 / 1e6
 }

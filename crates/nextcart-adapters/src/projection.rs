@@ -152,7 +152,7 @@ impl Projection {
     fn adapted(&self, adapter: &LoraAdapter, x: Tensor<2>) -> Tensor<2> {
         let dtype = x.dtype();
         let dropped = adapter.dropped(x.clone());
-        let y = self.base.forward(x.clone()); // [rows, d_output]
+        let y = self.base.forward(x); // [rows, d_output]
         let Some(factors) = adapter.row_factors(|| self.base.weight()) else {
             return y + adapter.update(dropped);
         };

@@ -18,7 +18,7 @@ use crate::random::{Use, generator};
 ///
 /// A path is the dotted name of the checkpoint's module, then that of the field:
 /// `model.layers.0.self_attn.q_proj.adapter.a` (PEFT's `lora_A`), `….adapter.b` (`lora_B`),
-/// `….adapter.magnitude`, `….base.weight`, `model.layers.0.input_layernorm.gamma`,
+/// `….adapter.magnitude`, `….trained_bias`, `….base.weight`, `model.layers.0.input_layernorm.gamma`,
 /// `model.embed_tokens`, `model.norm.gamma`, `lm_head.base.weight`.
 #[derive(Debug, Clone, Default)]
 pub struct Gradients {

@@ -18,7 +18,7 @@ use crate::gradients::loss_and_gradients_with;
 use crate::loss::evaluate_loss;
 use crate::optimizer::AdamW;
 use crate::packing::passes;
-use crate::parameters::{trainable, with_values};
+use crate::parameters::{is_trainable, trainable, with_values};
 use crate::pass::PassOptions;
 use crate::random::{Use, generator};
 use crate::sampler::Sampler;
@@ -93,7 +93,7 @@ impl<'a> Trainer<'a> {
         let total_steps = config.total_steps(sampler.steps_per_epoch())?;
         // Restores what an evaluation switched off or merged, and does nothing to a model in training.
         let model = model.with_unmerged_adapters().train();
-        if trainable(&model).is_empty() {
+        if !is_trainable(&model) {
             return Err(Error::NothingTrainable);
         }
         let run = Identity::new(config, llama.clone(), samples, ProjectionFacts::of(&model));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::config::{Bias, LoraConfig};
@@ -34,15 +34,18 @@ const NARROWING: [&str; 3] = ["exclude_modules", "layers_to_transform", "layers_
 /// Ways to start that also change the base's weight, without which the adapter means nothing.
 const BASE_CHANGING_INITS: [&str; 5] = ["pissa", "olora", "corda", "lora_ga", "loftq"];
 
-/// The configuration as PEFT writes it.
+/// The configuration as PEFT writes it, patterns first: of these the order counts, which an object of `json!` loses.
+#[derive(Serialize)]
+struct Written<'a> {
+    alpha_pattern: Patterns<Value>,
+    rank_pattern: &'a Patterns<usize>,
+    #[serde(flatten)]
+    rest: Value,
+}
+
+/// The text of a configuration.
 pub(super) fn to_json(base_model: &str, config: &LoraConfig) -> String {
-    // Objects of `json!` sort their keys, but of patterns the first that matches counts.
-    let patterns = [
-        ("alpha_pattern", to_text(config.alpha_pattern.iter().map(|(p, alpha)| (p, whole(alpha))))),
-        ("rank_pattern", to_text(config.rank_pattern.iter().map(|(p, rank)| (p, json!(rank))))),
-    ];
-    let value = json!({
-        "alpha_pattern": {},
+    let rest = json!({
         "auto_mapping": null,
         "base_model_name_or_path": base_model,
         "bias": config.bias,
@@ -66,29 +69,22 @@ pub(super) fn to_json(base_model: &str, config: &LoraConfig) -> String {
         "modules_to_save": null,
         "peft_type": "LORA",
         "r": config.rank,
-        "rank_pattern": {},
         "revision": null,
         "target_modules": config.target_modules,
         "task_type": "CAUSAL_LM",
         "use_dora": config.use_dora,
         "use_rslora": config.use_rslora,
     });
-    let mut text = format!("{value:#}\n");
-    for (field, pattern) in patterns {
-        text = text.replace(&format!("\"{field}\": {{}}"), &format!("\"{field}\": {pattern}"));
-    }
-    text
+    let alphas = config.alpha_pattern.iter().map(|(pattern, alpha)| (pattern, whole(alpha)));
+    let written =
+        Written { alpha_pattern: alphas.collect(), rank_pattern: &config.rank_pattern, rest };
+    let text = serde_json::to_string_pretty(&written).expect("names, numbers and texts");
+    format!("{text}\n")
 }
 
 /// PEFT declares alpha as an integer; a whole number is written as one.
 fn whole(alpha: f64) -> Value {
     if alpha.fract() == 0.0 && alpha < 1e15 { json!(alpha as i64) } else { json!(alpha) }
-}
-
-/// A JSON object with the keys in this order.
-fn to_text<'a>(pairs: impl Iterator<Item = (&'a str, Value)>) -> String {
-    let pairs: Vec<_> = pairs.map(|(key, value)| format!("{}: {value}", json!(key))).collect();
-    format!("{{{}}}", pairs.join(", "))
 }
 
 /// What the configuration says, as far as loading needs it.

@@ -120,7 +120,7 @@ impl AdamW {
 
 /// Biases and gains do not decay, as in Hugging Face's trainer.
 fn decays(path: &str) -> bool {
-    !(path.ends_with(".bias") || path.ends_with(".gamma"))
+    ![".bias", ".trained_bias", ".gamma"].iter().any(|name| path.ends_with(name))
 }
 
 /// One step of all parameters.
@@ -305,6 +305,22 @@ mod tests {
         check(list(&layer.adapter.a), 0.5, &rates, &config);
         check(list(&layer.adapter.b), 0.5, &rates.map(|rate| 16.0 * rate), &config);
         check(list(&layer.b), 0.5, &rates, &config);
+    }
+
+    /// As the paths of a model's parameters end.
+    #[test]
+    fn weights_and_adapters_decay_and_no_bias_does() {
+        let projection = "model.layers.0.self_attn.q_proj";
+        for (parameter, expected) in [
+            ("base.weight", true),
+            ("adapter.a", true),
+            ("adapter.magnitude", true),
+            ("base.bias", false),
+            ("trained_bias", false),
+        ] {
+            assert_eq!(decays(&format!("{projection}.{parameter}")), expected, "{parameter}");
+        }
+        assert!(!decays("model.norm.gamma"));
     }
 
     #[test]

@@ -72,8 +72,8 @@ pub enum Ending {
 /// The folder holds checkpoints, the newest and the best; `run.json` with all that the run depends on, and `run.toml`
 /// where a [`RunConfig`] was given; `metrics.jsonl`, an object for each step and evaluation; the same for TensorBoard
 /// in `events.out.tfevents.nextcart`; `loss.svg`; and `non_finite.json` where a loss or a gradient was not a finite
-/// number, and `plan.json` where a [`Plan`] was given. A killed process leaves whole lines and checkpoints: [`open`](Self::open) drops what was
-/// written after the newest checkpoint and goes on, to the same bytes but for times and memory.
+/// number, and `plan.json` where a [`Plan`] was given. A killed process leaves whole lines and checkpoints:
+/// [`open`](Self::open) drops what was written after the newest checkpoint and goes on, to the same bytes but for times and memory.
 ///
 /// ```
 /// use std::sync::atomic::AtomicBool;

@@ -93,7 +93,10 @@ impl RunRecord {
     /// [`Error::Io`] and [`Error::Json`] if its record cannot be read.
     pub(super) fn keep(&self, folder: &Path, steps: u64) -> Result<()> {
         let path = folder.join(RECORD);
-        let absent = |error: &Error| matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::NotFound);
+        let absent = |error: &Error| match error {
+            Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
+            _ => false,
+        };
         if steps > 0 {
             match Self::read(folder) {
                 Ok(old) => return self.goes_on(&old, &path),

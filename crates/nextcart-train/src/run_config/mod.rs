@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::watch::WatchConfig;
 use lora::LoraFields;
 
-/// The configuration of a whole run: with the same files, it gives the same adapter.
+/// The configuration of a whole run: its model, data, adapters, training and evaluation.
 ///
 /// In a file it is TOML or JSON. What is left out has its default, but for the model's name; a field that does not
 /// exist is an error that names file, line and field.
@@ -88,7 +88,8 @@ pub struct ModelConfig {
     pub quantized: bool,
 }
 
-/// Prepared questions and how they are asked.
+/// Prepared questions and how they are asked, for the caller who makes samples of them: this crate reads
+/// `folder/manifest.json` alone, for the record of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
@@ -98,7 +99,7 @@ pub struct DataConfig {
     pub template: String,
     /// Name of what stands around a prompt (default `plain`).
     pub wrapper: String,
-    /// Most tokens in a sample (default none, that is what the model was made for).
+    /// Most tokens in a sample (default none, that is no limit).
     pub max_tokens: Option<usize>,
 }
 
@@ -162,7 +163,8 @@ impl RunConfig {
     /// this checkpoint.
     ///
     /// # Errors
-    /// [`Error::Config`] if the configuration does not [validate](Self::validate); [`Error::Model`] if the weights cannot be read or the adapters do not fit them.
+    /// [`Error::Config`] if the configuration does not [validate](Self::validate); [`Error::Model`] if the weights
+    /// cannot be read or the adapters do not fit them.
     pub fn load(&self, checkpoint: &Checkpoint, device: &Device) -> Result<Llama> {
         self.validate()?;
         let load = || {

@@ -67,8 +67,8 @@ impl Packed {
     pub(super) fn dequantize(self, dtype: DType) -> CubeTensor {
         let client = self.packed.client.clone();
         let weight = self.empty(self.shape, dtype);
-        let table = table(&self.packed.device);
         let pairs = (self.shape[0] * self.shape[1]).div_ceil(2);
+        let [packed, codes, scales, offset, table] = self.arguments();
         let dim = CubeDim::new(&client, pairs);
         let count = cubecl::calculate_cube_count_elemwise(&client, pairs, dim);
         let launch = match dtype {
@@ -81,11 +81,11 @@ impl Packed {
             &client,
             count,
             dim,
-            self.packed.into_buffer_arg(),
-            self.codes.into_buffer_arg(),
-            self.scales.into_buffer_arg(),
-            self.offset.into_buffer_arg(),
-            table.into_buffer_arg(),
+            packed,
+            codes,
+            scales,
+            offset,
+            table,
             weight.clone().into_buffer_arg(),
         );
         weight
@@ -110,7 +110,7 @@ impl Packed {
         let ([d_output, d_input], rows) = (self.shape, x.shape()[0]);
         let client = x.client.clone();
         let y = self.empty([rows, d_output], x.dtype);
-        let table = table(&self.packed.device);
+        let [packed, codes, scales, offset, table] = self.arguments();
         let across = (d_output as u32).min(MOST_CUBES);
         let count = CubeCount::Static(across, (d_output as u32).div_ceil(across), 1);
         let launch = match x.dtype {
@@ -124,11 +124,11 @@ impl Packed {
             count,
             CubeDim::new_1d(ROW_UNITS as u32),
             into_contiguous(x).into_buffer_arg(),
-            self.packed.into_buffer_arg(),
-            self.codes.into_buffer_arg(),
-            self.scales.into_buffer_arg(),
-            self.offset.into_buffer_arg(),
-            table.into_buffer_arg(),
+            packed,
+            codes,
+            scales,
+            offset,
+            table,
             y.clone().into_buffer_arg(),
             d_output,
             d_input,
@@ -145,7 +145,7 @@ impl Packed {
         };
         let client = x.client.clone();
         let y = self.empty([rows, width], x.dtype);
-        let table = table(&self.packed.device);
+        let [packed, codes, scales, offset, table] = self.arguments();
         let cubes = |length: usize| length.div_ceil(TILE) as u32;
         let launch = match x.dtype {
             DType::F32 => kernels::tiles::launch::<f32>,
@@ -158,11 +158,11 @@ impl Packed {
             CubeCount::Static(cubes(width), cubes(rows), 1),
             CubeDim::new_1d(TILE_UNITS as u32),
             into_contiguous(x).into_buffer_arg(),
-            self.packed.into_buffer_arg(),
-            self.codes.into_buffer_arg(),
-            self.scales.into_buffer_arg(),
-            self.offset.into_buffer_arg(),
-            table.into_buffer_arg(),
+            packed,
+            codes,
+            scales,
+            offset,
+            table,
             y.clone().into_buffer_arg(),
             rows,
             d_output,
@@ -170,6 +170,12 @@ impl Packed {
             side == Side::Output,
         );
         y
+    }
+
+    /// What every kernel reads of the weight, in its order.
+    fn arguments(self) -> [BufferArg; 5] {
+        let table = table(&self.packed.device);
+        [self.packed, self.codes, self.scales, self.offset, table].map(CubeTensor::into_buffer_arg)
     }
 
     fn empty(&self, shape: [usize; 2], dtype: DType) -> CubeTensor {
