@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::branched::{Branched, Token};
 use crate::cache::KvCache;
 use crate::config::LlamaConfig;
 use crate::rope::RotaryEmbedding;
@@ -63,19 +64,38 @@ impl ModelInput {
     /// If there is no token.
     #[must_use]
     pub fn packed(rows: &[Vec<&[u32]>], config: &LlamaConfig, device: &Device) -> Self {
+        let mut branched: Vec<Vec<Branched<'_>>> = Vec::with_capacity(rows.len());
+        for texts in rows {
+            branched.push(texts.iter().map(|text| Branched::whole(text)).collect());
+        }
+        Self::packed_branched(&branched, config, device)
+    }
+
+    /// As [`packed`](Self::packed), of texts that go on in several ways: all branches of a text follow its prompt in
+    /// position and see it, but not each other.
+    ///
+    /// # Panics
+    /// If there is no token.
+    #[must_use]
+    pub fn packed_branched(
+        rows: &[Vec<Branched<'_>>],
+        config: &LlamaConfig,
+        device: &Device,
+    ) -> Self {
         let batch = rows.len();
-        let length = |texts: &Vec<&[u32]>| texts.iter().map(|text| text.len()).sum();
-        let seq: usize = rows.iter().map(length).max().unwrap_or(0);
+        let seq: usize = rows
+            .iter()
+            .map(|texts| texts.iter().map(Branched::token_count).sum())
+            .max()
+            .unwrap_or(0);
         assert!(seq > 0, "a model input needs at least one token");
 
-        // For each token its text and its place there; none for padding.
         let mut ids = Vec::with_capacity(batch * seq);
-        let mut tokens: Vec<Vec<Option<(usize, usize)>>> = Vec::with_capacity(batch);
+        let mut tokens: Vec<Vec<Option<Token>>> = Vec::with_capacity(batch);
         for texts in rows {
-            ids.extend(texts.iter().flat_map(|text| text.iter().map(|&id| i64::from(id))));
+            ids.extend(texts.iter().flat_map(Branched::ids).map(i64::from));
             ids.resize((tokens.len() + 1) * seq, 0);
-            let of_text =
-                |(index, text): (usize, &&[u32])| (0..text.len()).map(move |p| (index, p));
+            let of_text = |(text, branched): (usize, &Branched<'_>)| branched.tokens(text);
             let mut of_row: Vec<_> = texts.iter().enumerate().flat_map(of_text).map(Some).collect();
             of_row.resize(seq, None);
             tokens.push(of_row);
@@ -85,14 +105,14 @@ impl ModelInput {
         for row in &tokens {
             for query in row {
                 values.extend(row.iter().map(|key| match (query, key) {
-                    (Some((of, q)), Some((text, k))) if of == text && sees(*q, *k, window) => 0.0,
+                    (Some(query), Some(key)) if query.sees(key, window) => 0.0,
                     _ => HIDDEN,
                 }));
             }
         }
         let positions: Vec<Vec<Option<usize>>> = tokens
             .iter()
-            .map(|row| row.iter().map(|token| token.map(|(_, p)| p)).collect())
+            .map(|row| row.iter().map(|token| token.as_ref().map(|token| token.position)).collect())
             .collect();
         Self {
             ids: Tensor::from_data(TensorData::new(ids, [batch, seq]), device),
@@ -112,33 +132,8 @@ impl ModelInput {
         config: &LlamaConfig,
         device: &Device,
     ) -> Self {
-        // For each token its position, and its branch if it is in one.
-        let mut ids: Vec<i64> = prompt.iter().map(|&id| i64::from(id)).collect();
-        let mut tokens: Vec<(usize, Option<usize>)> =
-            (0..prompt.len()).map(|p| (p, None)).collect();
-        for (index, branch) in branches.iter().enumerate() {
-            ids.extend(branch.iter().map(|&id| i64::from(id)));
-            tokens.extend((prompt.len()..prompt.len() + branch.len()).map(|p| (p, Some(index))));
-        }
-        let seq = ids.len();
-        assert!(seq > 0, "a model input needs at least one token");
-        let window = config.sliding_window.unwrap_or(usize::MAX);
-        let mut values = Vec::with_capacity(seq * seq);
-        for (query, of) in &tokens {
-            values.extend(tokens.iter().map(|(key, branch)| {
-                match sees(*query, *key, window) && (branch.is_none() || branch == of) {
-                    true => 0.0,
-                    false => HIDDEN,
-                }
-            }));
-        }
-        let positions: Vec<usize> = tokens.iter().map(|(position, _)| *position).collect();
-        Self {
-            ids: Tensor::from_data(TensorData::new(ids, [1, seq]), device),
-            rope: RotaryEmbedding::new(std::slice::from_ref(&positions), config, device),
-            bias: Tensor::from_data(TensorData::new(values, [1, 1, seq, seq]), device),
-            positions: vec![positions.into_iter().map(Some).collect()],
-        }
+        let text = Branched { prompt, branches: branches.to_vec() };
+        Self::packed_branched(&[vec![text]], config, device)
     }
 
     /// Rows that continue what `cache` holds, right-padded to the longest.
@@ -283,7 +278,7 @@ fn turns(positions: &[Vec<Option<usize>>]) -> Vec<Vec<usize>> {
 }
 
 /// A key at position `k` is visible to a query at position `q` when `0 <= q - k < window`.
-fn sees(query: usize, key: usize, window: usize) -> bool {
+pub(crate) fn sees(query: usize, key: usize, window: usize) -> bool {
     key <= query && query - key < window
 }
 

@@ -20,6 +20,7 @@ mod adapted;
 mod assemble;
 mod attention;
 mod block;
+mod branched;
 mod cache;
 mod checkpoint;
 mod config;
@@ -47,6 +48,7 @@ mod trie;
 
 pub use attention::Attention;
 pub use block::Block;
+pub use branched::Branched;
 pub use cache::KvCache;
 pub use checkpoint::{Checkpoint, LoadOptions};
 pub use config::{Architecture, LlamaConfig};

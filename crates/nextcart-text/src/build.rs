@@ -22,7 +22,7 @@ pub struct SampleBuilder<'a> {
 }
 
 /// A prompt with the tokens that it is trained as.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Built {
     /// The text.
     pub prompt: Prompt,
@@ -134,6 +134,21 @@ impl<'a> SampleBuilder<'a> {
         Ok(built.collect())
     }
 
+    /// A question as a [choice](Sample::choice) between its candidates: the tokens are those of
+    /// [`decisions`](Self::decisions), to which the answer adds which of them is right.
+    ///
+    /// # Errors
+    /// As [`Self::build`]; [`Error::NotOneQuestion`] for a template that asks about one candidate or two at a time.
+    pub fn choice(&self, question: &impl Serialize, answer: usize) -> Result<Sample> {
+        let built = self.decisions(question)?;
+        let [BuiltDecision { decision, prompt, answers, .. }] = built.as_slice() else {
+            return Err(Error::NotOneQuestion { questions: built.len() });
+        };
+        let options: Vec<&[u32]> = answers.iter().map(Vec::as_slice).collect();
+        let right = decision.choices.iter().position(|choice| choice.candidate == Some(answer));
+        Sample::choice(prompt, &options, right.unwrap_or(options.len()))
+    }
+
     fn sample(&self, prompt: &Prompt) -> Result<Sample> {
         self.tokenizer.sample(&self.layout.segments(prompt)?)
     }
@@ -235,6 +250,22 @@ mod tests {
         for purchases in [0, 1] {
             assert!(matches!(builder.build(&question(purchases)), Err(Error::TooLong { .. })));
         }
+    }
+
+    #[test]
+    fn a_choice_has_the_tokens_that_are_predicted_from() {
+        let (tokenizer, template) = (tokenizer(), Template::builtin("next_purchase").unwrap());
+        let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
+        let sample = builder.choice(&question(3), 1).unwrap();
+        let built = builder.decisions(&question(3)).unwrap().remove(0);
+        let expected = [built.prompt.clone(), built.answers.concat()].concat();
+        assert_eq!(sample.ids(), expected);
+        let choice = sample.as_choice().unwrap();
+        assert_eq!((choice.prompt(), choice.answer()), (built.prompt.len(), 1));
+        let pairs = Template::builtin("pointwise").unwrap();
+        let builder = SampleBuilder::new(&tokenizer, &pairs, Wrapper::Plain);
+        let error = builder.choice(&question(3), 1).unwrap_err();
+        assert!(matches!(error, Error::NotOneQuestion { questions: 2 }), "{error}");
     }
 
     #[test]

@@ -50,6 +50,49 @@ pub enum Error {
     /// A sample's first token is marked as trained, but nothing stands before it to predict it from.
     #[error("the first token of a sample cannot be trained: nothing predicts it")]
     FirstTokenTrained,
+    /// A choice needs two options, and its answer is one of them.
+    #[error(
+        "a choice needs two options or more and its answer among them: found answer {answer} of {options}"
+    )]
+    Options {
+        /// Number of options.
+        options: usize,
+        /// Index of the answer.
+        answer: usize,
+    },
+    /// An option has no token.
+    #[error("option {option} of a choice has no tokens")]
+    EmptyOption {
+        /// Its index.
+        option: usize,
+    },
+    /// Offsets for a sample that is no choice.
+    #[error("offsets are for a choice between options, and the sample is none")]
+    NoChoice,
+    /// Not one offset an option.
+    #[error("a choice needs one offset an option: expected {expected}, found {found}")]
+    Offsets {
+        /// Number of options.
+        expected: usize,
+        /// Number of offsets.
+        found: usize,
+    },
+    /// An offset that no probability can be computed from.
+    #[error("offset of option {option}: expected a finite number of nats, found {found}")]
+    OffsetNotFinite {
+        /// Index of the option.
+        option: usize,
+        /// The offset.
+        found: f64,
+    },
+    /// A template that does not ask about all options at once.
+    #[error(
+        "a choice needs a template that asks one question about all options: this one asks {questions}"
+    )]
+    NotOneQuestion {
+        /// Prompts that the template makes of the question.
+        questions: usize,
+    },
     /// A question cannot be made into samples.
     #[error("question {question}")]
     Question {

@@ -29,6 +29,7 @@
 
 mod bucket;
 mod build;
+mod choice;
 mod doctor;
 mod error;
 mod lengths;
@@ -39,6 +40,7 @@ mod tokenizer;
 
 pub use bucket::buckets;
 pub use build::{Built, BuiltDecision, SampleBuilder};
+pub use choice::Choice;
 pub use doctor::{Diagnosis, Finding, Row, diagnose};
 pub use error::{Error, Result};
 pub use lengths::{Lengths, Spread};

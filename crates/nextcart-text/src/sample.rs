@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::choice::Choice;
 use crate::error::{Error, Result};
 
 /// Token ids with a mask that says which of them the model learns to predict.
@@ -16,10 +17,11 @@ use crate::error::{Error, Result};
 /// assert_eq!(sample.loss_mask(), [false, false, false, true, true]);
 /// # Ok::<(), nextcart_text::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     ids: Vec<u32>,
     loss_mask: Vec<bool>,
+    choice: Option<Choice>,
 }
 
 impl Sample {
@@ -37,7 +39,7 @@ impl Sample {
         if !loss_mask.contains(&true) {
             return Err(Error::NoTrainedToken { tokens: ids.len() });
         }
-        Ok(Self { ids, loss_mask })
+        Ok(Self { ids, loss_mask, choice: None })
     }
 
     /// A prompt and the answer to learn, for fine-tuning.
@@ -59,6 +61,41 @@ impl Sample {
     pub fn text(ids: &[u32]) -> Result<Self> {
         let trained = (0..ids.len()).map(|place| place > 0).collect();
         Self::new(ids.to_vec(), trained)
+    }
+
+    /// A prompt and several options of which one follows, to learn which: the options do not see each other, and the
+    /// loss is that of the [`Choice`] between them. The ids are the prompt's, then those of all options in their order.
+    ///
+    /// # Errors
+    /// If the prompt or an option is empty, there are fewer than two options, or the answer is none of them.
+    pub fn choice(prompt: &[u32], options: &[&[u32]], answer: usize) -> Result<Self> {
+        let choice = Choice::new(prompt.len(), options, answer)?;
+        let ids = [prompt, &options.concat()].concat();
+        let trained = (0..ids.len()).map(|place| place >= prompt.len()).collect();
+        Ok(Self { choice: Some(choice), ..Self::new(ids, trained)? })
+    }
+
+    /// The same choice with a number added to the log-likelihood of each option, in nats, such as what the option is
+    /// worth without the history: the model then learns what is beyond it.
+    ///
+    /// # Errors
+    /// If the sample is no choice, or there is not one finite number an option.
+    pub fn with_offsets(mut self, offsets: &[f64]) -> Result<Self> {
+        let choice = self.choice.take().ok_or(Error::NoChoice)?;
+        self.choice = Some(choice.with_offsets(offsets)?);
+        Ok(self)
+    }
+
+    /// The options, where the sample is a choice between some.
+    #[must_use]
+    pub fn as_choice(&self) -> Option<&Choice> {
+        self.choice.as_ref()
+    }
+
+    /// What the sample counts for in a mean loss: its trained tokens, or 1 for a choice, which is one decision.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        if self.choice.is_some() { 1 } else { self.trained_tokens() }
     }
 
     /// All tokens.
@@ -103,6 +140,9 @@ pub fn digest(samples: &[Sample]) -> String {
         bytes.extend((sample.len() as u64).to_le_bytes());
         bytes.extend(sample.ids.iter().flat_map(|id| id.to_le_bytes()));
         bytes.extend(sample.loss_mask.iter().map(|&trained| u8::from(trained)));
+        if let Some(choice) = &sample.choice {
+            choice.write(&mut bytes);
+        }
         hash.update(&bytes);
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -136,6 +176,20 @@ mod tests {
             Sample::new(vec![4, 5], vec![false]),
             Err(Error::MaskLength { expected: 2, found: 1 })
         ));
+    }
+
+    #[test]
+    fn a_choice_trains_the_tokens_of_all_options_and_counts_as_one() {
+        let sample = Sample::choice(&[1, 4], &[&[5, 2], &[6]], 1).unwrap();
+        assert_eq!(sample.ids(), [1, 4, 5, 2, 6]);
+        assert_eq!(sample.loss_mask(), [false, false, true, true, true]);
+        assert_eq!((sample.trained_tokens(), sample.weight()), (3, 1));
+        assert_eq!(Sample::text(&[4, 5, 6]).unwrap().weight(), 2);
+        let other = Sample::choice(&[1, 4], &[&[5, 2], &[6]], 0).unwrap();
+        let shifted = sample.clone().with_offsets(&[0.0, 0.5]).unwrap();
+        let digests =
+            [&sample, &other, &shifted].map(|sample| digest(std::slice::from_ref(sample)));
+        assert!(digests[0] != digests[1] && digests[0] != digests[2], "{digests:?}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Samples side by side, as the model takes them.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use nextcart_models::{LlamaConfig, ModelInput};
+use nextcart_models::{Branched, LlamaConfig, ModelInput};
 use nextcart_text::Sample;
+
+use crate::decision::Decision;
 
 /// Samples as one input of a model, with the places and ids of their trained tokens.
 ///
@@ -16,6 +18,9 @@ pub struct Batch {
     /// The tokens that follow there, `[trained]`.
     pub(crate) targets: Tensor<1, Int>,
     trained_tokens: usize,
+    /// Choices between options, whose tokens are among the places.
+    pub(crate) decisions: Vec<Decision>,
+    weight: usize,
 }
 
 impl Batch {
@@ -36,28 +41,31 @@ impl Batch {
     /// If there are no samples.
     #[must_use]
     pub fn packed(rows: &[Vec<&Sample>], config: &LlamaConfig, device: &Device) -> Self {
-        let read: Vec<Vec<&[u32]>> = rows
+        let read: Vec<Vec<Branched<'_>>> = rows
             .iter()
-            .map(|samples| samples.iter().map(|sample| &sample.ids()[..sample.len() - 1]).collect())
+            .map(|samples| samples.iter().map(|sample| read(sample)).collect())
             .collect();
-        let input = ModelInput::packed(&read, config, device);
+        let input = ModelInput::packed_branched(&read, config, device);
 
         let mut places = vec![Vec::new(); rows.len()];
         let mut targets = Vec::new();
-        for (places, samples) in places.iter_mut().zip(rows) {
+        let mut decisions = Vec::new();
+        for ((places, samples), read) in places.iter_mut().zip(rows).zip(&read) {
             let mut start = 0;
-            for sample in samples {
-                let tokens = sample.ids().iter().zip(sample.loss_mask()).enumerate();
-                for (at, (&id, _)) in tokens.filter(|(_, (_, trained))| **trained) {
-                    places.push(start + at - 1);
-                    targets.push(i64::from(id));
+            for (sample, read) in samples.iter().zip(read) {
+                let first = targets.len();
+                for (place, target) in predictions(sample) {
+                    places.push(start + place);
+                    targets.push(i64::from(target));
                 }
-                start += sample.len() - 1;
+                decisions.extend(sample.as_choice().map(|choice| Decision::new(choice, first)));
+                start += read.token_count();
             }
         }
         let trained_tokens = targets.len();
         let targets = Tensor::from_data(TensorData::new(targets, [trained_tokens]), device);
-        Self { input, places, targets, trained_tokens }
+        let weight = rows.iter().flatten().map(|sample| sample.weight()).sum();
+        Self { input, places, targets, trained_tokens, decisions, weight }
     }
 
     /// What the model reads.
@@ -71,6 +79,41 @@ impl Batch {
     pub fn trained_tokens(&self) -> usize {
         self.trained_tokens
     }
+
+    /// What the samples count for in a mean loss: trained tokens, and 1 for each choice.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+/// What the model reads of a sample: all but the last token of each way that it goes on.
+fn read(sample: &Sample) -> Branched<'_> {
+    let ids = sample.ids();
+    match sample.as_choice() {
+        None => Branched { prompt: &ids[..ids.len() - 1], branches: Vec::new() },
+        Some(choice) => Branched {
+            prompt: &ids[..choice.prompt()],
+            branches: choice.options().map(|option| &ids[option.start..option.end - 1]).collect(),
+        },
+    }
+}
+
+/// The trained tokens of a sample, each with the place among what is [read](read) that predicts it.
+fn predictions(sample: &Sample) -> Vec<(usize, u32)> {
+    let ids = sample.ids();
+    let Some(choice) = sample.as_choice() else {
+        let tokens = ids.iter().zip(sample.loss_mask()).enumerate();
+        return tokens.filter(|(_, (_, on))| **on).map(|(at, (&id, _))| (at - 1, id)).collect();
+    };
+    // The prompt's last place predicts the first token of every option.
+    let options = choice.options().enumerate().flat_map(|(index, option)| {
+        let start = option.start - index; // each option before is read without its last token
+        let prompt_end = choice.prompt() - 1;
+        let tokens = ids[option].iter().enumerate();
+        tokens.map(move |(at, &id)| (if at == 0 { prompt_end } else { start + at - 1 }, id))
+    });
+    options.collect()
 }
 
 #[cfg(test)]
@@ -101,6 +144,17 @@ mod tests {
         assert_eq!(batch.trained_tokens(), 4);
         assert_eq!(batch.places, [vec![1], vec![0, 1, 2]]);
         assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 5, 6, 7]);
+    }
+
+    #[test]
+    fn all_options_of_a_choice_begin_where_the_prompt_ends() {
+        let choice = Sample::choice(&[1, 2, 3], &[&[4, 5, 6], &[7], &[8, 9]], 2).unwrap();
+        let text = Sample::completion(&[1, 2], &[3]).unwrap();
+        let batch = Batch::packed(&[vec![&text, &choice]], &LlamaConfig::tiny(16), &Device::flex());
+        assert_eq!(batch.input().dims(), [1, 2 + 3 + 2 + 1]);
+        assert_eq!(batch.places, [vec![1, 4, 5, 6, 4, 4, 7]]);
+        assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!((batch.trained_tokens, batch.weight), (7, 2));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl ModuleVisitor for Collector<'_> {
 pub struct StepGradients {
     /// Loss of each micro-batch in nats, summed over its trained tokens.
     pub loss_sums: Vec<f64>,
-    /// Number of trained tokens in all of them.
+    /// Number of trained tokens in all of them, a choice counted as one.
     pub trained_tokens: usize,
     /// Gradients of the mean loss per trained token.
     pub gradients: Gradients,
@@ -153,7 +153,7 @@ pub fn loss_and_gradients(
     micro_batches: &[Vec<&Sample>],
     dropout_seed: u64,
 ) -> StepGradients {
-    let trained_tokens = micro_batches.iter().flatten().map(|s| s.trained_tokens()).sum();
+    let trained_tokens = micro_batches.iter().flatten().map(|s| s.weight()).sum();
     let device = model.device();
     let batches = micro_batches.iter().map(|samples| Batch::new(samples, config, &device));
     let options = PassOptions { dropout_seed, ..PassOptions::default() };
@@ -162,7 +162,7 @@ pub fn loss_and_gradients(
 
 /// [`loss_and_gradients`] of batches that the caller makes, one after the other, with options.
 ///
-/// `trained_tokens` is the number in all of them, which the losses are divided by: known in advance, no pass over the
+/// `trained_tokens` is the number in all of them, a choice counted as one, which the losses are divided by: known in advance, no pass over the
 /// gradients is needed later.
 ///
 /// # Panics

@@ -1,11 +1,13 @@
 //! The backward pass of the head, some rows at a time.
 
+use burn::module::Module;
 use burn::tensor::Tensor;
 use nextcart_models::Llama;
 
 use crate::batch::Batch;
+use crate::decision::{Objective, objective};
 use crate::gradients::Gradients;
-use crate::loss::{chunks, head_loss};
+use crate::loss::{chunks, log_likelihoods, values};
 
 /// The loss of a batch and what it passes down to its hidden states.
 pub(crate) struct HeadPass {
@@ -18,7 +20,8 @@ pub(crate) struct HeadPass {
 /// Forward and backward pass of the head over all hidden states, `rows` of them at a time.
 ///
 /// Each piece goes forward and back before the next begins, so that logits and their gradient exist for `rows`
-/// tokens and never for all. What trains in the head gets its share of each piece added to `gradients`.
+/// tokens and never for all. What trains in the head gets its share of each piece added to `gradients`. Where options
+/// are chosen between, a forward pass comes first, since the slope of one depends on all.
 ///
 /// # Shapes
 /// - `hidden`: `[trained, d_model]`, off the autodiff graph
@@ -30,16 +33,40 @@ pub(crate) fn head_pass(
     scale: f64,
     gradients: &mut Gradients,
 ) -> HeadPass {
+    let between =
+        (!batch.decisions.is_empty()).then(|| between_options(model, hidden, batch, rows));
+    let slopes_of = between
+        .as_ref()
+        .map(|objective| Tensor::<1>::from_floats(objective.slopes.as_slice(), &model.device()));
     let mut losses = Vec::new();
     let mut slopes = Vec::new();
     for (start, rows) in chunks(batch.trained_tokens(), rows) {
         let piece = hidden.clone().narrow(0, start, rows).autodiff().require_grad();
         let targets = batch.targets.clone().narrow(0, start, rows);
-        let loss = head_loss(model, piece.clone(), targets);
+        let likelihoods = log_likelihoods(model, piece.clone(), targets);
+        let loss = match &slopes_of {
+            Some(slopes) => (likelihoods * slopes.clone().narrow(0, start, rows)).sum(),
+            None => likelihoods.sum().neg(),
+        };
         let mut backward = (loss.clone() * scale).backward();
         slopes.push(piece.grad_remove(&mut backward).expect("the loss depends on the piece"));
         gradients.collect(model, backward);
         losses.push(loss.inner());
     }
-    HeadPass { loss: Tensor::cat(losses, 0).sum(), slope: Tensor::cat(slopes, 0) }
+    let loss = match between {
+        Some(objective) => Tensor::from_floats([objective.loss as f32], &hidden.device()),
+        None => Tensor::cat(losses, 0).sum(),
+    };
+    HeadPass { loss, slope: Tensor::cat(slopes, 0) }
+}
+
+/// The loss of a batch with choices in it, and its slopes.
+fn between_options(model: &Llama, hidden: &Tensor<2>, batch: &Batch, rows: usize) -> Objective {
+    let model = model.clone().no_grad();
+    let pieces = chunks(batch.trained_tokens(), rows).flat_map(|(start, rows)| {
+        let hidden = hidden.clone().narrow(0, start, rows).autodiff();
+        let targets = batch.targets.clone().narrow(0, start, rows);
+        values(log_likelihoods(&model, hidden, targets))
+    });
+    objective(&batch.decisions, &pieces.collect::<Vec<f32>>())
 }

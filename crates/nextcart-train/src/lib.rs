@@ -44,6 +44,7 @@ mod check;
 mod checkpoint;
 mod checkpointing;
 mod config;
+mod decision;
 mod error;
 mod gradients;
 mod head;

@@ -9,6 +9,7 @@ use nextcart_text::Sample;
 
 use crate::batch::Batch;
 use crate::check::check_samples;
+use crate::decision::{Objective, objective};
 use crate::error::{Error, Result};
 
 /// Trained tokens whose logits exist at one time, where nothing else is said.
@@ -16,7 +17,8 @@ pub const DEFAULT_LOSS_ROWS: usize = 256;
 
 /// Negative log-likelihood of the trained tokens of a batch in nats, summed, of shape `[1]`.
 ///
-/// `-Σ log softmax(h_t Wᵀ)[x_(t+1)]` over the places `t` whose next token is trained, in f32. A sum
+/// `-Σ log softmax(h_t Wᵀ)[x_(t+1)]` over the places `t` whose next token is trained, in f32; a
+/// [choice](nextcart_text::Choice) adds the loss between its options in place of that of its tokens. A sum
 /// and no mean, so that batches with unequal numbers of targets add up to one correct loss.
 ///
 /// Hidden states are picked out inside the last block, so its output and logits exist for trained tokens alone,
@@ -28,22 +30,40 @@ pub const DEFAULT_LOSS_ROWS: usize = 256;
 #[must_use]
 pub fn loss_sum(model: &Llama, batch: &Batch) -> Tensor<1> {
     let hidden = model.hidden_at(batch.input(), &batch.places, None); // [trained, d_model]
-    let chunks = chunks(batch.trained_tokens(), DEFAULT_LOSS_ROWS).map(|(start, rows)| {
+    let pieces = chunks(batch.trained_tokens(), DEFAULT_LOSS_ROWS).map(|(start, rows)| {
         let targets = batch.targets.clone().narrow(0, start, rows);
-        head_loss(model, hidden.clone().narrow(0, start, rows), targets)
+        log_likelihoods(model, hidden.clone().narrow(0, start, rows), targets)
     });
-    chunks.reduce(|sum, loss| sum + loss).expect("a batch has a trained token")
+    let likelihoods = Tensor::cat(pieces.collect(), 0);
+    if batch.decisions.is_empty() {
+        return likelihoods.sum().neg();
+    }
+    // Its value is the loss, and its gradient that of the loss: the slopes are constants of the graph.
+    let (values, device) = (values(likelihoods.clone()), likelihoods.device());
+    let Objective { loss, slopes } = objective(&batch.decisions, &values);
+    let slopes = Tensor::<1>::from_floats(slopes.as_slice(), &device);
+    let sloped = (likelihoods * slopes).sum();
+    sloped.clone() - sloped.detach() + loss
 }
 
-/// The head and the loss of some hidden states in nats, summed, of shape `[1]`.
+/// Log-likelihood of the target of each of some hidden states in nats, `[rows]`.
 ///
 /// # Shapes
 /// - `hidden`: `[rows, d_model]`
 /// - `targets`: `[rows]`
-pub(crate) fn head_loss(model: &Llama, hidden: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+pub(crate) fn log_likelihoods(
+    model: &Llama,
+    hidden: Tensor<2>,
+    targets: Tensor<1, Int>,
+) -> Tensor<1> {
     let logits = model.logits(hidden).cast(DType::F32); // [rows, vocab]
     let targets = targets.unsqueeze_dim::<2>(1); // [rows, 1]
-    activation::log_softmax(logits, 1).gather(1, targets).sum().neg()
+    activation::log_softmax(logits, 1).gather(1, targets).squeeze_dim(1)
+}
+
+/// Numbers of a tensor, on the host.
+pub(crate) fn values(tensor: Tensor<1>) -> Vec<f32> {
+    tensor.try_into_vec_as().expect("numbers of a finished pass can be read")
 }
 
 /// Where the pieces of at most `rows` of `0..count` start, and how long they are.
@@ -51,7 +71,7 @@ pub(crate) fn chunks(count: usize, rows: usize) -> impl Iterator<Item = (usize, 
     (0..count).step_by(rows).map(move |start| (start, rows.min(count - start)))
 }
 
-/// Mean loss in nats per trained token, with dropout off and without gradients.
+/// Mean loss in nats per trained token, or per choice, with dropout off and without gradients.
 ///
 /// Samples of like length share a batch of `batch_size`; the result is the same in any batches, up
 /// to rounding.
@@ -75,7 +95,7 @@ pub fn evaluate_loss(
     order.sort_by_key(|&index| Reverse(samples[index].len()));
 
     let mut sum = 0.0;
-    let mut trained_tokens = 0;
+    let mut weight = 0;
     for indices in order.chunks(batch_size) {
         let rows: Vec<&Sample> = indices.iter().map(|&index| &samples[index]).collect();
         let batch = Batch::new(&rows, config, &model.device());
@@ -84,9 +104,9 @@ pub fn evaluate_loss(
             return Err(Error::NonFiniteEvaluation { samples: indices.to_vec() });
         }
         sum += loss;
-        trained_tokens += batch.trained_tokens();
+        weight += batch.weight();
     }
-    Ok(sum / trained_tokens as f64)
+    Ok(sum / weight as f64)
 }
 
 #[cfg(test)]

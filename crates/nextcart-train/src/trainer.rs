@@ -40,7 +40,7 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// Samples of the step.
     pub samples: usize,
-    /// Trained tokens of the step's samples.
+    /// Trained tokens of the step's samples, a [choice](nextcart_text::Choice) counted as one.
     pub trained_tokens: usize,
     /// All tokens of the step's samples, without padding.
     pub tokens: usize,
@@ -179,7 +179,7 @@ impl<'a> Trainer<'a> {
             Batch::packed(&rows, &self.run.model, &device)
         });
         let chosen = indices.iter().map(|&index| &samples[index]);
-        let trained_tokens = chosen.clone().map(Sample::trained_tokens).sum();
+        let trained_tokens = chosen.clone().map(Sample::weight).sum();
         let tokens = chosen.map(Sample::len).sum();
         let pass = loss_and_gradients_with(model, batches, trained_tokens, options);
         let bad = pass.loss_sums.iter().position(|sum| !sum.is_finite());

@@ -6,6 +6,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+
+mod choice;
 mod devices;
 mod gradients;
 mod loss;
