@@ -298,6 +298,21 @@ fn a_cut_state_makes_the_run_fall_back() {
 }
 
 #[test]
+fn a_changed_number_in_the_state_makes_the_run_fall_back() {
+    // JSON as good as before, of another loss, another step and another rate.
+    for (field, places) in [("\"losses\"", 60), ("\"step\"", 9), ("\"learning_rate\"", 20)] {
+        check_torn(|path| {
+            edit(path.join("state.json"), |bytes| {
+                let field = field.as_bytes();
+                let at = bytes.windows(field.len()).position(|text| text == field).unwrap();
+                let digit = (at..at + places).rev().find(|&at| bytes[at].is_ascii_digit()).unwrap();
+                bytes[digit] ^= 1;
+            });
+        });
+    }
+}
+
+#[test]
 fn without_a_whole_checkpoint_there_is_an_error_and_not_a_fresh_run() {
     let _turn = turn();
     let samples = samples(10);
@@ -415,16 +430,57 @@ fn what_changes_no_parameter_may_change() {
 }
 
 #[test]
-fn a_later_format_is_refused_and_not_taken_for_damage() {
+fn an_earlier_format_is_refused_and_not_taken_for_damage() {
     let _turn = turn();
     let samples = samples(10);
     let folder = folder_with(&[1, 2], &samples);
     edit(folder.path().join("checkpoint-2/state.json"), |bytes| {
         let text = String::from_utf8(std::mem::take(bytes)).unwrap();
-        assert!(text.contains("\"version\": 3,"));
-        *bytes = text.replace("\"version\": 3,", "\"version\": 4,").into_bytes();
+        assert!(text.contains("\"version\": 4,"));
+        // It had no checksum of its own.
+        let (text, _) = text.rsplit_once(",\n").unwrap();
+        *bytes = (text.replace("\"version\": 4,", "\"version\": 3,") + "\n}\n").into_bytes();
     });
     check_refused("version", &folder, adapted(&dropout()), &llama(), config(), &samples);
+}
+
+#[test]
+fn a_checkpoint_that_was_about_to_be_replaced_is_found_and_brought_back() {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = folder_with(&[2], &samples);
+    let [path, old] =
+        ["checkpoint-2", "checkpoint-2.replaced"].map(|name| folder.path().join(name));
+    // Killed between the two names.
+    fs::rename(&path, &old).unwrap();
+    assert_eq!(newest_checkpoint(folder.path()).unwrap(), Some(old.clone()));
+    let mut trainer = resume(&folder, &samples).unwrap();
+    assert_eq!(trainer.steps(), 2);
+    take(&mut trainer, 1);
+    trainer.save(folder.path()).unwrap();
+    assert_eq!(names(&folder), ["checkpoint-2", "checkpoint-3"]);
+
+    // Killed when the new one was there, be it whole or not.
+    let copy = |from: &Path, to: &Path| {
+        fs::create_dir(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    };
+    for torn in [false, true] {
+        copy(&path, &old);
+        if torn {
+            edit(path.join("parameters.safetensors"), |bytes| bytes.truncate(9));
+        }
+        let trainer = resume(&folder, &samples).unwrap();
+        trainer.save(folder.path()).unwrap();
+        assert_eq!(names(&folder), ["checkpoint-2", "checkpoint-3"]);
+        fs::remove_dir_all(folder.path().join("checkpoint-3")).unwrap();
+        assert_eq!(newest_checkpoint(folder.path()).unwrap(), Some(path.clone()), "{torn}");
+        assert_eq!(resume(&folder, &samples).unwrap().steps(), 2);
+        trainer.save(folder.path()).unwrap();
+    }
 }
 
 /// A folder of a run that is evaluated and saved after each step, with an easy sample after the second and a hard one

@@ -2,6 +2,7 @@
 
 mod best;
 mod files;
+mod seal;
 mod state;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub(crate) use state::{Curves, Identity, Probe, ProjectionFacts, State, first_di
 
 const PREFIX: &str = "checkpoint-";
 const UNFINISHED: &str = ".unfinished-";
+/// Behind the name of a checkpoint that another one of the same step is about to replace.
+const REPLACED: &str = ".replaced";
 const STATE: &str = "state.json";
 const PARAMETERS: &str = "parameters.safetensors";
 const MOMENTS: &str = "optimizer.safetensors";
@@ -105,7 +108,7 @@ pub(crate) fn save(
     moments: &HostTensors,
 ) -> Result<PathBuf> {
     fs::create_dir_all(folder).map_err(io(folder))?;
-    remove_unfinished(folder)?;
+    clean(folder)?;
     // Under another name until it is whole. The checkpoint is a folder inside, because a temporary
     // folder is for its owner's eyes only.
     let unfinished =
@@ -117,13 +120,17 @@ pub(crate) fn save(
     State::new(run, step, probe, curves, &new)?.write(&new)?;
     files::sync_folder(&new);
 
+    // Whenever the process dies, a whole checkpoint stands under one of the two names that a reader looks for.
     let path = folder.join(format!("{PREFIX}{step}"));
+    let old = folder.join(format!("{PREFIX}{step}{REPLACED}"));
     if path.exists() {
-        let old = unfinished.path().join("old");
         fs::rename(&path, &old).map_err(io(&path))?;
     }
     fs::rename(&new, &path).map_err(io(&path))?;
     files::sync_folder(folder);
+    if old.exists() {
+        remove(&old)?;
+    }
     prune(folder, step, run.config.checkpoints_kept, curves.evaluations)?;
     Ok(path)
 }
@@ -160,16 +167,18 @@ fn newest_whole(folder: &Path) -> Result<(PathBuf, State)> {
     Err(first_error.unwrap_or(Error::NoCheckpoint { folder: folder.to_owned() }))
 }
 
-/// Checkpoints of a folder by step, whole or not.
+/// Checkpoints of a folder by step, whole or not; one that was about to be replaced before the one that replaces it.
 fn listed(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for (name, path) in entries(folder)? {
-        if let Some(step) = name.strip_prefix(PREFIX).and_then(|step| step.parse().ok()) {
-            found.push((step, path));
+        let Some(step) = name.strip_prefix(PREFIX) else { continue };
+        let replaced = step.strip_suffix(REPLACED);
+        if let Ok(number) = replaced.unwrap_or(step).parse() {
+            found.push((number, replaced.is_none(), path));
         }
     }
     found.sort_unstable();
-    Ok(found)
+    Ok(found.into_iter().map(|(step, _, path)| (step, path)).collect())
 }
 
 /// Names and paths in a folder; nothing if it is missing.
@@ -187,14 +196,40 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
         .collect()
 }
 
-/// What a killed process left behind.
-fn remove_unfinished(folder: &Path) -> Result<()> {
+/// Brings back what a killed process was about to replace, unless it came to it, and removes what it left behind.
+fn clean(folder: &Path) -> Result<()> {
     for (name, path) in entries(folder)? {
         if name.starts_with(UNFINISHED) {
             fs::remove_dir_all(&path).map_err(io(&path))?;
+        } else if let Some(replaced) = name.strip_suffix(REPLACED)
+            && name.starts_with(PREFIX)
+        {
+            let new = folder.join(replaced);
+            match new.exists() {
+                true if is_whole(&new) => remove(&path)?,
+                true => {
+                    remove(&new)?;
+                    fs::rename(&path, &new).map_err(io(&path))?;
+                }
+                false => fs::rename(&path, &new).map_err(io(&path))?,
+            }
         }
     }
     Ok(())
+}
+
+/// Whether nothing is damaged, be it ours to read or not.
+fn is_whole(checkpoint: &Path) -> bool {
+    let found = State::read(checkpoint).and_then(|state| state.check_files(checkpoint));
+    matches!(found, Ok(()) | Err(Error::OtherRun { .. }))
+}
+
+/// Removes a checkpoint, which is none from the first moment on.
+fn remove(checkpoint: &Path) -> Result<()> {
+    let name = checkpoint.file_name().unwrap_or_default().to_string_lossy();
+    let gone = checkpoint.with_file_name(format!("{UNFINISHED}{name}"));
+    fs::rename(checkpoint, &gone).map_err(io(checkpoint))?;
+    fs::remove_dir_all(&gone).map_err(io(&gone))
 }
 
 /// Deletes the oldest checkpoints, but for the best of all. Those with a later step than the newest are of another
@@ -205,7 +240,7 @@ fn prune(folder: &Path, newest: u64, kept: usize, evaluations: &[(u64, f64)]) ->
     let surplus = own.len().saturating_sub(kept);
     let best = best::by_loss(&own, evaluations).first().map(|(step, _)| *step);
     for (_, path) in own.into_iter().take(surplus).filter(|(step, _)| Some(*step) != best) {
-        fs::remove_dir_all(&path).map_err(io(&path))?;
+        remove(&path)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nextcart_adapters::Base;
 use nextcart_models::{Llama, LlamaConfig};
@@ -11,12 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::files::{self, FileDigest};
+use super::seal;
 use super::{MOMENTS, PARAMETERS, STATE};
 use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
 
 /// Raised whenever an older reader would misunderstand a checkpoint.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
+
+/// The first version with a checksum of the state itself.
+const FIRST_SEALED: u64 = 4;
 
 /// `state.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +38,8 @@ pub(crate) struct State {
     /// Step and loss of every evaluation so far.
     #[serde(default)]
     evaluations: Vec<(u64, f32)>,
+    /// Of this very text, with zeros in place of these digits; see [`seal`]. The last field of every version to come.
+    sha256_of_this: String,
 }
 
 /// Losses of a run so far, each with its step.
@@ -156,7 +162,16 @@ impl State {
             points.iter().map(|&(step, loss)| (step, loss as f32)).collect()
         };
         let (losses, evaluations) = (narrow(curves.losses), narrow(curves.evaluations));
-        Ok(Self { version: VERSION, step, run: run.clone(), probe, files, losses, evaluations })
+        Ok(Self {
+            version: VERSION,
+            step,
+            run: run.clone(),
+            probe,
+            files,
+            losses,
+            evaluations,
+            sha256_of_this: seal::blank(),
+        })
     }
 
     pub(crate) fn losses(&self) -> Vec<(u64, f64)> {
@@ -169,9 +184,10 @@ impl State {
 
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(STATE);
-        let mut text = serde_json::to_vec_pretty(self)
+        let mut text = serde_json::to_string_pretty(self)
             .map_err(|source| Error::Json { path: path.clone(), source })?;
-        text.push(b'\n');
+        text.push('\n');
+        seal::seal(&mut text);
         fs::write(&path, text).map_err(io(&path))?;
         files::sync_file(&path)
     }
@@ -179,11 +195,18 @@ impl State {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(STATE);
         let text = fs::read(&path).map_err(io(&path))?;
+        let is_whole = seal::is_whole(&text);
+        if is_whole == Some(false) {
+            return Err(damaged(path, "the text that its SHA-256 is of", "another"));
+        }
         let json = |source| Error::Json { path: path.clone(), source };
         let value: Value = serde_json::from_slice(&text).map_err(json)?;
         // Before the fields, which another version may have named otherwise.
         let version = &value["version"];
-        if version.is_number() && *version != VERSION {
+        if is_whole.is_none() && version.as_u64().is_none_or(|version| version >= FIRST_SEALED) {
+            return Err(damaged(path, "the SHA-256 of its own text in it", "none"));
+        }
+        if *version != VERSION {
             return Err(Error::OtherRun {
                 path: folder.to_owned(),
                 field: "version".to_owned(),
@@ -207,6 +230,10 @@ impl State {
         }
         Ok(())
     }
+}
+
+fn damaged(path: PathBuf, expected: &str, found: &str) -> Error {
+    Error::Damaged { path, expected: expected.to_owned(), found: found.to_owned() }
 }
 
 fn widen(points: &[(u64, f32)]) -> Vec<(u64, f64)> {
@@ -258,20 +285,71 @@ mod tests {
         }
     }
 
-    #[test]
-    fn losses_read_back_exactly() {
-        let losses: Vec<(u64, f64)> =
-            (1..200).map(|step| (step, f64::from(7.0_f32 / step as f32))).collect();
+    /// A state with these losses in a folder of its own.
+    fn written(losses: &[(u64, f64)], evaluations: &[(u64, f64)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for name in [PARAMETERS, MOMENTS] {
             fs::write(folder.path().join(name), name).unwrap();
         }
         let probe = Probe { sample: 0, loss: 1.0 };
-        let curves = Curves { losses: &losses, evaluations: &losses[7..] };
+        let curves = Curves { losses, evaluations };
         let state = State::new(&run(1e-4), 199, probe, curves, folder.path()).unwrap();
         state.write(folder.path()).unwrap();
-        let found = State::read(folder.path()).unwrap();
+        folder
+    }
+
+    #[test]
+    fn losses_read_back_exactly() {
+        let losses: Vec<(u64, f64)> =
+            (1..200).map(|step| (step, f64::from(7.0_f32 / step as f32))).collect();
+        let found = State::read(written(&losses, &losses[7..]).path()).unwrap();
         assert_eq!((found.losses(), found.evaluations()), (losses.clone(), losses[7..].to_vec()));
+    }
+
+    #[test]
+    fn a_bit_that_changed_anywhere_is_damage_and_never_another_version() {
+        let folder = written(&[(1, 2.5)], &[]);
+        let path = folder.path().join(STATE);
+        let text = fs::read(&path).unwrap();
+        for byte in 0..text.len() {
+            let mut changed = text.clone();
+            changed[byte] ^= 1 << (byte % 7);
+            fs::write(&path, changed).unwrap();
+            let found = State::read(folder.path());
+            let damage = matches!(found, Err(Error::Damaged { .. } | Error::Json { .. }));
+            assert!(damage, "byte {byte}: {found:?}");
+        }
+        fs::write(&path, &text[..text.len() / 2]).unwrap();
+        assert!(matches!(
+            State::read(folder.path()),
+            Err(Error::Damaged { .. } | Error::Json { .. })
+        ));
+        fs::write(&path, text).unwrap();
+        assert!(State::read(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_whole_state_of_another_version_is_refused_by_its_version() {
+        let folder = written(&[(1, 2.5)], &[]);
+        let path = folder.path().join(STATE);
+        let text = fs::read_to_string(&path).unwrap();
+        let refused = |text: &str| {
+            fs::write(&path, text).unwrap();
+            match State::read(folder.path()) {
+                Err(Error::OtherRun { field, found, .. }) => {
+                    assert_eq!(field, "version", "{found}")
+                }
+                other => panic!("expected a refusal, got {other:?}"),
+            }
+        };
+        let digits = |text: &str| text.rsplit('"').nth(1).unwrap().to_owned();
+        let later = text.replace("\"version\": 4,", "\"version\": 5,");
+        let mut later = later.replace(&digits(&later), &seal::blank());
+        seal::seal(&mut later);
+        refused(&later);
+        // Those before had no checksum.
+        let (before, _) = text.rsplit_once(",\n").unwrap();
+        refused(&(before.replace("\"version\": 4,", "\"version\": 3,") + "\n}\n"));
     }
 
     #[test]
