@@ -1,5 +1,6 @@
 //! Short samples together in windows of one length.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -46,13 +47,14 @@ impl Window {
 ///
 /// # Errors
 /// If a sample is longer than a window.
-pub fn pack(samples: &[Sample], window: usize) -> Result<Vec<Window>> {
+pub fn pack<S: Borrow<Sample>>(samples: &[S], window: usize) -> Result<Vec<Window>> {
     let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(samples[index].len()));
+    let of = |index: usize| -> &Sample { samples[index].borrow() };
+    order.sort_by_key(|&index| std::cmp::Reverse(of(index).len()));
     let mut windows: Vec<Window> = Vec::new();
     let mut with_room: BTreeMap<usize, Vec<usize>> = BTreeMap::new(); // free tokens to windows
     for index in order {
-        let sample = &samples[index];
+        let sample = of(index);
         let tokens = sample.len();
         if tokens > window {
             return Err(Error::Window { sample: index, window, tokens });
@@ -109,7 +111,7 @@ mod tests {
     fn a_sample_longer_than_a_window_is_named() {
         let error = pack(&[sample(3, 0), sample(11, 1)], 10).unwrap_err().to_string();
         assert_eq!(error, "sample 1: expected at most 10 tokens, found 11");
-        assert!(pack(&[], 10).unwrap().is_empty());
+        assert!(pack::<Sample>(&[], 10).unwrap().is_empty());
     }
 
     proptest! {

@@ -40,7 +40,7 @@ pub(crate) fn passes(samples: &[Sample], indices: &[usize], config: &SftConfig) 
     let (mut rows, in_pass): (Rows, usize) = match config.packing {
         Packing::None => (indices.iter().map(|&index| vec![index]).collect(), config.batch_size),
         Packing::Packed { window, rows } => {
-            let chosen: Vec<Sample> = indices.iter().map(|&index| samples[index].clone()).collect();
+            let chosen: Vec<&Sample> = indices.iter().map(|&index| &samples[index]).collect();
             let windows = pack(&chosen, window).expect("windows as long as the longest sample");
             let row = |places: Vec<usize>| places.into_iter().map(|place| indices[place]).collect();
             (windows.into_iter().map(|window| row(window.samples)).collect(), rows)
