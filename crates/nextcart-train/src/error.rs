@@ -66,6 +66,14 @@ pub enum Error {
         /// Why.
         source: nextcart_models::Error,
     },
+    /// The prompts that a configuration asks for could not be made ready.
+    #[error("run config, field `{field}`")]
+    Prompt {
+        /// Dotted name of the field.
+        field: &'static str,
+        /// Why.
+        source: nextcart_prompt::Error,
+    },
     /// A field of the configuration is outside its range.
     #[error("training config, field `{field}`: expected {expected}, found {found}")]
     Config {

@@ -1,9 +1,12 @@
 //! Configurations on disk.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use nextcart_adapters::Init;
+use serde_json::value::RawValue;
+use toml::de::DeTable;
 
 use super::RunConfig;
 use crate::config::wrong;
@@ -36,21 +39,24 @@ impl RunConfig {
         let format = Format::of(path)?;
         let text = fs::read_to_string(path).map_err(io(path))?;
         let config = parse(path, format, &text)?;
-        config.check(path, &text)?;
+        config.check(path, format, &text)?;
         Ok(config)
     }
 
     /// Writes a file that ends in `.toml` or `.json`, every field in it.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::ConfigFormat`] for another ending; [`Error::Config`] if the data's folder is not UTF-8,
-    /// as such a file must be.
+    /// [`Error::Io`]; [`Error::ConfigFormat`] for another ending; [`Error::Config`] if a folder's name is not UTF-8, as
+    /// such a file must be.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let format = Format::of(path)?;
-        if self.data.folder.to_str().is_none() {
-            let found = self.data.folder.display();
-            return Err(wrong("folder", "a path in UTF-8 (in `data`)", found));
+        let folders = [("folder", "in `data`", &self.data.folder), ("output", "", &self.output)];
+        for (field, section, folder) in folders {
+            if folder.to_str().is_none() {
+                let expected = format!("a path in UTF-8 {section}");
+                return Err(wrong(field, expected.trim_end(), folder.display()));
+            }
         }
         let text = match format {
             Format::Toml => toml::to_string(self).expect("tables, texts and numbers"),
@@ -92,17 +98,20 @@ impl RunConfig {
             }
             _ => None,
         };
+        let data = || match self.data.history {
+            Some(0) => Some(("data", "history", "at least 1".to_owned(), "0".to_owned())),
+            _ => None,
+        };
         let training = own("training", self.training.validate());
-        training.or_else(|| own("watch", self.watch.validate())).or_else(lora)
+        training.or_else(data).or_else(|| own("watch", self.watch.validate())).or_else(lora)
     }
 
-    fn check(&self, path: &Path, text: &str) -> Result<()> {
+    fn check(&self, path: &Path, format: Format, text: &str) -> Result<()> {
         self.fault().map_or(Ok(()), |(section, field, expected, found)| {
-            let field = format!("{section}.{field}");
             Err(Error::ConfigFile {
                 path: path.to_owned(),
-                line: line_of(text, &field),
-                field,
+                line: line_of(text, format, section, field),
+                field: format!("{section}.{field}"),
                 problem: format!("expected {expected}, found {found}"),
             })
         })
@@ -143,13 +152,30 @@ fn parse(path: &Path, format: Format, text: &str) -> Result<RunConfig> {
     }
 }
 
-/// The line on which a field that parsed stands: each segment of its name behind the one before.
-fn line_of(text: &str, field: &str) -> usize {
-    let mut at = 0;
-    for segment in field.split('.') {
-        at += text[at..].find(segment).unwrap_or(0);
-    }
-    1 + text[..at].matches('\n').count()
+/// The line on which the value of a field that parsed begins; that of its section where the field is left out, as its
+/// default may not go with others.
+fn line_of(text: &str, format: Format, section: &str, field: &str) -> usize {
+    let at = match format {
+        Format::Toml => place_in_toml(text, section, field),
+        Format::Json => place_in_json(text, section, field),
+    };
+    1 + text[..at.unwrap_or(0)].matches('\n').count()
+}
+
+fn place_in_toml(text: &str, section: &str, field: &str) -> Option<usize> {
+    let document = DeTable::parse(text).ok()?;
+    let section = document.get_ref().get(section)?;
+    let value = section.get_ref().get(field);
+    Some(value.unwrap_or(section).span().start)
+}
+
+fn place_in_json(text: &str, section: &str, field: &str) -> Option<usize> {
+    type Object<'a> = HashMap<String, &'a RawValue>;
+    // A raw value is a part of the text itself.
+    let place = |value: &RawValue| value.get().as_ptr() as usize - text.as_ptr() as usize;
+    let section = *serde_json::from_str::<Object<'_>>(text).ok()?.get(section)?;
+    let fields: Object<'_> = serde_json::from_str(section.get()).ok()?;
+    Some(place(fields.get(field).copied().unwrap_or(section)))
 }
 
 impl std::str::FromStr for RunConfig {
@@ -159,7 +185,7 @@ impl std::str::FromStr for RunConfig {
     fn from_str(text: &str) -> Result<Self> {
         let path = Path::new("<text>");
         let config = parse(path, Format::Toml, text)?;
-        config.check(path, text)?;
+        config.check(path, Format::Toml, text)?;
         Ok(config)
     }
 }

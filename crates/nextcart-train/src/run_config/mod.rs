@@ -1,5 +1,6 @@
 //! Everything that a run depends on, in one file.
 
+mod data;
 mod file;
 mod lora;
 mod presets;
@@ -15,6 +16,8 @@ use crate::config::SftConfig;
 use crate::error::{Error, Result};
 use crate::watch::WatchConfig;
 use lora::LoraFields;
+
+pub use data::DataConfig;
 
 /// The configuration of a whole run: its model, data, adapters, training and evaluation.
 ///
@@ -48,6 +51,9 @@ pub struct RunConfig {
     /// Seed of fresh adapters (default 42); that of training is [`SftConfig::seed`].
     #[serde(default = "default_seed")]
     pub adapter_seed: u64,
+    /// Folder for all that the run writes (default `out/run`).
+    #[serde(default = "default_output")]
+    pub output: PathBuf,
     /// The base model and how it is held.
     pub model: ModelConfig,
     /// What the samples are made of.
@@ -68,6 +74,10 @@ fn default_seed() -> u64 {
     SftConfig::default().seed
 }
 
+fn default_output() -> PathBuf {
+    "out/run".into()
+}
+
 /// A base model and how it is held in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,32 +96,6 @@ pub struct ModelConfig {
     /// [`LoadOptions::quantized`].
     #[serde(default)]
     pub quantized: bool,
-}
-
-/// Prepared questions and how they are asked, for the caller who makes samples of them: this crate reads
-/// `folder/manifest.json` alone, for the record of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataConfig {
-    /// Folder with `manifest.json` and the prepared tables (default `data`).
-    pub folder: PathBuf,
-    /// Name of a built-in template, or path of one (default `options_first`).
-    pub template: String,
-    /// Name of what stands around a prompt (default `plain`).
-    pub wrapper: String,
-    /// Most tokens in a sample (default none, that is no limit).
-    pub max_tokens: Option<usize>,
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            folder: "data".into(),
-            template: "options_first".to_owned(),
-            wrapper: "plain".to_owned(),
-            max_tokens: None,
-        }
-    }
 }
 
 impl ModelConfig {
@@ -151,6 +135,7 @@ impl RunConfig {
     pub fn new(model: ModelConfig) -> Self {
         Self {
             adapter_seed: default_seed(),
+            output: default_output(),
             model,
             data: DataConfig::default(),
             lora: LoraConfig::default(),

@@ -10,6 +10,7 @@ use crate::{Checkpointing, Every, Optimizer, Packing, Schedule};
 fn unusual() -> RunConfig {
     RunConfig {
         adapter_seed: 9,
+        output: "else where".into(),
         model: ModelConfig {
             name: "some/where".to_owned(),
             revision: Some("v2".to_owned()),
@@ -21,7 +22,10 @@ fn unusual() -> RunConfig {
             folder: "a folder".into(),
             template: "t.jinja".to_owned(),
             wrapper: "alpaca".to_owned(),
+            history: Some(8),
             max_tokens: Some(700),
+            held_out: 9,
+            asked: 3,
         },
         lora: LoraConfig::new()
             .with_rank(3)
@@ -82,8 +86,9 @@ fn files_of_both_formats_give_back_every_field() {
 #[test]
 fn presets_are_those_of_the_seed_project() {
     for name in RunConfig::PRESETS {
-        let RunConfig { lora, training, watch, adapter_seed, .. } =
+        let RunConfig { data, lora, training, watch, adapter_seed, .. } =
             RunConfig::by_name(name).unwrap();
+        assert_eq!((&*data.template, &*data.wrapper, data.history), ("seed", "seed", Some(4)));
         assert_eq!((lora.rank, lora.alpha, lora.scale()), (16, 16.0, 1.0));
         assert_eq!(lora.target_modules, TargetModules::llama());
         assert_eq!((training.epochs, training.batch_size), (5, 8));
@@ -150,7 +155,14 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
     );
     check_toml("[lora]\nrank = 0\n", 4, "lora.rank", &["expected at least 1, found 0"]);
     check_toml("[lora]\ninit = \"loftq\"\n", 4, "lora.init", &["`model.quantized`"]);
+    check_toml("[data]\nhistory = 0\n", 4, "data.history", &["expected at least 1, found 0"]);
     check_toml("[watch]\npatience = 0\n", 4, "watch.patience", &["expected at least 1, found 0"]);
+    // Words of the text that are not the field.
+    let text = "# beta1 = 2.0 (in training)\n[watch]\npatience = 2 # beta1\n[training]\nseed = 7\nbeta1 = 2.0\n";
+    check_toml(text, 8, "training.beta1", &["found 2"]);
+    let text = "watch = { min_delta = 0.1,\n patience = 0 }\n[model]\nname = \"x\"\n";
+    check("run.toml", text, 2, "watch.patience", &["found 0"]);
+    check_toml("[watch]\nevaluate.steps = 0\n", 4, "watch.evaluate", &["at least 1 step"]);
     check_toml("[training\n", 3, ".", &[]);
     check("run.toml", "[training]\n", 1, ".", &["missing field `model`"]);
     check(
@@ -162,6 +174,9 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
     );
     let json = "{\"model\": {\"name\": \"x\"},\n\"training\": {\n\"beta1\": 1.0}}";
     check("run.json", json, 3, "training.beta1", &["not including, 1", "found 1"]);
+    let json = "{\"model\": {\"name\": \"training beta1\"},\n\"watch\": {\"patience\": 1},\n\"training\":\n\
+                {\"seed\": 1,\n\"beta1\": 1.0}}";
+    check("run.json", json, 5, "training.beta1", &["found 1"]);
     check("run.json", "{} {}", 1, ".", &["missing field"]);
 
     let folder = tempfile::tempdir().unwrap();
