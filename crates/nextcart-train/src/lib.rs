@@ -73,11 +73,14 @@ pub use loss::{DEFAULT_LOSS_ROWS, evaluate_loss, loss_sum};
 pub use optimizer::{AdamW, Optimizer};
 pub use packing::Packing;
 pub use pass::PassOptions;
-pub use plan::{DeviceFacts, MemoryPlan, PassShape, Plan, PlanOutcome, Planner, Workload};
+pub use plan::{
+    DeviceFacts, MemoryPlan, Operations, Pace, PaceOutcome, PassShape, Plan, PlanOutcome, Planner,
+    StepWork, Workload,
+};
 #[cfg(feature = "progress")]
 pub use run::ProgressLine;
 pub use run::{
-    Accuracy, Ending, EvaluationMetrics, Metric, Observer, Run, RunRecord, StepMetrics,
+    Accuracy, Ending, EvaluationMetrics, Machine, Metric, Observer, Run, RunRecord, StepMetrics,
     peak_memory, read_metrics,
 };
 pub use run_config::{DataConfig, ModelConfig, RunConfig};

@@ -91,22 +91,26 @@ pub fn evaluate_loss(
         return Err(Error::Config { field: "batch_size", expected, found });
     }
     let model = model.valid();
-    let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_by_key(|&index| Reverse(samples[index].len()));
-
     let mut sum = 0.0;
     let mut weight = 0;
-    for indices in order.chunks(batch_size) {
+    for indices in evaluation_batches(samples, batch_size) {
         let rows: Vec<&Sample> = indices.iter().map(|&index| &samples[index]).collect();
         let batch = Batch::new(&rows, config, &model.device());
         let loss = f64::from(loss_sum(&model, &batch).into_scalar::<f32>());
         if !loss.is_finite() {
-            return Err(Error::NonFiniteEvaluation { samples: indices.to_vec() });
+            return Err(Error::NonFiniteEvaluation { samples: indices });
         }
         sum += loss;
         weight += batch.weight();
     }
     Ok(sum / weight as f64)
+}
+
+/// The passes of an evaluation, by index: the longest samples first, as what does not fit fails at once.
+pub(crate) fn evaluation_batches(samples: &[Sample], batch_size: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    order.sort_by_key(|&index| Reverse(samples[index].len()));
+    order.chunks(batch_size).map(<[usize]>::to_vec).collect()
 }
 
 #[cfg(test)]

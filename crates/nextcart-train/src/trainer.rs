@@ -20,6 +20,7 @@ use crate::optimizer::AdamW;
 use crate::packing::passes;
 use crate::parameters::{is_trainable, trainable, with_values};
 use crate::pass::PassOptions;
+use crate::plan::StepWork;
 use crate::random::{Use, generator};
 use crate::sampler::Sampler;
 
@@ -44,6 +45,8 @@ pub struct StepReport {
     pub trained_tokens: usize,
     /// All tokens of the step's samples, without padding.
     pub tokens: usize,
+    /// What was computed on, padding included.
+    pub work: StepWork,
     /// Wall-clock time of the step.
     pub seconds: f64,
 }
@@ -213,6 +216,7 @@ impl<'a> Trainer<'a> {
             samples: indices.len(),
             trained_tokens,
             tokens,
+            work: StepWork::of(samples, &passes),
             seconds: started.elapsed().as_secs_f64(),
         })
     }
@@ -234,9 +238,10 @@ impl<'a> Trainer<'a> {
     /// [`checkpoints_kept`](SftConfig::checkpoints_kept), but for the best of those that were
     /// [evaluated](Self::evaluate).
     ///
-    /// The checkpoint appears under its name when it is whole. It holds the trained parameters and
-    /// the optimiser's moments as safetensors and everything else in `state.json`, which also names
-    /// the size and the SHA-256 of both files. Frozen weights are not in it.
+    /// The checkpoint appears under its name when it is whole and on the disk; one of the same step that is there
+    /// already gives way only then, so that a process that dies leaves one of them. It holds the trained parameters
+    /// and the optimiser's moments as safetensors and everything else in `state.json`, which also names the size and
+    /// the SHA-256 of both files, and its own. Frozen weights are not in it.
     ///
     /// # Errors
     /// If a file cannot be written; [`Error::NonFinite`] if the loss of the sample that identifies the

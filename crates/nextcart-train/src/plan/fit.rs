@@ -1,6 +1,6 @@
 //! Runs that do not fit, and what would.
 
-use super::{DeviceFacts, Plan, Planner};
+use super::{DeviceFacts, PassShape, Plan, Planner};
 use crate::checkpointing::Checkpointing;
 use crate::error::{Error, Result};
 use crate::optimizer::Optimizer;
@@ -10,7 +10,8 @@ use crate::packing::Packing;
 type Change = fn(&mut Planner) -> Option<String>;
 
 /// From those that cost the least on.
-const CHANGES: [Change; 5] = [fewer_logits, small_moments, blocks, smaller_batch, packed];
+const CHANGES: [Change; 6] =
+    [smaller_evaluation, fewer_logits, small_moments, blocks, smaller_batch, packed];
 
 impl Planner {
     /// [`estimate`](Self::estimate), if the device has the memory.
@@ -71,6 +72,15 @@ impl Planner {
     }
 }
 
+/// An evaluation in at least twice as many passes.
+fn smaller_evaluation(planner: &mut Planner) -> Option<String> {
+    let passes = &mut planner.workload.evaluation;
+    let rows = passes.iter().map(|shape| shape.rows).max().filter(|rows| *rows > 1)?;
+    let fewer = rows / 2;
+    shrink(passes, fewer);
+    Some(format!("watch.evaluation_batch = {fewer}"))
+}
+
 fn fewer_logits(planner: &mut Planner) -> Option<String> {
     const ROWS: usize = 32;
     let changes = planner.training.loss_rows > ROWS;
@@ -95,16 +105,13 @@ fn blocks(planner: &mut Planner) -> Option<String> {
 /// The same step in more passes, at least twice as many: of a number of samples that divides those of the step.
 fn smaller_batch(planner: &mut Planner) -> Option<String> {
     let training = &mut planner.training;
-    let largest = &mut planner.workload.largest;
-    if largest.rows < 2 {
-        return None;
-    }
-    let (step, halved) = (training.samples_per_step(), largest.rows / 2);
+    let passes = &mut planner.workload.passes;
+    let rows = passes.iter().map(|shape| shape.rows).max().filter(|rows| *rows > 1)?;
+    let (step, halved) = (training.samples_per_step(), rows / 2);
     let is_packed = matches!(training.packing, Packing::Packed { .. });
     let divides = |rows: &usize| is_packed || step.is_multiple_of(*rows);
     let fewer = (1..=halved).rev().find(divides).unwrap_or(1);
-    largest.trained = (largest.trained * fewer).div_ceil(largest.rows).max(largest.most);
-    largest.rows = fewer;
+    shrink(passes, fewer);
     if let Packing::Packed { rows, .. } = &mut training.packing {
         *rows = fewer;
         return Some(format!("training.packing.packed.rows = {fewer}"));
@@ -115,8 +122,17 @@ fn smaller_batch(planner: &mut Planner) -> Option<String> {
     Some(format!("training.batch_size = {fewer} with gradient_accumulation = {passes}"))
 }
 
+/// The passes with so many rows at most.
+fn shrink(passes: &mut [PassShape], rows: usize) {
+    for shape in passes.iter_mut().filter(|shape| shape.rows > rows) {
+        shape.trained = (shape.trained * rows).div_ceil(shape.rows).max(shape.most);
+        shape.rows = rows;
+    }
+}
+
 fn packed(planner: &mut Planner) -> Option<String> {
-    let changes = !planner.load.quantized;
-    planner.load.quantized = true;
+    // What is packed cannot be trained.
+    let changes = !planner.load.quantized && planner.lora.is_some();
+    planner.load.quantized |= changes;
     changes.then(|| "model.quantized = true".to_owned())
 }

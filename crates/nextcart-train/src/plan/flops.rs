@@ -1,28 +1,67 @@
 //! Operations of a step.
 
-use super::Planner;
+use serde::{Deserialize, Serialize};
+
+use super::{Planner, StepWork};
 use crate::checkpointing::Checkpointing;
 
+/// Floating-point operations of a training step, as a function of what it computes on.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Operations {
+    /// For a token, padding included.
+    pub per_token: f64,
+    /// For a pair of tokens of one row, padding included.
+    pub per_pair: f64,
+    /// For a trained token.
+    pub per_trained: f64,
+}
+
+impl Operations {
+    /// Those of a step.
+    #[must_use]
+    pub fn of(&self, work: &StepWork) -> f64 {
+        self.per_token * work.tokens + self.per_pair * work.pairs + self.per_trained * work.trained
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            per_token: self.per_token + other.per_token,
+            per_pair: self.per_pair + other.per_pair,
+            per_trained: self.per_trained + other.per_trained,
+        }
+    }
+}
+
 impl Planner {
-    /// Floating-point operations of a step on average.
+    /// Those of the model alone, and with blocks that are computed again.
     ///
-    /// A product with a frozen weight is computed once forward and once back, for its input's gradient; one with a
-    /// factor of an adapter once more, for the factor's. Computing blocks again is another forward pass of
-    /// theirs. What the last block saves at places that are not trained is not counted.
-    pub(super) fn flops(&self) -> f64 {
+    /// A product with a frozen weight is computed once forward and once back, for its input's gradient; one with
+    /// something that trains once more, for its own. Computing blocks again is another forward pass of theirs. What
+    /// the last block saves at places that are not trained is not counted.
+    pub(super) fn operations(&self) -> (Operations, Operations) {
         let model = &self.model;
-        let tokens = self.workload.tokens_per_step;
-        let frozen: usize = self.projections().iter().map(|(_, out, input)| out * input).sum();
-        let frozen = 2.0 * tokens * (model.layers * frozen) as f64;
-        let adapters = 2.0 * tokens * self.adapter_parameters().0;
-        // Scores and mixtures.
-        let width = model.heads * model.head_dim;
-        let attention = 4.0 * self.workload.pairs_per_step * (model.layers * width) as f64;
-        let head = 2.0 * self.workload.trained_per_step * (model.vocab * model.d_model) as f64;
-        let again = match self.training.checkpointing {
-            Checkpointing::None => 0.0,
-            Checkpointing::Blocks | Checkpointing::BlocksOnHost => frozen + adapters + attention,
+        let weights: usize = self.projections().iter().map(|(_, out, input)| out * input).sum();
+        let weights = 2.0 * (model.layers * weights) as f64;
+        let head = 2.0 * (model.vocab * model.d_model) as f64;
+        // Of products with weights; an adapter's own come beside them.
+        let (times, adapters) = match &self.lora {
+            Some(_) => (2.0, 2.0 * self.trained_parameters().0),
+            None => (3.0, 0.0),
         };
-        2.0 * frozen + 3.0 * adapters + 3.0 * attention + 2.0 * head + again
+        // Scores and mixtures.
+        let attention = 4.0 * (model.layers * model.heads * model.head_dim) as f64;
+        let own = Operations {
+            per_token: times * weights + 3.0 * adapters,
+            per_pair: 3.0 * attention,
+            per_trained: times * head,
+        };
+        let again = match self.training.checkpointing {
+            Checkpointing::None => Operations::default(),
+            Checkpointing::Blocks | Checkpointing::BlocksOnHost => {
+                let per_token = weights + adapters;
+                Operations { per_token, per_pair: attention, per_trained: 0.0 }
+            }
+        };
+        (own, own.plus(again))
     }
 }

@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{DeviceFacts, PassShape, Planner};
 use crate::checkpointing::Checkpointing;
+use crate::loss::DEFAULT_LOSS_ROWS;
 use crate::optimizer::Optimizer;
 
-/// Bytes at the peak of a step.
+/// Bytes at the peak of a run.
 ///
 /// Sizes of weights, adapters, moments and activations follow from the shapes. What the host takes beside tensors, and
 /// how many copies of the logits and of the feed-forward network's values exist at one time, were fitted to the peaks of
-/// small models on two threads of a CPU.
+/// small models on one and two threads of a CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPlan {
     /// Code, threads and buffers of products, on the host.
@@ -29,14 +30,23 @@ pub struct MemoryPlan {
     pub backward: u64,
     /// Logits, their softmax and their gradient; freed before the way back through the blocks begins.
     pub logits: u64,
+    /// What an evaluation takes, when there are neither gradients nor activations.
+    pub evaluation: u64,
+    /// What writing a checkpoint takes, likewise: trained parameters and moments on the host.
+    pub saving: u64,
+    /// What an optimiser's update takes beside gradients: the largest parameter and its moments, made anew.
+    pub updating: u64,
 }
 
 impl MemoryPlan {
-    /// Bytes at the peak: of gradients in a block and of logits, only the larger are there at one time.
+    /// Bytes at the peak, of a pass, an update, an evaluation or a checkpoint. In a pass, of gradients in a block and of
+    /// logits only the larger are there at one time.
     #[must_use]
     pub fn total(&self) -> u64 {
-        let fixed = self.runtime + self.weights + self.adapters + self.gradients + self.optimizer;
-        fixed + self.activations + self.backward.max(self.logits)
+        let fixed = self.runtime + self.weights + self.adapters + self.optimizer;
+        let pass = self.activations + self.backward.max(self.logits);
+        let step = self.gradients + pass.max(self.updating);
+        fixed + step.max(self.evaluation).max(self.saving)
     }
 }
 
@@ -51,13 +61,24 @@ const LOGIT_COPIES: f64 = 3.0;
 /// as well: more threads take more.
 const RUNTIME: u64 = 24 << 20;
 
+/// Tensors as large as a parameter that exist at one time while it is updated, beside itself, its gradient and the old
+/// moments. Fitted as well.
+const UPDATE_COPIES: f64 = 3.5;
+
+/// Tensors as large as the scores of attention that exist at one time in a forward pass: they, their softmax, and what
+/// products of rows take. Fitted as well.
+const SCORE_COPIES: f64 = 2.5;
+
+/// Tensors as wide as the feed-forward network that exist at one time in a forward pass: gate, up and their product.
+const FORWARD_COPIES: f64 = 3.0;
+
 /// Tensors as wide as the feed-forward network that the way back through a block holds at one time. Fitted as
 /// well.
 const HIDDEN_COPIES: f64 = 4.0;
 
 impl Planner {
     pub(super) fn memory(&self, device: &DeviceFacts) -> MemoryPlan {
-        let (parameters, largest) = self.adapter_parameters();
+        let (parameters, largest) = self.trained_parameters();
         let moments = match self.training.optimizer {
             Optimizer::AdamW => 8.0 * parameters,
             // A code each, and a scale for 256 of them; a parameter at a time is unpacked.
@@ -66,16 +87,26 @@ impl Planner {
             }
             Optimizer::AdamW8bit => 4.0 * largest,
         };
-        MemoryPlan {
+        let fixed = MemoryPlan {
             runtime: if device.is_host { RUNTIME } else { 0 },
             weights: self.weights() as u64,
-            adapters: (4.0 * parameters) as u64,
+            adapters: self.lora.as_ref().map_or(0.0, |_| 4.0 * parameters) as u64,
             gradients: (4.0 * parameters) as u64,
             optimizer: moments as u64,
-            activations: self.activations(device) as u64,
-            backward: self.backward() as u64,
-            logits: self.logits() as u64,
-        }
+            activations: 0,
+            backward: 0,
+            logits: 0,
+            evaluation: self.evaluation() as u64,
+            saving: if device.is_host { (4.0 * parameters + moments) as u64 } else { 0 },
+            updating: (UPDATE_COPIES * 4.0 * largest) as u64,
+        };
+        let passes = self.workload.passes.iter().map(|&shape| MemoryPlan {
+            activations: self.activations(shape, device) as u64,
+            backward: self.backward(shape) as u64,
+            logits: self.logits(shape) as u64,
+            ..fixed
+        });
+        passes.max_by_key(MemoryPlan::total).unwrap_or(fixed)
     }
 
     /// The seven projections of a block.
@@ -97,32 +128,46 @@ impl Planner {
     /// Rank of a projection's adapter, if it has one.
     pub(super) fn rank(&self, layer: usize, name: &str) -> Option<usize> {
         let path = format!("model.layers.{layer}.{name}");
-        self.lora.targets(&path).then(|| self.lora.at(&path).rank)
+        let lora = self.lora.as_ref().filter(|lora| lora.targets(&path))?;
+        Some(lora.at(&path).rank)
     }
 
-    /// All parameters of adapters, and those of the largest factor.
-    pub(super) fn adapter_parameters(&self) -> (f64, f64) {
+    /// All parameters that train, and those of the largest of them.
+    pub(super) fn trained_parameters(&self) -> (f64, f64) {
+        let Some(lora) = &self.lora else {
+            let (tables, norms, blocks) = self.parameters();
+            let largest = self.projections().map(|(_, output, input)| output * input);
+            let largest =
+                largest.into_iter().fold(self.model.vocab * self.model.d_model, usize::max);
+            return ((tables + norms + blocks) as f64, largest as f64);
+        };
         let (mut all, mut largest) = (0, 0);
         for layer in 0..self.model.layers {
             for (name, output, input) in self.projections() {
                 let Some(rank) = self.rank(layer, name) else { continue };
-                all += rank * (output + input) + if self.lora.use_dora { output } else { 0 };
+                all += rank * (output + input) + if lora.use_dora { output } else { 0 };
                 largest = largest.max(rank * output.max(input));
             }
         }
         (all as f64, largest as f64)
     }
 
-    fn weights(&self) -> f64 {
+    /// Parameters of the model: embedding and head, norms, and projections.
+    fn parameters(&self) -> (usize, usize, usize) {
         let model = &self.model;
-        let bytes = self.load.weights.size() as f64;
         let tables = if model.tie_word_embeddings { 1 } else { 2 } * model.vocab * model.d_model;
         let norms = (2 * model.layers + 1) * model.d_model;
         let in_blocks: usize = self.projections().iter().map(|(_, out, input)| out * input).sum();
+        (tables, norms, model.layers * in_blocks)
+    }
+
+    fn weights(&self) -> f64 {
+        let bytes = self.load.weights.size() as f64;
+        let (tables, norms, blocks) = self.parameters();
         // Half a byte a value, a code for 64 of them and a scale for 256 codes.
         let packed = 0.5 + 1.0 / 64.0 + 4.0 / (64.0 * 256.0);
         let a_value = if self.load.quantized { packed } else { bytes };
-        tables as f64 * bytes + norms as f64 * 4.0 + (model.layers * in_blocks) as f64 * a_value
+        tables as f64 * bytes + norms as f64 * 4.0 + blocks as f64 * a_value
     }
 
     /// Bytes of a value between two layers.
@@ -130,12 +175,12 @@ impl Planner {
         self.load.activations.size() as f64
     }
 
-    fn activations(&self, device: &DeviceFacts) -> f64 {
-        let PassShape { rows, seq, most, .. } = self.workload.largest;
+    fn activations(&self, shape: PassShape, device: &DeviceFacts) -> f64 {
+        let PassShape { rows, seq, most, .. } = shape;
         let layers = self.model.layers;
-        let inner = |layer| self.block(layer, seq);
+        let inner = |layer| self.block(layer, shape, seq);
         // Its output exists at the trained places alone, and so does the final norm's.
-        let last = self.block(layers - 1, most)
+        let last = self.block(layers - 1, shape, most)
             + 2.0 * (rows * most * self.model.d_model) as f64 * self.width();
         let mask = (rows * seq * seq * 4) as f64;
         let input = (rows * seq * self.model.d_model) as f64 * self.width();
@@ -151,8 +196,8 @@ impl Planner {
     }
 
     /// What a block keeps for its backward pass, where `queries` places of each row are computed.
-    fn block(&self, layer: usize, queries: usize) -> f64 {
-        let PassShape { rows, seq, .. } = self.workload.largest;
+    fn block(&self, layer: usize, shape: PassShape, queries: usize) -> f64 {
+        let PassShape { rows, seq, .. } = shape;
         let model = &self.model;
         let (all, some) = (rows * seq, rows * queries);
         let (q, kv) = (model.heads * model.head_dim, model.kv_heads * model.head_dim);
@@ -168,27 +213,64 @@ impl Planner {
         for (name, output, input) in self.projections() {
             let places =
                 if matches!(name, "self_attn.k_proj" | "self_attn.v_proj") { all } else { some };
-            if let Some(rank) = self.rank(layer, name) {
-                if self.lora.dropout > 0.0 {
-                    // The mask, and what it leaves. What it was left of is counted too, though it may be freed.
-                    values += places * 2 * input;
+            if let (Some(lora), Some(rank)) = (&self.lora, self.rank(layer, name)) {
+                if lora.dropout > 0.0 {
+                    values += places * 2 * input; // the mask, and what it leaves
                 }
-                narrow += places * rank + if self.lora.use_dora { places * output } else { 0 };
+                narrow += places * rank + if lora.use_dora { places * output } else { 0 };
             }
         }
+        values -= self.dropped(layer, (all, some));
         values as f64 * self.width() + (narrow * 4) as f64
     }
 
-    fn backward(&self) -> f64 {
-        let PassShape { rows, seq, most, .. } = self.workload.largest;
+    /// Values of a block that nothing keeps because every adapter that reads them keeps what dropout leaves.
+    fn dropped(&self, layer: usize, (all, some): (usize, usize)) -> usize {
+        if self.lora.as_ref().is_none_or(|lora| lora.dropout == 0.0) {
+            return 0;
+        }
+        let model = &self.model;
+        let d = model.d_model;
+        // Keys and values read all places; where queries are of fewer, these have a norm of their own.
+        let norm = if some < all { (all + some) * d } else { all * d };
+        let read: [(&[&str], usize); 4] = [
+            (&["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], norm),
+            (&["self_attn.o_proj"], some * model.heads * model.head_dim),
+            (&["mlp.gate_proj", "mlp.up_proj"], some * d),
+            (&["mlp.down_proj"], some * model.d_hidden),
+        ];
+        let adapted = |names: &[&str]| names.iter().all(|name| self.rank(layer, name).is_some());
+        read.iter().filter(|(names, _)| adapted(names)).map(|(_, values)| values).sum()
+    }
+
+    fn backward(&self, PassShape { rows, seq, most, .. }: PassShape) -> f64 {
         let queries = if self.model.layers > 1 { seq } else { most };
         let feed = HIDDEN_COPIES * (rows * queries * self.model.d_hidden) as f64;
         let attention = 2.0 * (rows * self.model.heads * queries * seq) as f64;
         feed.max(attention) * self.width()
     }
 
-    fn logits(&self) -> f64 {
-        let rows = self.training.loss_rows.min(self.workload.largest.trained);
+    fn logits(&self, PassShape { trained, .. }: PassShape) -> f64 {
+        let rows = self.training.loss_rows.min(trained);
         LOGIT_COPIES * (rows * self.model.vocab) as f64 * 4.0
+    }
+
+    /// The largest pass of an evaluation: one block at a time, forward alone.
+    fn evaluation(&self) -> f64 {
+        let pass = |&PassShape { rows, seq, trained, .. }: &PassShape| {
+            let model = &self.model;
+            let (all, width) = (rows * seq, self.width());
+            let heads = model.heads * model.head_dim + 2 * model.kv_heads * model.head_dim;
+            let scores = SCORE_COPIES * (rows * model.heads * seq * seq) as f64;
+            // Its norm, queries, keys and values, and what comes of them.
+            let attention = (all * (3 * model.d_model + heads)) as f64 + scores;
+            let feed =
+                FORWARD_COPIES * (all * model.d_hidden) as f64 + (all * model.d_model) as f64;
+            let logits = 2.0 * (DEFAULT_LOSS_ROWS.min(trained) * model.vocab * 4) as f64;
+            // The mask, the input of the block, and what it works on.
+            let input = (all * model.d_model) as f64 * width;
+            (rows * seq * seq * 4) as f64 + (input + attention.max(feed) * width).max(logits)
+        };
+        self.workload.evaluation.iter().map(pass).fold(0.0, f64::max)
     }
 }

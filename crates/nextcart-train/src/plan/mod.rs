@@ -1,9 +1,13 @@
 //! What a run will need, before anything is allocated.
 
+mod device;
 mod fit;
 mod flops;
 mod memory;
+mod of_model;
 mod outcome;
+mod pace;
+mod show;
 mod workload;
 
 use nextcart_adapters::LoraConfig;
@@ -13,42 +17,22 @@ use serde::{Deserialize, Serialize};
 use crate::config::SftConfig;
 use crate::run_config::RunConfig;
 
+pub use device::DeviceFacts;
+pub use flops::Operations;
 pub use memory::MemoryPlan;
-pub use outcome::PlanOutcome;
-pub use workload::{PassShape, Workload};
+pub use outcome::{PaceOutcome, PlanOutcome};
+pub use pace::Pace;
+pub use workload::{PassShape, StepWork, Workload};
 
-/// What is known of a device.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DeviceFacts {
-    /// Bytes that a run may take, the process's own before it included.
-    pub memory: u64,
-    /// Floating-point operations a second that it sustains in large matrix products; a multiplication and an addition
-    /// are two.
-    pub flops: f64,
-    /// Whether its memory is the host's, as a CPU's is (default true). Elsewhere, moments in 8 bits and block
-    /// inputs on the host take nothing of it.
-    pub is_host: bool,
-    /// Bytes that are taken before the run's model is made (default 0).
-    pub taken: u64,
-}
-
-impl DeviceFacts {
-    /// A CPU with so many bytes and operations a second.
-    #[must_use]
-    pub fn host(memory: u64, flops: f64) -> Self {
-        Self { memory, flops, is_host: true, taken: 0 }
-    }
-}
-
-/// A run to be planned: adapters on a frozen model.
+/// A run to be planned: adapters on a frozen model, or all weights of one.
 #[derive(Debug, Clone)]
 pub struct Planner {
     /// The model's shape.
     pub model: LlamaConfig,
     /// How it is held.
     pub load: LoadOptions,
-    /// Its adapters.
-    pub lora: LoraConfig,
+    /// Its adapters; none where all weights are trained.
+    pub lora: Option<LoraConfig>,
     /// Its training.
     pub training: SftConfig,
     /// What the passes look like.
@@ -62,7 +46,7 @@ impl Planner {
         Self {
             model: model.clone(),
             load: config.model.load_options(),
-            lora: config.lora.clone(),
+            lora: Some(config.lora.clone()),
             training: config.training.clone(),
             workload,
         }
@@ -71,14 +55,20 @@ impl Planner {
     /// What the run will need, whether the device has it or not.
     #[must_use]
     pub fn estimate(&self, device: &DeviceFacts) -> Plan {
-        let flops = self.flops();
+        let (own, operations) = self.operations();
+        let work = self.workload.step;
         Plan {
             memory: self.memory(device),
             taken: device.taken,
+            available: device.memory,
             on_host: device.is_host,
-            flops_per_step: flops,
-            seconds_per_step: flops / device.flops,
-            tokens_per_step: self.workload.tokens_per_step,
+            steps: self.workload.steps,
+            work,
+            own,
+            operations,
+            flops_per_step: operations.of(&work),
+            peak_flops: device.flops,
+            seconds_per_step: operations.of(&work) / device.flops,
         }
     }
 }
@@ -86,18 +76,28 @@ impl Planner {
 /// What a run will need.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Bytes at the peak of a step.
+    /// Bytes at the peak.
     pub memory: MemoryPlan,
     /// Bytes that were taken before.
     pub taken: u64,
-    /// Whether they are the host's, of which the system tells what was used.
+    /// Bytes that the run may take, those among them; `u64::MAX` where nobody tells.
+    pub available: u64,
+    /// Whether they are the host's.
     pub on_host: bool,
-    /// Floating-point operations of a step, those of blocks that are computed again included.
+    /// Optimiser steps of the run.
+    pub steps: u64,
+    /// A step on average.
+    pub work: StepWork,
+    /// Operations that the model asks for.
+    pub own: Operations,
+    /// Those and the ones of blocks that are computed again.
+    pub operations: Operations,
+    /// Floating-point operations of a step on average, those of blocks that are computed again included.
     pub flops_per_step: f64,
+    /// Operations a second of the device in large matrix products.
+    pub peak_flops: f64,
     /// The time of a step, were all of it spent in large matrix products.
     pub seconds_per_step: f64,
-    /// Tokens of a step on average, padding included.
-    pub tokens_per_step: f64,
 }
 
 impl Plan {
@@ -105,6 +105,13 @@ impl Plan {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.taken + self.memory.total()
+    }
+
+    /// Model FLOPs utilisation: which share of the device's peak a step of so many seconds took for what the model
+    /// asks for. Padding counts, blocks that are computed again do not.
+    #[must_use]
+    pub fn mfu(&self, work: &StepWork, seconds: f64) -> f64 {
+        self.own.of(work) / seconds / self.peak_flops
     }
 }
 

@@ -1,9 +1,14 @@
 use nextcart_text::Sample;
+use serde::{Deserialize, Serialize};
 
 use crate::config::SftConfig;
 use crate::error::Result;
-use crate::packing::passes;
+use crate::loss::evaluation_batches;
+use crate::packing::{Rows, passes};
 use crate::sampler::Sampler;
+
+/// Steps that are looked at beyond those of the first epoch: later ones hold the same samples in other company.
+const MOST_STEPS: u64 = 20_000;
 
 /// The rows of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,21 +23,55 @@ pub struct PassShape {
     pub trained: usize,
 }
 
+impl PassShape {
+    /// Whether this is at least as large in every respect.
+    fn covers(self, other: Self) -> bool {
+        let Self { rows, seq, most, trained } = self;
+        rows >= other.rows && seq >= other.seq && most >= other.most && trained >= other.trained
+    }
+}
+
+/// What a step computes on.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct StepWork {
+    /// Tokens, padding included.
+    pub tokens: f64,
+    /// Pairs of tokens of one row, padding included.
+    pub pairs: f64,
+    /// Trained tokens.
+    pub trained: f64,
+}
+
+impl StepWork {
+    pub(crate) fn of(samples: &[Sample], passes: &[Rows]) -> Self {
+        passes.iter().fold(Self::default(), |work, rows| work.with(shape(samples, rows)))
+    }
+
+    fn with(self, PassShape { rows, seq, trained, .. }: PassShape) -> Self {
+        Self {
+            tokens: self.tokens + (rows * seq) as f64,
+            pairs: self.pairs + (rows * seq * seq) as f64,
+            trained: self.trained + trained as f64,
+        }
+    }
+}
+
 /// What the passes of a run look like.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    /// The largest pass, of which memory is planned.
-    pub largest: PassShape,
-    /// Tokens of a step on average, padding included.
-    pub tokens_per_step: f64,
-    /// Pairs of tokens of one row in a step on average, padding included.
-    pub pairs_per_step: f64,
-    /// Trained tokens of a step on average.
-    pub trained_per_step: f64,
+    /// Shapes of training passes, without those that another one is at least as large as in every respect. Which of
+    /// them takes the most memory depends on the model.
+    pub passes: Vec<PassShape>,
+    /// Shapes of an evaluation's passes, likewise; empty without one.
+    pub evaluation: Vec<PassShape>,
+    /// A step on average.
+    pub step: StepWork,
+    /// Steps of the whole run.
+    pub steps: u64,
 }
 
 impl Workload {
-    /// That of the first epoch of a run.
+    /// That of a run: of all its steps, or of its first 20,000 and its first epoch if it has more.
     ///
     /// # Errors
     /// If there are no samples, the configuration does not validate, or a sample does not fit in a packed row.
@@ -43,28 +82,43 @@ impl Workload {
         }
         crate::check::check_packing(samples, config.packing)?;
         let mut sampler = Sampler::new(config, samples);
-        let steps = sampler.steps_per_epoch();
-        let mut largest = PassShape { rows: 0, seq: 0, most: 0, trained: 0 };
-        let (mut tokens, mut pairs, mut trained) = (0, 0, 0);
-        for step in 0..steps {
+        let an_epoch = sampler.steps_per_epoch();
+        let steps = config.max_steps.unwrap_or(config.epochs.saturating_mul(an_epoch));
+        let seen = steps.min(an_epoch.max(MOST_STEPS));
+        let (mut shapes, mut all) = (Vec::new(), StepWork::default());
+        for step in 0..seen {
             for rows in passes(samples, sampler.samples_of(step), config) {
                 let shape = shape(samples, &rows);
-                let size = |shape: PassShape| (shape.rows * shape.seq, shape.trained);
-                if size(shape) > size(largest) {
-                    largest = shape;
-                }
-                tokens += shape.rows * shape.seq;
-                pairs += shape.rows * shape.seq * shape.seq;
-                trained += shape.trained;
+                add(&mut shapes, shape);
+                all = all.with(shape);
             }
         }
-        let mean = |sum: usize| sum as f64 / steps as f64;
-        Ok(Self {
-            largest,
-            tokens_per_step: mean(tokens),
-            pairs_per_step: mean(pairs),
-            trained_per_step: mean(trained),
-        })
+        let mean = |sum: f64| sum / seen as f64;
+        let step = StepWork {
+            tokens: mean(all.tokens),
+            pairs: mean(all.pairs),
+            trained: mean(all.trained),
+        };
+        Ok(Self { passes: shapes, evaluation: Vec::new(), step, steps })
+    }
+
+    /// The same with an evaluation of these samples, so many of them in a pass (default none).
+    #[must_use]
+    pub fn with_evaluation(mut self, held_out: &[Sample], batch: usize) -> Self {
+        self.evaluation.clear();
+        for indices in evaluation_batches(held_out, batch.max(1)) {
+            let rows: Rows = indices.into_iter().map(|index| vec![index]).collect();
+            add(&mut self.evaluation, shape(held_out, &rows));
+        }
+        self
+    }
+}
+
+/// Adds a shape unless one of the others covers it, and drops those that it covers.
+fn add(shapes: &mut Vec<PassShape>, new: PassShape) {
+    if !shapes.iter().any(|shape| shape.covers(new)) {
+        shapes.retain(|shape| !new.covers(*shape));
+        shapes.push(new);
     }
 }
 

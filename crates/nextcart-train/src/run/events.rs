@@ -23,7 +23,12 @@ pub(super) fn of(metric: &Metric) -> Vec<u8> {
         Metric::Step(metrics) => {
             let StepMetrics { loss, learning_rate, gradient_norm, tokens_per_second, .. } =
                 *metrics;
-            let memory = metrics.peak_bytes.map(|bytes| ("train/peak_bytes", bytes as f64));
+            let bytes = |tag, bytes: Option<u64>| bytes.map(|bytes| (tag, bytes as f64));
+            let some = [
+                bytes("train/peak_bytes", metrics.peak_bytes),
+                bytes("train/device_bytes", metrics.device_bytes),
+                metrics.mfu.map(|share| ("train/mfu", share)),
+            ];
             let scalars = [
                 ("train/loss", loss),
                 ("train/learning_rate", learning_rate),
@@ -31,7 +36,7 @@ pub(super) fn of(metric: &Metric) -> Vec<u8> {
                 ("train/tokens_per_second", tokens_per_second),
                 ("train/examples_per_second", metrics.examples_per_second),
             ];
-            event(metrics.time, metrics.step, scalars.into_iter().chain(memory))
+            event(metrics.time, metrics.step, scalars.into_iter().chain(some.into_iter().flatten()))
         }
         Metric::Evaluation(metrics) => {
             let EvaluationMetrics { step, loss, accuracy, time, .. } = *metrics;

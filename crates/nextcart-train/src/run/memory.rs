@@ -1,12 +1,51 @@
+//! Memory as the system and the device tell of it.
+
 use std::fs;
+
+use burn::tensor::Device;
 
 /// The most memory that this process has held, in bytes; `None` where the system does not tell as Linux does.
 ///
 /// That of the host: a GPU's own memory is not in it.
 #[must_use]
 pub fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    status("VmHWM:")
+}
+
+/// The memory that this process holds now, in bytes.
+pub(crate) fn held_memory() -> Option<u64> {
+    status("VmRSS:")
+}
+
+/// What this process holds and may yet take, in bytes: what Linux counts as available, within the limit of the control
+/// group.
+pub(crate) fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let free = kilobytes(&text, "MemAvailable:")?;
+    let number = |name: &str| -> Option<u64> {
+        fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?.trim().parse().ok()
+    };
+    let free = match (number("max"), number("current")) {
+        (Some(limit), Some(used)) => free.min(limit.saturating_sub(used)),
+        _ => free,
+    };
+    Some(held_memory()? + free)
+}
+
+/// Bytes that a device with memory of its own has reserved for this process; `None` for a CPU.
+///
+/// Pools keep what they have reserved, so that this hardly ever falls.
+pub(crate) fn device_memory(device: &Device) -> Option<u64> {
+    device.memory_pool_usage().map(|usage| usage.bytes_reserved)
+}
+
+fn status(line: &str) -> Option<u64> {
+    kilobytes(&fs::read_to_string("/proc/self/status").ok()?, line)
+}
+
+/// A line of Linux's tables, in bytes.
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

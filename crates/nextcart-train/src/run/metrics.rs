@@ -61,6 +61,12 @@ pub struct StepMetrics {
     pub examples_per_second: f64,
     /// The most memory that the process has held so far, in bytes; see [`peak_memory`].
     pub peak_bytes: Option<u64>,
+    /// Bytes that a device with memory of its own has reserved so far; none for a CPU.
+    #[serde(default)]
+    pub device_bytes: Option<u64>,
+    /// Model FLOPs utilisation, [`Plan::mfu`](crate::Plan::mfu).
+    #[serde(default)]
+    pub mfu: Option<f64>,
     /// When it ended, in seconds since 1970.
     pub time: f64,
 }
@@ -103,6 +109,8 @@ impl StepMetrics {
             tokens_per_second: tokens as f64 / seconds,
             examples_per_second: examples as f64 / seconds,
             peak_bytes: peak_memory(),
+            device_bytes: None,
+            mfu: None,
             time: now(),
         }
     }

@@ -6,10 +6,12 @@ mod crc32c;
 mod events;
 mod git;
 mod log;
+mod machine;
 mod memory;
 mod metrics;
 mod observer;
 mod patience;
+mod planning;
 #[cfg(feature = "progress")]
 mod progress;
 mod record;
@@ -32,8 +34,10 @@ use crate::trainer::Trainer;
 use crate::watch::WatchConfig;
 use log::Log;
 use metrics::now;
+use planning::Watched;
 
 pub use accuracy::Accuracy;
+pub use machine::Machine;
 pub use memory::peak_memory;
 pub use metrics::{EvaluationMetrics, Metric, StepMetrics, read_metrics};
 pub use observer::Observer;
@@ -41,11 +45,10 @@ pub use observer::Observer;
 pub use progress::ProgressLine;
 pub use record::RunRecord;
 
+pub(crate) use memory::{available_memory, device_memory, held_memory};
+
 /// Where the samples behind a number that is not finite are listed.
 const NON_FINITE: &str = "non_finite.json";
-
-/// A plan beside what was seen.
-const PLAN: &str = "plan.json";
 
 /// The loss curve.
 const CHART: &str = "loss.svg";
@@ -69,11 +72,15 @@ pub enum Ending {
 
 /// A [`Trainer`] with a folder that tells what it did.
 ///
-/// The folder holds checkpoints, the newest and the best; `run.json` with all that the run depends on, and `run.toml`
-/// where a [`RunConfig`] was given; `metrics.jsonl`, an object for each step and evaluation; the same for TensorBoard
-/// in `events.out.tfevents.nextcart`; `loss.svg`; and `non_finite.json` where a loss or a gradient was not a finite
-/// number, and `plan.json` where a [`Plan`] was given. A killed process leaves whole lines and checkpoints:
-/// [`open`](Self::open) drops what was written after the newest checkpoint and goes on, to the same bytes but for times and memory.
+/// The folder holds checkpoints, the newest and the best; `run.json` with all that the run depends on, and its
+/// [`Plan`] beside what was seen; `run.toml` where a [`RunConfig`] was given; `metrics.jsonl`, an object for each step
+/// and evaluation; the same for TensorBoard in `events.out.tfevents.nextcart`; `loss.svg`; and `non_finite.json` where
+/// a loss or a gradient was not a finite number. A killed process leaves whole lines and checkpoints:
+/// [`open`](Self::open) drops what was written after the newest checkpoint and goes on, to the same bytes but for
+/// times and memory.
+///
+/// [`start`](Self::start) plans before it loads a model; a run that was opened with one plans before its first step.
+/// What does not fit is refused either way.
 ///
 /// ```
 /// use std::sync::atomic::AtomicBool;
@@ -188,7 +195,7 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// What the run was planned to need; `plan.json` then sets it beside what was seen (default none).
+    /// What the run was planned to need (default: it is planned before the first step, for the model in hand).
     #[must_use]
     pub fn with_plan(mut self, plan: Plan) -> Self {
         self.plan = Some(plan);
@@ -196,9 +203,10 @@ impl<'a> Run<'a> {
     }
 
     /// Takes all steps that are left, or stops after one once `stop` is true. Until the run has
-    /// [ended](Ending), another call goes on.
+    /// [ended](Ending), another call goes on. Afterwards, `run.json` sets the plan beside what was seen.
     ///
     /// # Errors
+    /// [`Error::DoesNotFit`] where no plan was given and the run needs more memory than there is;
     /// [`Error::NonFinite`] and [`Error::NonFiniteEvaluation`], after the samples are listed in `non_finite.json`;
     /// [`Error::Questions`]; [`Error::Config`] for a watch that does not validate, a configuration of another
     /// training, and questions without held-out samples; [`Error::OtherRun`] if the folder's `run.json` is of another
@@ -206,14 +214,13 @@ impl<'a> Run<'a> {
     pub fn train(&mut self, stop: &AtomicBool) -> Result<Ending> {
         self.watch.validate()?;
         self.check()?;
+        let device = self.trainer.model().device();
+        let mut watched = Watched::new(self.planned()?, device);
         let mut log = self.begin()?;
-        let mut pace = Pace::default();
-        let ending = self.steps(&mut log, &mut pace, stop)?;
+        let ending = self.steps(&mut log, &mut watched, stop)?;
         self.draw()?;
-        if let Some(plan) = &self.plan {
-            let outcome = plan.beside(peak_memory(), pace.seconds());
-            let json = serde_json::to_string_pretty(&outcome).expect("numbers under names");
-            log::replace(&self.folder.join(PLAN), format!("{json}\n").as_bytes())?;
+        if let Some(outcome) = watched.outcome() {
+            RunRecord::conclude(&self.folder, outcome)?;
         }
         for observer in &mut self.observers {
             observer.ended(ending);
@@ -248,6 +255,7 @@ impl<'a> Run<'a> {
             (trainer.config(), &self.watch, self.config.as_ref()),
             &self.llama,
             (samples, held_out),
+            &trainer.model().device(),
         )?;
         record.keep(folder, trainer.steps())?;
         let log = Log::open(folder, trainer.steps())?;
@@ -257,7 +265,7 @@ impl<'a> Run<'a> {
         Ok(log)
     }
 
-    fn steps(&mut self, log: &mut Log, pace: &mut Pace, stop: &AtomicBool) -> Result<Ending> {
+    fn steps(&mut self, log: &mut Log, watched: &mut Watched, stop: &AtomicBool) -> Result<Ending> {
         let per_epoch = self.trainer.steps_per_epoch();
         loop {
             if patience::is_over(self.trainer.evaluations(), &self.watch) {
@@ -265,8 +273,7 @@ impl<'a> Run<'a> {
             }
             let step = self.trainer.step();
             let Some(report) = self.listed(step)? else { return Ok(Ending::Finished) };
-            let metrics = StepMetrics::new(&report);
-            pace.add(report.seconds);
+            let metrics = watched.step(&report);
             log.add(&Metric::Step(metrics))?;
             for observer in &mut self.observers {
                 observer.step(&metrics);
@@ -369,24 +376,4 @@ impl<'a> Run<'a> {
 
 fn lowest(evaluations: &[(u64, f64)]) -> f64 {
     evaluations.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min)
-}
-
-/// Mean time of this process's steps but the first, which prepares what later ones use.
-#[derive(Default)]
-struct Pace {
-    steps: u64,
-    seconds: f64,
-}
-
-impl Pace {
-    fn add(&mut self, seconds: f64) {
-        if self.steps > 0 {
-            self.seconds += seconds;
-        }
-        self.steps += 1;
-    }
-
-    fn seconds(&self) -> Option<f64> {
-        (self.steps > 1).then(|| self.seconds / (self.steps - 1) as f64)
-    }
 }

@@ -3,9 +3,9 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use super::metrics::{EvaluationMetrics, StepMetrics};
 use super::{Ending, Observer};
 
-/// A line on the terminal: steps, loss, tokens and samples a second, memory and the time that is left.
+/// A line on the terminal: steps, loss, tokens and samples a second, MFU, memory and the time that is left.
 ///
-/// Speeds are means since this process began to train. It goes to standard error, and nowhere if that is no terminal.
+/// Memory is the most of the host so far, and that of a device with its own. Speeds are means since this process began to train. It goes to standard error, and nowhere if that is no terminal.
 #[derive(Debug)]
 pub struct ProgressLine {
     bar: ProgressBar,
@@ -31,8 +31,8 @@ impl ProgressLine {
         }
     }
 
-    /// Shows which share of the device's `peak` operations a second the run makes use of, counting so many operations
-    /// a token (default: not shown).
+    /// Shows which share of another `peak` of operations a second the run makes use of, counting so many operations a
+    /// token, such as a GPU's data sheet has (default: what the run's plan knows of the last step).
     #[must_use]
     pub fn with_flops(self, a_token: f64, peak: f64) -> Self {
         Self { flops: Some((a_token, peak)), ..self }
@@ -44,9 +44,10 @@ impl ProgressLine {
         parts.extend(self.held_out.map(|loss| format!("held out {loss:.3}")));
         parts.push(format!("{tokens:.0} tokens/s"));
         parts.push(format!("{:.1} examples/s", self.examples as f64 / seconds));
-        let share = |(a_token, peak)| format!("MFU {:.0} %", 100.0 * a_token * tokens / peak);
-        parts.extend(self.flops.map(share));
+        let share = self.flops.map(|(a_token, peak)| a_token * tokens / peak).or(metrics.mfu);
+        parts.extend(share.map(|share| format!("MFU {:.0} %", 100.0 * share)));
         parts.extend(metrics.peak_bytes.map(|bytes| HumanBytes(bytes).to_string()));
+        parts.extend(metrics.device_bytes.map(|bytes| format!("{} there", HumanBytes(bytes))));
         parts.join(", ")
     }
 }
@@ -81,6 +82,7 @@ impl Observer for ProgressLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::StepWork;
     use crate::trainer::StepReport;
 
     #[test]
@@ -95,9 +97,17 @@ mod tests {
             samples: 4,
             trained_tokens: 10,
             tokens: 100,
+            work: StepWork::default(),
             seconds: 1.0,
         };
-        let metrics = StepMetrics { peak_bytes: Some(3 << 30), ..StepMetrics::new(&report) };
+        let metrics = StepMetrics {
+            peak_bytes: Some(3 << 30),
+            device_bytes: Some(1 << 30),
+            mfu: Some(0.25),
+            ..StepMetrics::new(&report)
+        };
+        let planned = ProgressLine::new("run").message(&metrics, 2.0);
+        assert!(planned.contains("MFU 25 %"), "{planned}");
         let mut line = ProgressLine::new("run").with_flops(2e9, 1e12);
         line.started(0, 2);
         line.step(&metrics);
@@ -110,8 +120,8 @@ mod tests {
             seconds: 1.0,
             time: 0.0,
         });
-        let expected =
-            "loss 1.250, held out 1.500, 50 tokens/s, 2.0 examples/s, MFU 10 %, 3.00 GiB";
+        let expected = "loss 1.250, held out 1.500, 50 tokens/s, 2.0 examples/s, MFU 10 %, 3.00 GiB, \
+             1.00 GiB there";
         assert_eq!(line.message(&metrics, 2.0), expected);
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use burn::tensor::Device;
 use nextcart_models::LlamaConfig;
 use nextcart_text::{Sample, digest};
 use serde::{Deserialize, Serialize};
@@ -14,9 +15,11 @@ use tracing::warn;
 
 use super::git;
 use super::log::replace;
+use super::machine::Machine;
 use crate::checkpoint::first_difference;
 use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
+use crate::plan::PlanOutcome;
 use crate::run_config::RunConfig;
 use crate::watch::WatchConfig;
 
@@ -48,8 +51,12 @@ pub struct RunRecord {
     pub data_manifest: Option<String>,
     /// Crates and their versions.
     pub crates: BTreeMap<String, String>,
-    /// The commit of the repository that the run's folder lies in, if it lies in one.
+    /// The commit of the repository that the run's folder lies in, or else of the one that the process works in.
     pub git_commit: Option<String>,
+    /// What it began on.
+    pub machine: Option<Machine>,
+    /// Its plan beside what was seen, from when [`Run::train`](crate::Run::train) returned last.
+    pub plan: Option<PlanOutcome>,
 }
 
 impl RunRecord {
@@ -68,6 +75,7 @@ impl RunRecord {
         (training, watch, config): (&SftConfig, &WatchConfig, Option<&RunConfig>),
         model: &LlamaConfig,
         (samples, held_out): (&[Sample], &[Sample]),
+        device: &Device,
     ) -> Result<Self> {
         let manifest = config.map(|config| config.data.folder.join(MANIFEST));
         let bytes = manifest.and_then(|path| fs::read(path).ok());
@@ -82,7 +90,9 @@ impl RunRecord {
             held_out: digest(held_out),
             data_manifest: bytes.map(|bytes| hex(&bytes)),
             crates: crates.into(),
-            git_commit: git::commit(folder),
+            git_commit: git::commit(folder).or_else(|| git::commit(Path::new("."))),
+            machine: Some(Machine::of(device)),
+            plan: None,
         })
     }
 
@@ -112,9 +122,19 @@ impl RunRecord {
                 _ => {}
             },
         }
+        self.write(&path)
+    }
+
+    /// Sets what was seen beside the plan in a folder's record.
+    pub(super) fn conclude(folder: &Path, outcome: PlanOutcome) -> Result<()> {
+        let record = Self { plan: Some(outcome), ..Self::read(folder)? };
+        record.write(&folder.join(RECORD))
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)
-            .map_err(|source| Error::Json { path: path.clone(), source })?;
-        replace(&path, format!("{text}\n").as_bytes())
+            .map_err(|source| Error::Json { path: path.to_owned(), source })?;
+        replace(path, format!("{text}\n").as_bytes())
     }
 
     fn goes_on(&self, old: &Self, path: &Path) -> Result<()> {
@@ -130,11 +150,12 @@ impl RunRecord {
     }
 
     /// The first difference of each part, by its dotted name, with the value now and the one before. The number of
-    /// checkpoints that are kept is none.
+    /// checkpoints that are kept is none, nor is what was seen of the plan.
     fn differences(&self, old: &Self, path: &Path) -> Result<Vec<(String, String, String)>> {
         let json = |source| Error::Json { path: path.to_owned(), source };
         let mut now = self.clone();
         now.training.checkpoints_kept = old.training.checkpoints_kept;
+        now.plan = old.plan.clone();
         // Through text and back as well, because JSON may change the last bit of a float.
         let text = serde_json::to_string(&now).map_err(json)?;
         let now: Value = serde_json::from_str(&text).map_err(json)?;
@@ -163,7 +184,8 @@ mod tests {
         let (training, watch) = (SftConfig::default(), WatchConfig::default());
         let model = LlamaConfig::tiny(8);
         let folder = Path::new(".");
-        RunRecord::new(folder, (&training, &watch, None), &model, (&samples, &[])).unwrap()
+        let device = Device::flex();
+        RunRecord::new(folder, (&training, &watch, None), &model, (&samples, &[]), &device).unwrap()
     }
 
     #[test]
@@ -181,6 +203,8 @@ mod tests {
         assert_eq!(differences(|now| now.model.layers = 4), ["model.layers"]);
         assert_eq!(differences(|now| now.samples.clear()), ["samples"]);
         assert_eq!(differences(|now| now.held_out.clear()), ["held_out"]);
+        let other = |now: &mut RunRecord| now.machine.as_mut().unwrap().threads += 1;
+        assert_eq!(differences(other), ["machine.threads"]);
     }
 
     #[test]

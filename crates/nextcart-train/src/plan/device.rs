@@ -1,0 +1,88 @@
+//! What a device has.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor};
+
+use crate::run::{available_memory, device_memory, held_memory};
+
+/// What is known of a device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeviceFacts {
+    /// Bytes that a run may take, the process's own before it included; `u64::MAX` where nobody tells.
+    pub memory: u64,
+    /// Floating-point operations a second that it sustains in large matrix products; a multiplication and an addition
+    /// are two.
+    pub flops: f64,
+    /// Whether its memory is the host's, as a CPU's is (default true). Elsewhere, moments in 8 bits and block
+    /// inputs on the host take nothing of it.
+    pub is_host: bool,
+    /// Bytes that are taken before the run's model is made (default 0).
+    pub taken: u64,
+}
+
+impl DeviceFacts {
+    /// A CPU with so many bytes and operations a second.
+    #[must_use]
+    pub fn host(memory: u64, flops: f64) -> Self {
+        Self { memory, flops, is_host: true, taken: 0 }
+    }
+
+    /// A device as it is now: a CPU's free memory as Linux tells it, within the limit of its control group, and the
+    /// speed of a few products of square matrices in f32, which takes about a tenth of a second. How much memory a
+    /// GPU has, burn 0.22 does not say.
+    #[must_use]
+    pub fn measure(device: &Device) -> Self {
+        let inner = device.clone().inner();
+        let taken_there = device_memory(&inner);
+        Self {
+            memory: match taken_there {
+                Some(_) => u64::MAX,
+                None => available_memory().unwrap_or(u64::MAX),
+            },
+            flops: product_speed(&inner),
+            is_host: taken_there.is_none(),
+            taken: taken_there.or_else(held_memory).unwrap_or(0),
+        }
+    }
+}
+
+/// Operations a second in the largest product that takes a few milliseconds, the fastest of some.
+fn product_speed(device: &Device) -> f64 {
+    const ENOUGH: f64 = 0.01;
+    const LARGEST: usize = 4096;
+    const REPEATS: usize = 3;
+    let mut side = 256;
+    loop {
+        let matrix = Tensor::<2>::ones([side, side], device);
+        let seconds = || {
+            let started = Instant::now();
+            let product = matrix.clone().matmul(matrix.clone());
+            // Reading a value waits for it, on every backend.
+            let _: f32 = product.slice([0..1, 0..1]).into_scalar();
+            started.elapsed().as_secs_f64().max(1e-9)
+        };
+        seconds(); // prepares kernels and threads
+        let once = seconds();
+        if once >= ENOUGH || side >= LARGEST {
+            let fastest = (1..REPEATS).map(|_| seconds()).fold(once, f64::min);
+            return 2.0 * (side as f64).powi(3) / fastest;
+        }
+        side *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_has_the_hosts_memory_and_a_speed() {
+        let found = DeviceFacts::measure(&Device::flex().autodiff());
+        assert!(found.is_host && found.flops.is_finite() && found.flops > 1e6, "{found:?}");
+        if cfg!(target_os = "linux") {
+            assert!(found.taken > 1 << 20 && found.memory > found.taken, "{found:?}");
+            assert!(found.memory < u64::MAX);
+        }
+    }
+}

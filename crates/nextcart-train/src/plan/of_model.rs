@@ -1,0 +1,67 @@
+//! A run whose model is there already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::tensor::DType;
+use nextcart_adapters::{Base, LoraConfig, TargetModules};
+use nextcart_models::{Llama, LlamaConfig, LoadOptions, Precision};
+
+use super::{Planner, Workload};
+use crate::config::SftConfig;
+
+impl Planner {
+    /// The run of a model that is made: its adapters, or all of its weights if it has none. Blocks are taken to compute
+    /// in f32.
+    #[must_use]
+    pub fn of_model(
+        model: &Llama,
+        llama: &LlamaConfig,
+        training: &SftConfig,
+        workload: Workload,
+    ) -> Self {
+        let weights = match model.embedding().dtype() {
+            DType::BF16 => Precision::Bf16,
+            DType::F16 => Precision::F16,
+            _ => Precision::F32,
+        };
+        let packed = |(_, projection): &(String, &nextcart_adapters::Projection)| {
+            matches!(projection.base(), Base::Nf4(_))
+        };
+        let quantized = model.projections().iter().any(packed);
+        Self {
+            model: llama.clone(),
+            load: LoadOptions { weights, quantized, activations: Precision::F32 },
+            lora: adapters(model),
+            training: training.clone(),
+            workload,
+        }
+    }
+}
+
+/// The configuration that gives adapters as large as a model's; `None` if it has none.
+fn adapters(model: &Llama) -> Option<LoraConfig> {
+    let all = model.projections();
+    let own = all.iter().filter_map(|(path, it)| Some((path.as_str(), it.adapter()?)));
+    let own: BTreeMap<&str, _> = own.collect();
+    let first = own.values().next()?;
+    let ranks: BTreeSet<usize> = own.values().map(|adapter| adapter.rank()).collect();
+    let count = |rank: usize| own.values().filter(|adapter| adapter.rank() == rank).count();
+    let usual = ranks.into_iter().max_by_key(|&rank| count(rank))?;
+    let others = own.iter().filter(|(_, adapter)| adapter.rank() != usual);
+    // By the last segment of their names if that names no other projection: fewer names are sooner compared.
+    let kind = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let kinds: BTreeSet<String> = own.keys().map(|path| kind(path)).collect();
+    let named = all.iter().filter(|(path, _)| kinds.contains(&kind(path))).count();
+    let names = match named == own.len() {
+        true => kinds.into_iter().collect(),
+        false => own.keys().map(|path| (*path).to_owned()).collect(),
+    };
+    Some(
+        LoraConfig::new()
+            .with_rank(usual)
+            .with_dropout(first.dropout())
+            .with_use_dora(first.magnitude().is_some())
+            .with_target_modules(TargetModules::Names(names))
+            .with_rank_pattern(others.map(|(path, it)| (*path, it.rank())).collect()),
+    )
+}

@@ -1,0 +1,59 @@
+//! A plan for people to read.
+
+use std::fmt;
+
+use super::Plan;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let memory = &self.memory;
+        let parts = [
+            ("taken before", self.taken),
+            ("runtime", memory.runtime),
+            ("weights", memory.weights),
+            ("adapters", memory.adapters),
+            ("moments", memory.optimizer),
+            ("gradients", memory.gradients),
+            ("activations", memory.activations),
+            ("on the way back", memory.backward),
+            ("logits", memory.logits),
+            ("an evaluation", memory.evaluation),
+            ("a checkpoint", memory.saving),
+            ("an update", memory.updating),
+        ];
+        writeln!(f, "{:<18}{:>9}", "memory at the peak", megabytes(self.bytes()))?;
+        for (name, bytes) in parts.into_iter().filter(|(_, bytes)| *bytes > 0) {
+            writeln!(f, "  {name:<16}{:>9}", megabytes(bytes))?;
+        }
+        match self.available {
+            u64::MAX => writeln!(f, "{:<18}  unknown", "available")?,
+            bytes => writeln!(f, "{:<18}{:>9}", "available", megabytes(bytes))?,
+        }
+        writeln!(
+            f,
+            "{:<18}{:>9.0} tokens, {:.0} of them trained",
+            "a step", self.work.tokens, self.work.trained
+        )?;
+        let (step, steps) = (self.seconds_per_step, self.steps);
+        writeln!(f, "  operations{:>15}", giga(self.flops_per_step))?;
+        writeln!(f, "  the device does{:>10} a second in large products", giga(self.peak_flops))?;
+        writeln!(f, "  at least{:>15.2} s", step)?;
+        write!(f, "{:<18}{steps:>9} steps, at least {}", "the run", duration(step * steps as f64))
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.0} MB", bytes as f64 / 1e6)
+}
+
+fn giga(operations: f64) -> String {
+    format!("{:.1} G", operations / 1e9)
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}

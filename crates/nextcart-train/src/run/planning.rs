@@ -1,0 +1,139 @@
+//! Planning a run before it begins, and holding the plan against what came.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use nextcart_models::{Checkpoint, LlamaConfig};
+use nextcart_text::Sample;
+use tracing::info;
+
+use super::memory::{device_memory, peak_memory};
+use super::{Run, StepMetrics};
+use crate::error::Result;
+use crate::plan::{DeviceFacts, Pace, Plan, PlanOutcome, Planner, Workload};
+use crate::run_config::RunConfig;
+use crate::trainer::StepReport;
+
+impl RunConfig {
+    /// The run of this configuration to be planned, for a model of a shape.
+    ///
+    /// # Errors
+    /// Those of [`Workload::of`].
+    pub fn planner(
+        &self,
+        model: &LlamaConfig,
+        samples: &[Sample],
+        held_out: &[Sample],
+    ) -> Result<Planner> {
+        let workload = Workload::of(samples, &self.training)?
+            .with_evaluation(held_out, self.watch.evaluation_batch);
+        Ok(Planner::new(self, model, workload))
+    }
+}
+
+impl<'a> Run<'a> {
+    /// The run of a configuration, in a folder: planned before anything is allocated, then loaded and
+    /// [opened](Self::open).
+    ///
+    /// # Errors
+    /// [`Error::DoesNotFit`](crate::Error::DoesNotFit) with the settings that would, before a weight is read;
+    /// those of [`RunConfig::load`] and [`Run::open`].
+    pub fn start(
+        folder: impl AsRef<Path>,
+        config: &RunConfig,
+        checkpoint: &Checkpoint,
+        device: &Device,
+        (samples, held_out): (&'a [Sample], &'a [Sample]),
+    ) -> Result<Self> {
+        config.validate()?;
+        let llama = checkpoint.config();
+        let plan = config.planner(llama, samples, held_out)?.plan(&DeviceFacts::measure(device))?;
+        let model = config.load(checkpoint, device)?;
+        let run = Self::open(folder, model, llama, config.training.clone(), samples)?;
+        Ok(run.with_config(config.clone()).with_held_out(held_out).with_plan(plan))
+    }
+
+    /// The plan that was given, or one for the model in hand, which is already there.
+    pub(super) fn planned(&mut self) -> Result<Plan> {
+        let plan = match self.plan.take() {
+            Some(plan) => plan,
+            None => {
+                let model = self.trainer.model();
+                let training = self.trainer.config();
+                let workload = Workload::of(self.samples, training)?
+                    .with_evaluation(self.held_out, self.watch.evaluation_batch);
+                let planner = match &self.config {
+                    Some(config) => Planner::new(config, &self.llama, workload),
+                    None => Planner::of_model(&model, &self.llama, training, workload),
+                };
+                let facts = DeviceFacts::measure(&model.device());
+                let memory = planner.estimate(&facts).memory;
+                let there = memory.weights + memory.adapters;
+                planner.plan(&DeviceFacts { taken: facts.taken.saturating_sub(there), ..facts })?
+            }
+        };
+        info!(
+            bytes = plan.bytes(),
+            available = plan.available,
+            flops_per_step = plan.flops_per_step,
+            seconds_per_step = plan.seconds_per_step,
+            "planned"
+        );
+        self.plan = Some(plan.clone());
+        Ok(plan)
+    }
+}
+
+/// A run beside its plan.
+pub(super) struct Watched {
+    plan: Plan,
+    pace: Pace,
+    device: Device,
+    /// The most that the process had held before.
+    before: Option<u64>,
+    /// The most that the device had reserved.
+    reserved: Option<u64>,
+}
+
+impl Watched {
+    pub(super) fn new(plan: Plan, device: Device) -> Self {
+        let before = peak_memory();
+        Self { plan, pace: Pace::default(), device: device.inner(), before, reserved: None }
+    }
+
+    /// What is noted of a step.
+    pub(super) fn step(&mut self, report: &StepReport) -> StepMetrics {
+        let Self { plan, pace, device, reserved, .. } = self;
+        *reserved = device_memory(device).max(*reserved);
+        pace.add(plan.operations.of(&report.work), report.seconds);
+        if let Some(flops) = pace.flops().filter(|_| pace.is_just_measured()) {
+            let left = report.total_steps - report.step;
+            let seconds = plan.flops_per_step / flops;
+            info!(flops, seconds_per_step = seconds, seconds_left = seconds * left as f64, "pace");
+        }
+        StepMetrics {
+            mfu: Some(plan.mfu(&report.work, report.seconds)),
+            device_bytes: *reserved,
+            ..StepMetrics::new(report)
+        }
+    }
+
+    /// The plan beside what was seen; none without a step.
+    pub(super) fn outcome(&self) -> Option<PlanOutcome> {
+        if self.pace.is_empty() {
+            return None;
+        }
+        let seen = match self.plan.on_host {
+            // A peak that lies before the run says nothing of it.
+            true => peak_memory().filter(|peak| Some(*peak) > self.before),
+            false => self.reserved,
+        };
+        let outcome = self.plan.beside(seen, &self.pace);
+        info!(
+            memory_error = outcome.memory_error,
+            time_error = outcome.time_error,
+            "planned and seen"
+        );
+        Some(outcome)
+    }
+}
