@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod kills;
+mod tensorboard;
 mod watching;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
