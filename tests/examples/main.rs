@@ -3,6 +3,7 @@
 mod audit;
 mod describe;
 mod doctor;
+mod finetune;
 mod prepare;
 mod prompt_gallery;
 mod quickstart;
