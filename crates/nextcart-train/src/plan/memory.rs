@@ -1,4 +1,4 @@
-//! Bytes at the peak of a step.
+//! Bytes at the peak of a run.
 
 use serde::{Deserialize, Serialize};
 
