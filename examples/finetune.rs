@@ -86,9 +86,10 @@ fn run(arguments: &Arguments) -> Result<()> {
             Ok(())
         });
     }
-    ctrlc::set_handler(|| match STOP.swap(true, Ordering::Relaxed) {
-        true => std::process::exit(130), // the second time at once
-        false => {}
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130); // the second time at once
+        }
     })?;
     if run.train(&STOP)? == Ending::Interrupted {
         eprintln!("stopped after step {}; --resume goes on from there", run.trainer().steps());
