@@ -24,7 +24,7 @@ use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{Dataset, Part, PrepareOptions, Question, Resources, Tally, prepare_until};
 use nextcart_eval::{
     Chance, CoOccurrence, Evaluation, FnPredictor, Popularity, Predictor, PunctuationRule, Report,
-    TemplateModel, TextSimilarity, audit, evaluate_each,
+    TemplateModel, TextSimilarity, TrainingFacts, audit, evaluate_each,
 };
 use nextcart_models::{
     Checkpoint, HubModel, Llama, LlamaConfig, LoadOptions, Precision, save_adapter, save_checkpoint,
@@ -157,14 +157,14 @@ fn run(arguments: &Arguments) -> Result<()> {
 
     heading("Scores");
     let histories = || prepared.histories.iter().map(|history| &history.items);
-    let titles = prepared.catalogue.products().map(|product| &product.title);
+    let titles = || prepared.catalogue.products().map(|product| &product.title);
     let mut predictors: Vec<Box<dyn Predictor + '_>> = vec![
         Box::new(base.predictor("fine_tuned", &tuned.model, &template)),
         Box::new(base.predictor("base", &base.model, &template)),
         Box::new(base.predictor("history_blind", &tuned.model, &history_free)),
         Box::new(Popularity::fit(histories())),
         Box::new(CoOccurrence::fit(histories())),
-        Box::new(TextSimilarity::fit(titles)),
+        Box::new(TextSimilarity::fit(titles())),
         Box::new(PunctuationRule),
         Box::new(Chance),
     ];
@@ -175,19 +175,21 @@ fn run(arguments: &Arguments) -> Result<()> {
 
     // The rules look at all questions: the test's alone would be too few to tell.
     let audit = audit(&prepared.questions)?;
+    let training = TrainingFacts::fit(histories(), titles());
     let report = Report {
         title: "nextcart quickstart",
         notes: &notes(arguments, &prepared, &base),
         questions: &test,
         evaluations: &evaluations,
         audit: Some(&audit),
+        training: Some(&training),
         training_loss: &tuned.losses,
         validation_loss: &tuned.validation,
         prompt: Some(&shown),
     };
     println!("{}\n\n{}", report.table(), audit.explain());
     let files = report.write(out)?;
-    println!("\nreport: {}", files.page.display());
+    println!("\nreport: {}, {}", files.page.display(), files.html.display());
     Ok(())
 }
 
@@ -198,7 +200,8 @@ fn clear(out: &Path) -> Result<()> {
             std::fs::remove_dir_all(folder)?;
         }
     }
-    for file in ["report.md", "metrics.json", "loss.svg"].map(|name| out.join(name)) {
+    for file in ["report.md", "report.html", "metrics.json", "loss.svg"].map(|name| out.join(name))
+    {
         if file.exists() {
             std::fs::remove_file(file)?;
         }

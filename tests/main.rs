@@ -8,4 +8,5 @@ mod golden_lora;
 mod peft_round_trip;
 mod prompts;
 mod reference;
+mod report_page;
 mod smollm2;

@@ -104,13 +104,57 @@ pub enum Error {
         /// Why.
         source: parquet::errors::ParquetError,
     },
-    /// A chart could not be drawn.
-    #[error("cannot draw `{file}`: {reason}")]
-    Chart {
+    /// A page or chart could not be rendered.
+    #[error("cannot render `{file}`")]
+    Page {
         /// Name of the file.
         file: &'static str,
-        /// What the plotting library reports.
-        reason: String,
+        /// Why.
+        source: minijinja::Error,
+    },
+    /// A prediction belongs to no question, or to one with another answer or other options.
+    #[error("`{predictor}` answered question `{question}`, which is not among those given")]
+    NoQuestion {
+        /// Name of the predictor.
+        predictor: String,
+        /// Id of the question.
+        question: String,
+    },
+    /// A file of a finished run could not be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of a finished run is no JSON, or another one.
+    #[error("`{path}` is not as a run leaves it")]
+    ReadJson {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A file of a finished run is no Parquet table.
+    #[error("`{path}` is no Parquet table")]
+    ReadParquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: parquet::errors::ParquetError,
+    },
+    /// A part of a run's file is missing or not as it should be.
+    #[error("`{path}`, {part}: expected {expected}, found {found}")]
+    RunFile {
+        /// The file.
+        path: PathBuf,
+        /// Column, row or field.
+        part: String,
+        /// What should be there.
+        expected: &'static str,
+        /// What is there.
+        found: String,
     },
 }
 

@@ -39,7 +39,10 @@
 
 mod audit;
 mod baselines;
+mod calibration;
+mod comparison;
 mod error;
+mod errors;
 mod evaluation;
 #[cfg(test)]
 mod fixtures;
@@ -51,11 +54,17 @@ mod titles;
 
 pub use audit::{Audit, MARGIN, RuleScore, Verdict, audit};
 pub use baselines::{Chance, CoOccurrence, Popularity, PunctuationRule, TextSimilarity};
+pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
+pub use comparison::{ComparisonFiles, RunComparison, RunPair, RunSummary};
 pub use error::{Error, Result};
+pub use errors::{
+    Answer, AnswerErrors, ErrorAnalysis, ErrorCluster, ErrorExample, ErrorKind, KindCount,
+    NEAR_MISS, Slice, Slices, TrainingFacts,
+};
 pub use evaluation::{
     CONFIDENCE, Comparison, Evaluation, Prediction, Score, chance, compare, evaluate, evaluate_each,
 };
 pub use language_model::LanguageModel;
 pub use predictor::{FnPredictor, Predictor};
-pub use report::{Report, ReportFiles, ScoreTable};
+pub use report::{Report, ReportFiles, ScoreTable, read_predictions};
 pub use template_model::TemplateModel;

@@ -9,7 +9,8 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, UInt32Type};
 use nextcart_data::{Part, Product, Purchase, Question};
 use nextcart_eval::{
-    Chance, Error, Evaluation, FnPredictor, Popularity, PunctuationRule, Report, audit, evaluate,
+    Chance, Error, Evaluation, FnPredictor, Popularity, PunctuationRule, Report, TrainingFacts,
+    audit, evaluate, read_predictions,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -69,13 +70,14 @@ fn all_files_hold_what_was_found() {
         questions: &questions,
         evaluations: &evaluations,
         audit: Some(&audit),
+        training: None,
         training_loss: &[(0, 3.0), (1, 2.0)],
         validation_loss: &[(1, 2.5)],
         prompt: Some("Which?\nAnswer:\n"),
     };
     let out = folder.path().join("new").join("out");
     let files = report.write(&out).unwrap();
-    let expected = ["loss.svg", "metrics.json", "predictions.parquet", "report.md"];
+    let expected = ["loss.svg", "metrics.json", "predictions.parquet", "report.html", "report.md"];
     assert_eq!(names(&out), expected.map(str::to_owned).into());
 
     let metrics: serde_json::Value =
@@ -166,5 +168,56 @@ fn a_second_run_replaces_the_first() {
     let report = Report { questions: &questions, evaluations: &evaluations, ..Report::default() };
     report.write(folder.path()).unwrap();
     report.write(folder.path()).unwrap();
-    assert_eq!(names(folder.path()).len(), 3);
+    assert_eq!(names(folder.path()).len(), 4);
+}
+
+#[test]
+fn the_page_holds_what_the_markdown_says_and_more() {
+    let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
+    let (evaluations, audit) = (evaluations(&questions), audit(&questions).unwrap());
+    let facts = TrainingFacts::fit([["Rice", "Rice"]], ["Rice", "Tea | Mint"]);
+    let notes = ["<img src=x onerror=alert(1)>".to_owned()];
+    let report = Report {
+        title: "A <script>alert(1)</script> test",
+        notes: &notes,
+        questions: &questions,
+        evaluations: &evaluations,
+        audit: Some(&audit),
+        training: Some(&facts),
+        training_loss: &[(0, 3.0), (1, 2.0)],
+        validation_loss: &[(1, 2.5)],
+        prompt: Some("Which?\n</code><script>alert(2)</script>"),
+    };
+    let files = report.write(folder.path()).unwrap();
+    let page = fs::read_to_string(files.html).unwrap();
+    for text in [
+        "<title>A &lt;script&gt;alert(1)&lt;&#x2f;script&gt; test</title>",
+        "&lt;img src=x onerror=alert(1)&gt;",
+        "75.0 %",
+        "is +50.0 points",
+        "best baseline: popularity",
+        "<polyline class=\"smooth\"",
+        "Reliability diagram of fine_tuned",
+        "target popularity",
+        "Honey &lt;b&gt;",
+        "The first 10 of 10 wrong answers and the first 30 of 30 right ones",
+    ] {
+        assert!(page.contains(text), "`{text}` is not in\n{page}");
+    }
+    assert_eq!(page.matches("<script>").count(), 1, "the page's own");
+    assert!(!page.contains("http:") && !page.contains("https:") && !page.contains("<img"));
+}
+
+#[test]
+fn predictions_read_back_are_the_evaluations() {
+    let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
+    let evaluations = evaluations(&questions);
+    let report = Report { questions: &questions, evaluations: &evaluations, ..Report::default() };
+    let files = report.write(folder.path()).unwrap();
+    assert_eq!(read_predictions(files.predictions).unwrap(), evaluations);
+
+    let metrics = read_predictions(files.metrics).unwrap_err();
+    assert!(metrics.to_string().contains("metrics.json` is no Parquet table"), "{metrics}");
+    let absent = read_predictions(folder.path().join("none")).unwrap_err();
+    assert!(absent.to_string().starts_with("cannot read"), "{absent}");
 }

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use nextcart_data::Question;
 
-use crate::audit::{Audit, Verdict};
-use crate::evaluation::{Comparison, Evaluation, Prediction};
-
-use super::{BLIND, CHART, METRICS, PREDICTIONS, Report, TUNED, table};
+use super::audit_rows::AuditSection;
+use super::figures::{interval, p_value, percent, points};
+use super::findings::{Findings, conclusion};
+use super::{BLIND, CHART, HTML, METRICS, PREDICTIONS, Report, TUNED, table};
+use crate::errors::ErrorAnalysis;
+use crate::evaluation::{Evaluation, Prediction};
 
 /// How many right and how many wrong answers are shown.
 const EXAMPLES: usize = 3;
@@ -16,24 +18,18 @@ const EXAMPLES: usize = 3;
 const SHOWN_PURCHASES: usize = 6;
 
 /// The whole page. Writing into a `String` cannot fail, hence the ignored results.
-pub(super) fn page(
-    report: &Report<'_>,
-    lift: Option<&Comparison>,
-    over_baseline: Option<&Comparison>,
-    has_chart: bool,
-) -> String {
+pub(super) fn page(report: &Report<'_>, findings: &Findings, has_chart: bool) -> String {
     let mut page = String::new();
-    let title = if report.title.is_empty() { "Next purchase" } else { report.title };
-    let _ = writeln!(page, "# {}\n", inline(title));
+    let _ = writeln!(page, "# {}\n", inline(report.heading()));
     for note in report.notes {
         let _ = writeln!(page, "- {}", inline(note));
     }
     if !report.notes.is_empty() {
         page.push('\n');
     }
-    summary(&mut page, report, lift, over_baseline);
+    summary(&mut page, report, findings);
     scores(&mut page, report);
-    if let Some(audit) = report.audit {
+    if let Some(audit) = &findings.audit {
         audited(&mut page, audit);
     }
     if has_chart {
@@ -42,82 +38,60 @@ pub(super) fn page(
     if let Some(prompt) = report.prompt {
         let _ = writeln!(page, "## A prompt, as the model sees it\n\n{}\n", fenced(prompt));
     }
+    if let Some(errors) = &findings.errors {
+        failures(&mut page, errors);
+    }
     examples(&mut page, report);
     let _ = writeln!(
         page,
-        "## Files\n\n- `{METRICS}`: every figure above\n- `{PREDICTIONS}`: every answer of every \
+        "## Files\n\n- `{HTML}`: this page with charts and more single answers\n- `{METRICS}`: every figure above\n- `{PREDICTIONS}`: every answer of every \
          predictor, with scores and time"
     );
     page
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
-}
-
-fn summary(
-    page: &mut String,
-    report: &Report<'_>,
-    lift: Option<&Comparison>,
-    over_baseline: Option<&Comparison>,
-) {
+fn summary(page: &mut String, report: &Report<'_>, findings: &Findings) {
     let _ = writeln!(page, "## Summary\n");
     if let Some(tuned) = report.evaluation(TUNED) {
         let _ = writeln!(
             page,
             "The fine-tuned model picks what the customer bought next in **{}** of {} questions \
-             (95 % interval {} to {}).",
+             (95 % interval {}).",
             percent(tuned.accuracy),
             tuned.n,
-            percent(tuned.low),
-            percent(tuned.high)
+            interval(tuned.low, tuned.high)
         );
     }
-    if let Some(lift) = lift {
-        let surely = if lift.low > 0.0 {
-            "so the history helps"
-        } else if lift.high < 0.0 {
-            "so the history does harm"
-        } else {
-            "so it is not shown that the history helps at all"
-        };
+    if let Some(lift) = &findings.lift {
         let _ = writeln!(
             page,
-            "Its **lift over the same model without the history is {:+.1} points** (95 % interval \
-             {:+.1} to {:+.1}, p = {:.4}), {surely}. This is the figure to quote: whatever the \
-             options alone give away is in both scores.",
-            100.0 * lift.difference,
-            100.0 * lift.low,
-            100.0 * lift.high,
-            lift.p
+            "Its **lift over the same model without the history is {} points** (95 % interval \
+             {} to {}, {}), {}. This is the figure to quote: whatever the options alone give away is \
+             in both scores.",
+            points(lift.difference),
+            points(lift.low),
+            points(lift.high),
+            p_value(lift.p),
+            conclusion(lift),
         );
     }
-    if let Some(over) = over_baseline {
+    if let Some(over) = &findings.over_baseline {
         let _ = writeln!(
             page,
-            "Against the best classical baseline, `{}`, it stands at {:+.1} points (95 % interval \
-             {:+.1} to {:+.1}, p = {:.4}).",
+            "Against the best classical baseline, `{}`, it stands at {} points (95 % interval \
+             {} to {}, {}).",
             over.second,
-            100.0 * over.difference,
-            100.0 * over.low,
-            100.0 * over.high,
-            over.p
+            points(over.difference),
+            points(over.low),
+            points(over.high),
+            p_value(over.p)
         );
     }
-    if let Some(audit) = report.audit {
-        let verdict = match (audit.verdict, audit.conclusive) {
-            (Verdict::Leaks, _) => {
-                "**The questions leak**: see the audit before quoting any accuracy."
-            }
-            (Verdict::Clean, true) => {
-                "The audit found that no rule on the options alone is above chance by more than its \
-                 margin."
-            }
-            (Verdict::Clean, false) => {
-                "The audit found no leak, but the questions are too few to exclude one."
-            }
+    if let Some(AuditSection { verdict, sentence, .. }) = &findings.audit {
+        let _ = match *verdict {
+            "leaks" => writeln!(page, "**{sentence}**"),
+            _ => writeln!(page, "{sentence}"),
         };
-        let _ = writeln!(page, "{verdict}");
     }
     page.push('\n');
 }
@@ -144,7 +118,7 @@ fn scores(page: &mut String, report: &Report<'_>) {
 }
 
 /// What a score says, by the name of its predictor.
-fn meaning(name: &str) -> Option<&'static str> {
+pub(super) fn meaning(name: &str) -> Option<&'static str> {
     Some(match name {
         TUNED => "the language model after fine-tuning, by the likelihood of each option.",
         "base" => "the same model before fine-tuning; the difference is what the tuning adds.",
@@ -170,25 +144,78 @@ fn meaning(name: &str) -> Option<&'static str> {
     })
 }
 
-fn audited(page: &mut String, audit: &Audit) {
-    let _ = writeln!(page, "## Audit\n\n{}\n", audit.explain());
-    let _ = writeln!(page, "| rule | picks | accuracy | 95 % interval |\n|---|---|--:|--:|");
-    for rule in &audit.rules {
+fn audited(page: &mut String, audit: &AuditSection) {
+    let _ = writeln!(page, "## Audit\n\n{}\n", audit.explanation);
+    let _ =
+        writeln!(page, "| rule | picks | accuracy | 95 % interval | n |\n|---|---|--:|--:|--:|");
+    for row in &audit.rows {
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {:.1} to {:.1} % |",
-            rule.name,
-            rule.picks,
-            percent(rule.accuracy),
-            100.0 * rule.low,
-            100.0 * rule.high
+            "| {} | {} | {} | {} | {} |",
+            inline(&row.name),
+            inline(&row.picks),
+            percent(row.accuracy),
+            interval(row.low, row.high),
+            row.n
+        );
+    }
+    page.push('\n');
+}
+
+/// Where the model fails: scores by property, kinds of errors, words they share.
+fn failures(page: &mut String, found: &ErrorAnalysis) {
+    let _ = writeln!(page, "## Where `{}` is right and wrong\n", found.predictor);
+    let _ = writeln!(
+        page,
+        "| by | | accuracy | 95 % interval | without history | n |\n|---|---|--:|--:|--:|--:|"
+    );
+    for slices in &found.slices {
+        for (index, slice) in slices.slices.iter().enumerate() {
+            let _ = writeln!(
+                page,
+                "| {} | {} | {} | {} | {} | {} |",
+                if index == 0 { slices.by } else { "" },
+                inline(&slice.label),
+                percent(slice.accuracy),
+                interval(slice.low, slice.high),
+                slice.blind.map_or_else(|| "–".to_owned(), percent),
+                slice.n
+            );
+        }
+    }
+    let _ = writeln!(
+        page,
+        "\nOf so many slices, some lie outside of their intervals by luck: one of twenty that are alike.\n"
+    );
+    let errors = &found.answers;
+    for kind in &errors.kinds {
+        let _ = writeln!(
+            page,
+            "- {}: {} of {} errors ({}), {}",
+            kind.label,
+            kind.errors,
+            errors.errors,
+            percent(kind.share),
+            kind.meaning
+        );
+    }
+    for cluster in &errors.clusters {
+        let _ = writeln!(
+            page,
+            "- {} errors around *{}*: {} of {} questions whose answer has the first word are wrong (95 % \
+             interval {})",
+            cluster.errors,
+            inline(&cluster.terms.join(", ")),
+            percent(cluster.error_rate),
+            cluster.questions,
+            interval(cluster.low, cluster.high)
         );
     }
     page.push('\n');
 }
 
 fn examples(page: &mut String, report: &Report<'_>) {
-    let Some(evaluation) = report.evaluation(TUNED).or(report.evaluations.first()) else { return };
+    let Some(evaluation) = report.main() else { return };
     let by_id = |id: &str| report.questions.iter().find(|question| question.id == id);
     let pick = |right: bool| {
         let matching = evaluation.predictions.iter().filter(move |p| (p.hit == 1.0) == right);
@@ -237,7 +264,7 @@ fn example(page: &mut String, evaluation: &Evaluation, found: &Prediction, quest
 }
 
 /// Text that Markdown shows as it is, on one line: a title may hold any character.
-fn inline(text: &str) -> String {
+pub(crate) fn inline(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,9 +1,16 @@
-//! A run's results as files: figures for scripts, a page for people, a chart and all predictions.
+//! A run's results as files: figures for scripts, pages for people, a chart and all predictions.
 
-mod chart;
+mod audit_rows;
+mod browser;
+pub(crate) mod figures;
 mod files;
+mod findings;
+mod html;
 mod markdown;
+pub(crate) mod pages;
+pub(crate) mod plot;
 mod predictions;
+mod predictions_read;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -13,18 +20,25 @@ use serde::Serialize;
 
 use crate::audit::Audit;
 use crate::error::{Error, Result};
-use crate::evaluation::{Comparison, Evaluation, Score, chance, compare};
+use crate::errors::{ErrorAnalysis, TrainingFacts};
+use crate::evaluation::{Comparison, Evaluation, Score, compare};
 
+use findings::{Findings, NamedCalibration};
+
+pub(crate) use files::Staged;
+pub(crate) use markdown::inline;
+pub use predictions_read::read_predictions;
 pub use table::ScoreTable;
 
-const METRICS: &str = "metrics.json";
+pub(crate) const METRICS: &str = "metrics.json";
+pub(crate) const PREDICTIONS: &str = "predictions.parquet";
 const PAGE: &str = "report.md";
+const HTML: &str = "report.html";
 const CHART: &str = "loss.svg";
-const PREDICTIONS: &str = "predictions.parquet";
 
 /// The predictor whose score is the run's result, and its twin that does not see the history.
-const TUNED: &str = "fine_tuned";
-const BLIND: &str = "history_blind";
+pub(crate) const TUNED: &str = "fine_tuned";
+pub(crate) const BLIND: &str = "history_blind";
 
 /// Predictors that need no language model, to be beaten by it.
 const BASELINES: [&str; 3] = ["popularity", "cooccurrence", "text"];
@@ -43,6 +57,8 @@ pub struct Report<'a> {
     pub evaluations: &'a [Evaluation],
     /// What rules on the options alone score.
     pub audit: Option<&'a Audit>,
+    /// What training knows of items, for the scores by popularity and by items never seen.
+    pub training: Option<&'a TrainingFacts>,
     /// Training loss in nats a trained token, by optimiser step.
     pub training_loss: &'a [(u64, f64)],
     /// Validation loss, by optimiser step.
@@ -54,10 +70,13 @@ pub struct Report<'a> {
 /// Where [`Report::write`] put its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportFiles {
-    /// `metrics.json`: `scores: [{name, accuracy, low, high, n}]`, `chance`, the lift and the audit.
+    /// `metrics.json`: `scores: [{name, accuracy, low, high, n}]`, `chance`, the lift, the audit, the
+    /// calibration and the analysis of errors.
     pub metrics: PathBuf,
     /// `report.md`.
     pub page: PathBuf,
+    /// `report.html`, self-contained.
+    pub html: PathBuf,
     /// `loss.svg`, if there was a loss to draw.
     pub chart: Option<PathBuf>,
     /// `predictions.parquet`: a row a predictor and question.
@@ -68,9 +87,11 @@ pub struct ReportFiles {
 struct Metrics<'a> {
     scores: Vec<Score>,
     chance: Option<f64>,
-    lift_over_history_blind: Option<Comparison>,
-    lift_over_best_baseline: Option<Comparison>,
+    lift_over_history_blind: Option<&'a Comparison>,
+    lift_over_best_baseline: Option<&'a Comparison>,
     audit: Option<&'a Audit>,
+    calibration: &'a [NamedCalibration],
+    errors: Option<&'a ErrorAnalysis>,
 }
 
 impl Report<'_> {
@@ -78,23 +99,26 @@ impl Report<'_> {
     /// replaced, and only once all new ones are written in full.
     ///
     /// # Errors
-    /// If `fine_tuned` and `history_blind` answered different questions, or a file cannot be
-    /// written.
+    /// If `fine_tuned` and `history_blind` answered different questions, there are questions but not those
+    /// that were answered, or a file cannot be written.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<ReportFiles> {
         let folder = folder.as_ref();
-        let (lift, over_baseline) = (self.lift()?, self.lift_over_baseline());
+        let findings = Findings::new(self)?;
         let metrics = Metrics {
             scores: self.evaluations.iter().map(Evaluation::score).collect(),
-            chance: chance(self.questions),
-            lift_over_history_blind: lift.clone(),
-            lift_over_best_baseline: over_baseline.clone(),
+            chance: findings.chance,
+            lift_over_history_blind: findings.lift.as_ref(),
+            lift_over_best_baseline: findings.over_baseline.as_ref(),
             audit: self.audit,
+            calibration: &findings.calibration,
+            errors: findings.errors.as_ref(),
         };
         let mut json = serde_json::to_string_pretty(&metrics)
             .map_err(|source| Error::Json { file: METRICS, source })?;
         json.push('\n');
-        let chart = chart::draw(self.training_loss, self.validation_loss)?;
-        let page = markdown::page(self, lift.as_ref(), over_baseline.as_ref(), chart.is_some());
+        let chart = html::loss_picture(self)?;
+        let html = html::page(self, &findings)?;
+        let page = markdown::page(self, &findings, chart.is_some());
         let predictions = predictions::encode(self.evaluations)?;
 
         let mut staged = files::Staged::new(folder)?;
@@ -103,12 +127,14 @@ impl Report<'_> {
             staged.add(CHART, chart.as_bytes())?;
         }
         staged.add(PAGE, page.as_bytes())?;
+        staged.add(HTML, html.as_bytes())?;
         staged.add(METRICS, json.as_bytes())?;
         staged.commit()?;
         tracing::info!(folder = %folder.display(), "wrote the report");
         Ok(ReportFiles {
             metrics: folder.join(METRICS),
             page: folder.join(PAGE),
+            html: folder.join(HTML),
             chart: chart.map(|_| folder.join(CHART)),
             predictions: folder.join(PREDICTIONS),
         })
@@ -135,9 +161,22 @@ impl Report<'_> {
     /// answered different questions, as when the model is slow and was asked fewer.
     #[must_use]
     pub fn lift_over_baseline(&self) -> Option<Comparison> {
-        let baselines = BASELINES.iter().filter_map(|name| self.evaluation(name));
-        let best = baselines.max_by(|a, b| a.accuracy.total_cmp(&b.accuracy))?;
-        compare(self.evaluation(TUNED)?, best).ok()
+        compare(self.evaluation(TUNED)?, self.best_baseline()?).ok()
+    }
+
+    /// The baseline with the highest accuracy, the first of them on a tie.
+    fn best_baseline(&self) -> Option<&Evaluation> {
+        let baselines = BASELINES.iter().rev().filter_map(|name| self.evaluation(name));
+        baselines.max_by(|a, b| a.accuracy.total_cmp(&b.accuracy))
+    }
+
+    /// The run's result: `fine_tuned` or, without it, the first evaluation.
+    fn main(&self) -> Option<&Evaluation> {
+        self.evaluation(TUNED).or(self.evaluations.first())
+    }
+
+    fn heading(&self) -> &str {
+        if self.title.is_empty() { "Next purchase" } else { self.title }
     }
 
     fn evaluation(&self, name: &str) -> Option<&Evaluation> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::figures;
 use crate::evaluation::Score;
 
 /// Scores as aligned columns: name, accuracy, 95 % interval and number of questions.
@@ -27,12 +28,7 @@ impl ScoreTable {
 /// Name, accuracy, interval and n as text.
 pub(super) fn cells(score: &Score) -> [String; 4] {
     let Score { name, accuracy, low, high, n } = score;
-    [
-        name.clone(),
-        format!("{:.1} %", 100.0 * accuracy),
-        format!("{:.1} to {:.1} %", 100.0 * low, 100.0 * high),
-        n.to_string(),
-    ]
+    [name.clone(), figures::percent(*accuracy), figures::interval(*low, *high), n.to_string()]
 }
 
 impl fmt::Display for ScoreTable {

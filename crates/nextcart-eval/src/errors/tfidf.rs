@@ -1,0 +1,92 @@
+//! Titles as weighted words.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::words::words;
+
+/// How telling words are, counted on some titles: `ln((1 + n) / (1 + df)) + 1`, scikit-learn's
+/// default.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TfIdf {
+    titles: usize,
+    titles_with: HashMap<String, usize>,
+}
+
+/// Words and their weights, of length 1 unless there are none; sorted by word, so that sums have one
+/// order on every run.
+pub(super) type Weights = BTreeMap<String, f64>;
+
+impl TfIdf {
+    pub(super) fn fit<S: AsRef<str>>(titles: impl IntoIterator<Item = S>) -> Self {
+        let mut fitted = Self::default();
+        for title in titles {
+            fitted.titles += 1;
+            for word in counts(title.as_ref()).into_keys() {
+                *fitted.titles_with.entry(word).or_default() += 1;
+            }
+        }
+        fitted
+    }
+
+    pub(super) fn weights(&self, title: &str) -> Weights {
+        let mut weights = Weights::new();
+        for (word, count) in counts(title) {
+            let titles_with = self.titles_with.get(&word).copied().unwrap_or_default();
+            let idf = ((1 + self.titles) as f64 / (1 + titles_with) as f64).ln() + 1.0;
+            weights.insert(word, count as f64 * idf);
+        }
+        let length = weights.values().map(|weight| weight * weight).sum::<f64>().sqrt();
+        weights.values_mut().for_each(|weight| *weight /= length);
+        weights
+    }
+}
+
+/// Cosine of the angle between two titles, in `[0, 1]`; 0 if one of them has no word.
+pub(super) fn cosine(a: &Weights, b: &Weights) -> f64 {
+    let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    let shared = few.iter().filter_map(|(word, x)| many.get(word).map(|y| x * y));
+    // Rounding alone would put equal titles above 1.
+    shared.sum::<f64>().min(1.0)
+}
+
+fn counts(title: &str) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for word in words(title) {
+        *counts.entry(word).or_default() += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: [(&str, f64); 2] = [("green", 0.795_960_541_568), ("tea", 0.605_348_508_106)];
+    const SECOND: [(&str, f64); 2] = [("cup", 0.549_351_231_026), ("tea", 0.835_591_541_945)];
+
+    #[test]
+    fn weights_are_those_of_scikit_learn() {
+        // scikit-learn 1.9.1, TfidfVectorizer().fit(["green tea", "tea cup", "dog"]).transform(["green tea", "tea tea cup"])
+        let fitted = TfIdf::fit(["Green Tea", "Tea Cup", "Dog"]);
+        let close = |found: &Weights, expected: &[(&str, f64)]| {
+            assert_eq!(found.len(), expected.len());
+            for (word, weight) in expected {
+                assert!((found[*word] - weight).abs() < 1e-9, "{found:?}");
+            }
+        };
+        let (first, second) = (fitted.weights("green tea"), fitted.weights("tea tea cup"));
+        close(&first, &FIRST);
+        close(&second, &SECOND);
+        let expected = FIRST[1].1 * SECOND[1].1;
+        assert!((cosine(&first, &second) - expected).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_title_without_words_resembles_nothing_and_equal_ones_each_other() {
+        let fitted = TfIdf::fit(["Green Tea"]);
+        let of = |a, b| cosine(&fitted.weights(a), &fitted.weights(b));
+        assert_eq!((of("", "Green Tea"), of("!", "!")), (0.0, 0.0));
+        assert!((of("green, TEA!", "Green Tea") - 1.0).abs() < 1e-12);
+        assert_eq!(of("Dog", "Green Tea"), 0.0);
+    }
+}

@@ -1,0 +1,167 @@
+//! Single questions for the page.
+
+use std::collections::HashMap;
+
+use nextcart_data::Question;
+use serde::Serialize;
+
+use super::Report;
+use crate::calibration::probabilities;
+use crate::errors::ErrorKind;
+use crate::evaluation::Prediction;
+
+/// How many wrong and how many right answers a page holds at most.
+const WRONG: usize = 200;
+const RIGHT: usize = 40;
+
+/// How many purchases of a history are shown, the latest.
+const SHOWN_PURCHASES: usize = 8;
+
+/// Longest title that is shown, in characters.
+const SHOWN_TITLE: usize = 200;
+
+/// Answers to look through: the first wrong ones, then the first right ones.
+#[derive(Debug, Serialize)]
+pub(super) struct Browser {
+    predictor: String,
+    items: Vec<Item>,
+    /// The kinds that occur, in order, for the choice of one.
+    kinds: Vec<&'static str>,
+    wrong: Embedded,
+    right: Embedded,
+}
+
+/// How many of the answers the page holds.
+#[derive(Debug, Default, Serialize)]
+struct Embedded {
+    shown: usize,
+    all: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Item {
+    id: String,
+    right: bool,
+    kind: &'static str,
+    bought: String,
+    predicted: String,
+    confidence: f64,
+    earlier: usize,
+    history: Vec<String>,
+    options: Vec<OptionRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct OptionRow {
+    title: String,
+    score: f64,
+    probability: f64,
+    bought: bool,
+    predicted: bool,
+}
+
+impl Browser {
+    /// `None` where there is nothing to show.
+    pub(super) fn new(report: &Report<'_>) -> Option<Self> {
+        let main = report.main()?;
+        let by_id: HashMap<&str, &Question> =
+            report.questions.iter().map(|question| (question.id.as_str(), question)).collect();
+        let (mut wrong, mut right) = (Embedded::default(), Embedded::default());
+        let (mut items, mut right_items) = (Vec::new(), Vec::new());
+        for found in &main.predictions {
+            let Some(question) = by_id.get(found.question.as_str()) else { continue };
+            let is_right = found.predicted == found.answer;
+            let (count, most, list) = match is_right {
+                true => (&mut right, RIGHT, &mut right_items),
+                false => (&mut wrong, WRONG, &mut items),
+            };
+            count.all += 1;
+            if count.shown < most {
+                count.shown += 1;
+                list.push(Item::new(question, found));
+            }
+        }
+        items.extend(right_items);
+        let labels = ErrorKind::ALL.iter().map(|kind| kind.label()).chain([RIGHT_LABEL]);
+        let kinds = labels.filter(|label| items.iter().any(|item| item.kind == *label)).collect();
+        let predictor = main.name.clone();
+        (!items.is_empty()).then_some(Self { predictor, items, kinds, wrong, right })
+    }
+}
+
+const RIGHT_LABEL: &str = "right";
+
+impl Item {
+    fn new(question: &Question, found: &Prediction) -> Self {
+        let shares = probabilities(&found.scores);
+        let (bought, predicted) = (question.target(), &question.candidates[found.predicted]);
+        let right = found.predicted == found.answer;
+        let earlier = question.history.len().saturating_sub(SHOWN_PURCHASES);
+        let option = |(place, title): (usize, &str)| OptionRow {
+            title: short(title),
+            score: found.scores[place],
+            probability: shares[place],
+            bought: place == found.answer,
+            predicted: place == found.predicted,
+        };
+        let titles = question.candidates.iter().map(|candidate| candidate.title.as_str());
+        Self {
+            id: question.id.clone(),
+            right,
+            kind: match right {
+                true => RIGHT_LABEL,
+                false => ErrorKind::of(&bought.title, &predicted.title).label(),
+            },
+            bought: short(&bought.title),
+            predicted: short(&predicted.title),
+            confidence: shares[found.predicted],
+            earlier,
+            history: question.history[earlier..].iter().map(|p| short(&p.product.title)).collect(),
+            options: titles.enumerate().map(option).collect(),
+        }
+    }
+}
+
+/// The start of a title that is too long.
+fn short(title: &str) -> String {
+    match title.char_indices().nth(SHOWN_TITLE) {
+        Some((end, _)) => format!("{}…", title[..end].trim_end()),
+        None if title.trim().is_empty() => "(no title)".to_owned(),
+        None => title.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::question;
+    use crate::{FnPredictor, evaluate};
+
+    #[test]
+    fn the_page_is_bounded_and_says_what_it_leaves_out() {
+        let questions: Vec<Question> = (0..300)
+            .map(|i| {
+                question(&i.to_string(), &["Soap"; 20], &["Tea", "Rice", ""], usize::from(i < 250))
+            })
+            .collect();
+        let mut first = FnPredictor::new("first", |_| vec![1.0, 0.0, f64::NEG_INFINITY]);
+        let evaluations = [evaluate(&mut first, &questions).unwrap()];
+        let report =
+            Report { questions: &questions, evaluations: &evaluations, ..Report::default() };
+        let found = Browser::new(&report).unwrap();
+        assert_eq!((found.wrong.shown, found.wrong.all), (WRONG, 250));
+        assert_eq!((found.right.shown, found.right.all), (RIGHT, 50));
+        assert_eq!(found.items.len(), WRONG + RIGHT);
+        assert_eq!(found.kinds, ["wrong product", "right"]);
+        let item = &found.items[0];
+        assert_eq!((item.earlier, item.history.len()), (12, SHOWN_PURCHASES));
+        assert_eq!((item.bought.as_str(), item.options[2].title.as_str()), ("Rice", "(no title)"));
+        assert!(Browser::new(&Report::default()).is_none());
+    }
+
+    #[test]
+    fn long_titles_are_cut_between_characters() {
+        assert_eq!(short(&"é".repeat(SHOWN_TITLE)), "é".repeat(SHOWN_TITLE));
+        assert_eq!(short(&"é".repeat(SHOWN_TITLE + 1)), format!("{}…", "é".repeat(SHOWN_TITLE)));
+    }
+}
