@@ -39,7 +39,7 @@ pub(super) fn stored_numbers(path: &Path) -> Result<u64> {
     let mut entries: BTreeMap<String, serde_json::Value> =
         serde_json::from_slice(&header).map_err(json)?;
     entries.remove("__metadata__");
-    let sizes = entries.into_values().map(|entry| {
+    let sizes = entries.into_values().map(|entry| -> Result<u64> {
         let Entry { shape } = serde_json::from_value(entry).map_err(json)?;
         Ok(shape.iter().product::<u64>())
     });

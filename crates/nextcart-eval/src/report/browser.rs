@@ -24,7 +24,7 @@ const SHOWN_TITLE: usize = 200;
 #[derive(Debug, Serialize)]
 pub(super) struct Browser {
     predictor: String,
-    items: Vec<Item>,
+    answers: Vec<Item>,
     /// The kinds that occur, in order, for the choice of one.
     kinds: Vec<&'static str>,
     wrong: Embedded,
@@ -85,7 +85,7 @@ impl Browser {
         let labels = ErrorKind::ALL.iter().map(|kind| kind.label()).chain([RIGHT_LABEL]);
         let kinds = labels.filter(|label| items.iter().any(|item| item.kind == *label)).collect();
         let predictor = main.name.clone();
-        (!items.is_empty()).then_some(Self { predictor, items, kinds, wrong, right })
+        (!items.is_empty()).then_some(Self { predictor, answers: items, kinds, wrong, right })
     }
 }
 
@@ -151,9 +151,9 @@ mod tests {
         let found = Browser::new(&report).unwrap();
         assert_eq!((found.wrong.shown, found.wrong.all), (WRONG, 250));
         assert_eq!((found.right.shown, found.right.all), (RIGHT, 50));
-        assert_eq!(found.items.len(), WRONG + RIGHT);
+        assert_eq!(found.answers.len(), WRONG + RIGHT);
         assert_eq!(found.kinds, ["wrong product", "right"]);
-        let item = &found.items[0];
+        let item = &found.answers[0];
         assert_eq!((item.earlier, item.history.len()), (12, SHOWN_PURCHASES));
         assert_eq!((item.bought.as_str(), item.options[2].title.as_str()), ("Rice", "(no title)"));
         assert!(Browser::new(&Report::default()).is_none());

@@ -1,6 +1,6 @@
 //! The templates of pages and pictures.
 
-use minijinja::{AutoEscape, Environment};
+use minijinja::{AutoEscape, Environment, Value};
 use serde::Serialize;
 
 use super::figures;
@@ -62,7 +62,10 @@ pub(crate) fn render(file: &'static str, values: &impl Serialize) -> Result<Stri
     for (name, source) in TEMPLATES {
         environment.add_template(name, source).map_err(failed)?;
     }
-    environment.get_template(file).and_then(|template| template.render(values)).map_err(failed)
+    environment
+        .get_template(file)
+        .and_then(|template| template.render(Value::from_serialize(values)))
+        .map_err(failed)
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ impl<'a> Columns<'a> {
         let Some(column) = self.batch.column_by_name(name) else {
             return Err(self.wrong(name, expected, "no such column"));
         };
-        let typed = column.as_any().downcast_ref().filter(|_| column.null_count() == 0);
+        let typed = column.as_any().downcast_ref::<A>().filter(|_| column.null_count() == 0);
         typed.ok_or_else(|| match column.null_count() {
             0 => self.wrong(name, expected, column.data_type()),
             nulls => self.wrong(name, expected, format!("{nulls} empty cells")),

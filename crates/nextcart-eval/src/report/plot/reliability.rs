@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::axis::{Axis, Tick};
 use crate::calibration::{Calibration, CalibrationBin};
 
-const SIZE: f64 = 360.0;
+const SIZE: f64 = 390.0;
 
 /// Largest radius of a dot.
 const RADIUS: f64 = 11.0;
@@ -35,7 +35,7 @@ struct Dot {
 
 impl ReliabilityChart {
     pub(crate) fn new(calibration: &Calibration) -> Self {
-        let (left, right, top, bottom) = (48.0, SIZE - 12.0, 12.0, SIZE - 48.0);
+        let (left, right, top, bottom) = (76.0, SIZE - 26.0, 12.0, SIZE - 52.0);
         let x = Axis::linear((0.0, 1.0), (left, right));
         let y = Axis::linear((0.0, 1.0), (bottom, top));
         let most = calibration.bins.iter().map(|bin| bin.n).max().unwrap_or(1) as f64;
