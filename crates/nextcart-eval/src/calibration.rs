@@ -89,28 +89,29 @@ pub(crate) fn probabilities(scores: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::question;
+    use crate::{FnPredictor, evaluate};
 
-    fn prediction(scores: &[f64], predicted: usize, answer: usize) -> Prediction {
-        let hit = f64::from(u8::from(predicted == answer));
-        Prediction {
-            question: String::new(),
-            scores: scores.to_vec(),
-            predicted,
-            answer,
-            hit,
-            seconds: 0.0,
-        }
+    /// Predictions by these scores for questions with these answers.
+    fn predictions(answered: &[([f64; 4], usize)]) -> Vec<Prediction> {
+        let ask = |(id, (_, answer)): (usize, &([f64; 4], usize))| {
+            question(&id.to_string(), &[], &["a", "b", "c", "d"], *answer)
+        };
+        let questions: Vec<_> = answered.iter().enumerate().map(ask).collect();
+        let mut scores = answered.iter().map(|(scores, _)| scores.to_vec());
+        let mut predictor = FnPredictor::new("x", |_| scores.next().unwrap());
+        evaluate(&mut predictor, &questions).unwrap().predictions
     }
 
     #[test]
     fn figures_are_those_of_scikit_learn() {
-        let predictions = [
-            prediction(&[0.0, 1.0, -1.0, 0.5], 1, 1),
-            prediction(&[-3.0, -3.5, -9.0, -4.0], 0, 3),
-            prediction(&[2.0, 2.0, 2.0, 5.0], 3, 3),
-            prediction(&[10.0, 0.0, 3.0, 1.0], 0, 2),
+        let answered = [
+            ([0.0, 1.0, -1.0, 0.5], 1),
+            ([-3.0, -3.5, -9.0, -4.0], 3),
+            ([2.0, 2.0, 2.0, 5.0], 3),
+            ([10.0, 0.0, 3.0, 1.0], 2),
         ];
-        let found = Calibration::of(&predictions).unwrap().unwrap();
+        let found = Calibration::of(&predictions(&answered)).unwrap().unwrap();
         // scikit-learn 1.9.1: log_loss, and brier_score_loss with scale_by_half=False; ECE by NumPy.
         let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found}");
         close(found.nll, 2.392_094_503_5);
@@ -121,8 +122,8 @@ mod tests {
 
     #[test]
     fn guessing_among_four_costs_ln_4_and_says_so_of_itself() {
-        let guesses: Vec<Prediction> = (0..8).map(|i| prediction(&[3.0; 4], 0, i % 4)).collect();
-        let found = Calibration::of(&guesses).unwrap().unwrap();
+        let guesses: Vec<_> = (0..8).map(|i| ([3.0; 4], i % 4)).collect();
+        let found = Calibration::of(&predictions(&guesses)).unwrap().unwrap();
         assert!((found.nll - 4.0_f64.ln()).abs() < 1e-12);
         assert!((found.brier - 0.75).abs() < 1e-12 && found.ece.abs() < 1e-12, "{found:?}");
         assert_eq!(Calibration::of(&[]).unwrap(), None);

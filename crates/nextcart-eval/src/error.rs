@@ -129,7 +129,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file of a finished run is no JSON, or another one.
-    #[error("`{path}` is not as a run leaves it")]
+    #[error("cannot read the JSON file `{path}`")]
     ReadJson {
         /// The file.
         path: PathBuf,
@@ -137,7 +137,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A file of a finished run is no Parquet table.
-    #[error("`{path}` is no Parquet table")]
+    #[error("cannot read the Parquet file `{path}`")]
     ReadParquet {
         /// The file.
         path: PathBuf,

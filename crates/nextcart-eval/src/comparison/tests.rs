@@ -155,7 +155,7 @@ fn what_no_run_left_is_refused_by_name() {
     };
     refused("metrics.json");
     fs::write(folder.path().join("metrics.json"), "{").unwrap();
-    refused("metrics.json` is not as a run leaves it");
+    refused("cannot read the JSON file");
     fs::write(folder.path().join("metrics.json"), "{}").unwrap();
     refused("predictions.parquet");
     Report::default().write(folder.path()).unwrap();

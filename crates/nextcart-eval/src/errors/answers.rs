@@ -11,7 +11,7 @@ pub(super) const EXAMPLES: usize = 3;
 
 /// An answer and the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer<'a> {
+pub struct AnswerPair<'a> {
     /// Id of the question.
     pub id: &'a str,
     /// The right title.
@@ -22,7 +22,7 @@ pub struct Answer<'a> {
     pub right: bool,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> AnswerPair<'a> {
     /// A generated answer, right if it equals the title to the letter.
     #[must_use]
     pub fn generated(id: &'a str, truth: &'a str, given: &'a str) -> Self {
@@ -76,8 +76,8 @@ impl AnswerErrors {
     ///
     /// # Errors
     /// None in practice: only where an interval cannot be computed.
-    pub fn of(answers: &[Answer<'_>]) -> Result<Self> {
-        let kinds: Vec<(ErrorKind, &Answer<'_>)> = answers
+    pub fn of(answers: &[AnswerPair<'_>]) -> Result<Self> {
+        let kinds: Vec<(ErrorKind, &AnswerPair<'_>)> = answers
             .iter()
             .filter(|answer| !answer.right)
             .map(|answer| (ErrorKind::of(answer.truth, answer.given), answer))
@@ -108,7 +108,7 @@ impl AnswerErrors {
 }
 
 impl ErrorExample {
-    pub(super) fn of(answer: &Answer<'_>) -> Self {
+    pub(super) fn of(answer: &AnswerPair<'_>) -> Self {
         let [question, truth, given] = [answer.id, answer.truth, answer.given].map(str::to_owned);
         Self { question, truth, given }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nextcart_metrics::wilson;
 use serde::Serialize;
 
-use super::answers::{Answer, EXAMPLES, ErrorExample};
+use super::answers::{AnswerPair, EXAMPLES, ErrorExample};
 use super::tfidf::{TfIdf, Weights};
 use super::words::words;
 use crate::error::{Error, Result};
@@ -47,7 +47,7 @@ pub struct ErrorCluster {
 /// takes the titles that have it, until no term is shared by two. Fillers such as `with` and single letters are
 /// no terms. Weights are counted on the wrong answers'
 /// titles alone, ties go to the first in the alphabet.
-pub(super) fn cluster(answers: &[Answer<'_>]) -> Result<Vec<ErrorCluster>> {
+pub(super) fn cluster(answers: &[AnswerPair<'_>]) -> Result<Vec<ErrorCluster>> {
     let wrong = || answers.iter().enumerate().filter(|(_, answer)| !answer.right);
     let fitted = TfIdf::fit(wrong().map(|(_, answer)| answer.truth));
     let mut left: Vec<(usize, Weights)> =
@@ -105,9 +105,11 @@ fn heaviest(titles: &[(usize, Weights)], least: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn answers<'a>(wrong: &[&'a str], right: &[&'a str]) -> Vec<Answer<'a>> {
-        let wrong = wrong.iter().map(|truth| Answer { id: "w", truth, given: "x", right: false });
-        let right = right.iter().map(|truth| Answer { id: "r", truth, given: truth, right: true });
+    fn answers<'a>(wrong: &[&'a str], right: &[&'a str]) -> Vec<AnswerPair<'a>> {
+        let wrong =
+            wrong.iter().map(|truth| AnswerPair { id: "w", truth, given: "x", right: false });
+        let right =
+            right.iter().map(|truth| AnswerPair { id: "r", truth, given: truth, right: true });
         wrong.chain(right).collect()
     }
 

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Prediction};
 
-pub use answers::{Answer, AnswerErrors, ErrorExample, KindCount};
+pub use answers::{AnswerErrors, AnswerPair, ErrorExample, KindCount};
 pub use clusters::ErrorCluster;
 pub use facts::TrainingFacts;
 pub use kind::{ErrorKind, NEAR_MISS};
@@ -62,9 +62,9 @@ impl ErrorAnalysis {
         let blind_hits = blind.map(|blind| blind_hits(evaluation, blind)).transpose()?;
         let features = features::features(&asked, facts).into_iter();
         let slices = features.map(|feature| Slices::new(feature, &hits, blind_hits.as_deref()));
-        let answers: Vec<Answer<'_>> = asked
+        let answers: Vec<AnswerPair<'_>> = asked
             .iter()
-            .map(|(question, found)| Answer {
+            .map(|(question, found)| AnswerPair {
                 id: &question.id,
                 truth: &question.target().title,
                 given: &question.candidates[found.predicted].title,

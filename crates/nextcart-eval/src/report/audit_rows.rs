@@ -34,15 +34,15 @@ pub(super) struct AuditRow {
 
 impl AuditSection {
     pub(super) fn new(audit: &Audit) -> Self {
-        let (verdict, sentence) = match (audit.verdict, audit.conclusive) {
-            (Verdict::Leaks, _) => {
+        let (verdict, sentence) = match (audit.verdict == Verdict::Leaks, audit.conclusive) {
+            (true, _) => {
                 ("leaks", "The questions leak: see the audit before quoting any accuracy.")
             }
-            (Verdict::Clean, true) => (
+            (false, true) => (
                 "clean",
                 "The audit found that no rule on the options alone is above chance by more than its margin.",
             ),
-            (Verdict::Clean, false) => {
+            (false, false) => {
                 ("unsure", "The audit found no leak, but the questions are too few to exclude one.")
             }
         };

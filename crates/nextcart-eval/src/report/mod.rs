@@ -10,7 +10,7 @@ mod markdown;
 pub(crate) mod pages;
 pub(crate) mod plot;
 mod predictions;
-mod predictions_read;
+mod read;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use findings::{Findings, NamedCalibration};
 
 pub(crate) use files::Staged;
 pub(crate) use markdown::inline;
-pub use predictions_read::read_predictions;
+pub use read::read_predictions;
 pub use table::ScoreTable;
 
 pub(crate) const METRICS: &str = "metrics.json";
@@ -41,7 +41,18 @@ pub(crate) const TUNED: &str = "fine_tuned";
 pub(crate) const BLIND: &str = "history_blind";
 
 /// Predictors that need no language model, to be beaten by it.
-const BASELINES: [&str; 3] = ["popularity", "cooccurrence", "text"];
+const BASELINES: [&str; 10] = [
+    "popularity",
+    "recent_popularity",
+    "cooccurrence",
+    "item_knn",
+    "markov",
+    "text",
+    "tfidf",
+    "bm25",
+    "knn_text",
+    "sasrec",
+];
 
 /// What a run found. Fill in what there is; what is empty is left out of the page.
 #[derive(Debug, Clone, Copy, Default)]
