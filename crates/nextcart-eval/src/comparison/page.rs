@@ -46,12 +46,13 @@ pub(super) fn render(runs: &RunComparison) -> Result<String> {
 /// Accuracy over what it cost: what a run left no word of has no place there.
 fn charts(runs: &[RunSummary]) -> Vec<plot::Scatter> {
     type Cost = fn(&RunSummary) -> Option<f64>;
-    let costs: [(&str, Cost, fn(f64) -> String); 3] = [
+    type Show = fn(f64) -> String;
+    let costs: [(&str, Cost, Show); 3] = [
         ("parameters", |run| Some(run.parameters? as f64), figures::count),
         ("training time", |run| run.training_seconds, figures::duration),
         ("time to answer a question", |run| Some(run.answer_seconds), figures::duration),
     ];
-    let chart = |(cost, of, show): (&str, Cost, fn(f64) -> String)| {
+    let chart = |(cost, of, show): (&str, Cost, Show)| {
         let known: Vec<(&RunSummary, f64)> = runs
             .iter()
             .filter_map(|run| Some((run, of(run).filter(|cost| *cost > 0.0)?)))

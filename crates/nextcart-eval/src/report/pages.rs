@@ -1,5 +1,7 @@
 //! The templates of pages and pictures.
 
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value};
 use serde::Serialize;
 
@@ -47,8 +49,9 @@ pub(crate) fn render(file: &'static str, values: &impl Serialize) -> Result<Stri
             AutoEscape::Html
         }
     });
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true);
+    environment.set_syntax(syntax.build().map_err(failed)?);
     environment.add_filter("percent", figures::percent);
     environment.add_filter("points", figures::points);
     environment.add_filter("p_value", figures::p_value);
@@ -64,7 +67,7 @@ pub(crate) fn render(file: &'static str, values: &impl Serialize) -> Result<Stri
     }
     environment
         .get_template(file)
-        .and_then(|template| template.render(Value::from_serialize(values)))
+        .and_then(|template| template.render(Value::from(Serde(values))))
         .map_err(failed)
 }
 
