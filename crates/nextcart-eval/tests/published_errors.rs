@@ -40,7 +40,7 @@ fn the_seeds_errors_are_told_apart() {
     let Some(outputs) = outputs() else { return };
     let answers: Vec<AnswerPair<'_>> = outputs
         .iter()
-        .map(|(id, output)| Answer::generated(id, &output.truth, &output.generated))
+        .map(|(id, output)| AnswerPair::generated(id, &output.truth, &output.generated))
         .collect();
     let found = AnswerErrors::of(&answers).unwrap();
     assert_eq!((found.n, found.errors), (2479, 37));
