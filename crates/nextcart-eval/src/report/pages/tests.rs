@@ -53,11 +53,18 @@ fn a_value_cannot_become_markup() {
     struct Values {
         loss: Hostile,
     }
-    #[derive(Serialize)]
+    #[derive(Default, Serialize)]
     struct Hostile {
         summary: &'static str,
+        raw: &'static str,
+        height: f64,
+        left: f64,
+        right: f64,
+        top: f64,
+        bottom: f64,
     }
-    let hostile = Hostile { summary: "<script>alert(1)</script>\"'" };
+    let summary = "<script>alert(1)</script>\"'";
+    let hostile = Hostile { summary, raw: "\"><script>", ..Hostile::default() };
     let svg = render("loss.svg", &Values { loss: hostile }).unwrap();
     assert!(!svg.contains("<script"), "{svg}");
     assert!(svg.contains("&lt;script&gt;"), "{svg}");
