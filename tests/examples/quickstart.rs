@@ -48,6 +48,7 @@ fn a_short_run_leaves_base_adapter_and_report_and_refuses_what_does_not_fit() {
     }
     for file in [
         "report.md",
+        "report.html",
         "loss.svg",
         "predictions.parquet",
         "data/manifest.json",

@@ -1,5 +1,7 @@
 //! The page for people.
 
+mod failures;
+
 use std::fmt::Write as _;
 
 use nextcart_data::Question;
@@ -8,7 +10,6 @@ use super::audit_rows::AuditSection;
 use super::figures::{interval, p_value, percent, points};
 use super::findings::{Findings, conclusion};
 use super::{BLIND, CHART, HTML, METRICS, PREDICTIONS, Report, TUNED, table};
-use crate::errors::ErrorAnalysis;
 use crate::evaluation::{Evaluation, Prediction};
 
 /// How many right and how many wrong answers are shown.
@@ -39,7 +40,7 @@ pub(super) fn page(report: &Report<'_>, findings: &Findings, has_chart: bool) ->
         let _ = writeln!(page, "## A prompt, as the model sees it\n\n{}\n", fenced(prompt));
     }
     if let Some(errors) = &findings.errors {
-        failures(&mut page, errors);
+        failures::write(&mut page, errors);
     }
     examples(&mut page, report);
     let _ = writeln!(
@@ -157,58 +158,6 @@ fn audited(page: &mut String, audit: &AuditSection) {
             percent(row.accuracy),
             interval(row.low, row.high),
             row.n
-        );
-    }
-    page.push('\n');
-}
-
-/// Where the model fails: scores by property, kinds of errors, words they share.
-fn failures(page: &mut String, found: &ErrorAnalysis) {
-    let _ = writeln!(page, "## Where `{}` is right and wrong\n", found.predictor);
-    let _ = writeln!(
-        page,
-        "| by | | accuracy | 95 % interval | without history | n |\n|---|---|--:|--:|--:|--:|"
-    );
-    for slices in &found.slices {
-        for (index, slice) in slices.slices.iter().enumerate() {
-            let _ = writeln!(
-                page,
-                "| {} | {} | {} | {} | {} | {} |",
-                if index == 0 { slices.by } else { "" },
-                inline(&slice.label),
-                percent(slice.accuracy),
-                interval(slice.low, slice.high),
-                slice.blind.map_or_else(|| "–".to_owned(), percent),
-                slice.n
-            );
-        }
-    }
-    let _ = writeln!(
-        page,
-        "\nOf so many slices, some lie outside of their intervals by luck: one of twenty that are alike.\n"
-    );
-    let errors = &found.answers;
-    for kind in &errors.kinds {
-        let _ = writeln!(
-            page,
-            "- {}: {} of {} errors ({}), {}",
-            kind.label,
-            kind.errors,
-            errors.errors,
-            percent(kind.share),
-            kind.meaning
-        );
-    }
-    for cluster in &errors.clusters {
-        let _ = writeln!(
-            page,
-            "- {} errors around *{}*: {} of {} questions whose answer has the first word are wrong (95 % \
-             interval {})",
-            cluster.errors,
-            inline(&cluster.terms.join(", ")),
-            percent(cluster.error_rate),
-            cluster.questions,
-            interval(cluster.low, cluster.high)
         );
     }
     page.push('\n');
