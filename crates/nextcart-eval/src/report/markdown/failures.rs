@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::super::figures::{interval, percent};
 use super::inline;
 use crate::errors::ErrorAnalysis;
+use crate::report::figures::{interval, percent};
 
 /// Scores by property, kinds of errors, words they share. Writing into a `String` cannot fail.
 pub(super) fn write(page: &mut String, found: &ErrorAnalysis) {
