@@ -2,6 +2,7 @@
 
 mod audit;
 mod compare_models;
+mod baselines;
 mod describe;
 mod doctor;
 mod finetune;

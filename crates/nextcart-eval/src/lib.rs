@@ -53,9 +53,14 @@ mod template_model;
 mod titles;
 
 pub use audit::{Audit, MARGIN, RuleScore, Verdict, audit};
-pub use baselines::{Chance, CoOccurrence, Popularity, PunctuationRule, TextSimilarity};
 pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use comparison::{ComparisonFiles, RunComparison, RunPair, RunSummary};
+pub use baselines::{
+    Blend, Bm25Options, CatalogueRanker, Chance, CoOccurrence, Epoch, Interactions, ItemIndex,
+    ItemKnn, ItemKnnOptions, Markov, MarkovOptions, Popularity, PunctuationRule, Random,
+    RankingScore, Recency, RecencyOptions, RecentPopularity, SasRec, SasRecConfig, TextIndex,
+    TextSimilarity, full_ranking,
+};
 pub use error::{Error, Result};
 pub use errors::{
     AnswerErrors, AnswerPair, ErrorAnalysis, ErrorCluster, ErrorExample, ErrorKind, KindCount,
