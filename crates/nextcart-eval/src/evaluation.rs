@@ -315,9 +315,8 @@ mod tests {
 
     #[test]
     fn questions_of_one_customer_widen_the_interval() {
-        let mut questions: Vec<Question> = (0..200)
-            .map(|i| question(&i.to_string(), &[], &["a", "b"], (i / 10) % 2))
-            .collect();
+        let mut questions: Vec<Question> =
+            (0..200).map(|i| question(&i.to_string(), &[], &["a", "b"], (i / 10) % 2)).collect();
         let mut first = FnPredictor::new("first", |_| vec![1.0, 0.0]);
         let found = evaluate(&mut first, &questions).unwrap();
         let alone = found.by_user(&questions).unwrap();

@@ -1,8 +1,8 @@
 //! Whether a predictor cares in which order the options stand.
 
 use nextcart_data::Question;
-use nextcart_models::{average_over_orders, cyclic_orders};
 use nextcart_metrics::{Rank, TieRule};
+use nextcart_models::{average_over_orders, cyclic_orders};
 use serde::Serialize;
 
 use crate::Predictor;
@@ -74,7 +74,8 @@ pub fn order_consistency(
         let mut preferred: Vec<Vec<usize>> = Vec::with_capacity(orders.len());
         for order in &orders {
             let mut moved = question.clone();
-            moved.candidates = order.iter().map(|&option| question.candidates[option].clone()).collect();
+            moved.candidates =
+                order.iter().map(|&option| question.candidates[option].clone()).collect();
             let answer = order.iter().position(|&option| option == question.answer);
             moved.answer = answer.unwrap_or(usize::MAX); // refused with the question's name
             let found = ask(predictor, &moved)?;
@@ -162,7 +163,8 @@ mod tests {
         let found = order_consistency(&mut first, &questions()).unwrap();
         assert_eq!((found.consistent, found.accuracy, found.n), (0.0, 0.25, 20));
         assert_eq!(found.averaged.accuracy, 0.25); // four equal scores
-        let accuracies: Vec<Option<f64>> = found.places.iter().map(|place| place.accuracy).collect();
+        let accuracies: Vec<Option<f64>> =
+            found.places.iter().map(|place| place.accuracy).collect();
         assert_eq!(accuracies, [Some(1.0), Some(0.0), Some(0.0), Some(0.0)]);
         assert!((found.spread - 0.1875_f64.sqrt()).abs() < 1e-12);
         assert_eq!(found.places[0].picked, 1.0);

@@ -10,21 +10,21 @@ use crate::error::{Error, Result};
 
 /// Files that are written under temporary names and renamed together at the end; dropping it
 /// without [`Staged::commit`] leaves nothing behind.
-pub(super) struct Staged {
+pub(crate) struct Staged {
     folder: PathBuf,
     files: Vec<(PathBuf, NamedTempFile)>,
 }
 
 impl Staged {
     /// Creates the folder if needed.
-    pub(super) fn new(folder: &Path) -> Result<Self> {
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
         let failed = |source| Error::Write { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         Ok(Self { folder: folder.to_owned(), files: Vec::new() })
     }
 
     /// Writes a file under a temporary name in the same folder, so that renaming it is atomic.
-    pub(super) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(name);
         let failed = |source| Error::Write { path: path.clone(), source };
         let mut file = temporary(&self.folder).map_err(failed)?;
@@ -35,7 +35,7 @@ impl Staged {
     }
 
     /// Gives the files their names, in the order they were added.
-    pub(super) fn commit(self) -> Result<()> {
+    pub(crate) fn commit(self) -> Result<()> {
         for (path, file) in self.files {
             file.persist(&path).map_err(|error| Error::Write { path, source: error.error })?;
         }

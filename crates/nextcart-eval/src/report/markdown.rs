@@ -105,15 +105,13 @@ fn summary(
         );
     }
     if let Some(audit) = report.audit {
-        let verdict = match (audit.verdict, audit.conclusive) {
-            (Verdict::Leaks, _) => {
-                "**The questions leak**: see the audit before quoting any accuracy."
-            }
-            (Verdict::Clean, true) => {
+        let verdict = match audit.verdict {
+            Verdict::Leaks => "**The questions leak**: see the audit before quoting any accuracy.",
+            Verdict::Clean => {
                 "The audit found that no rule on the options alone is above chance by more than its \
                  margin."
             }
-            (Verdict::Clean, false) => {
+            Verdict::Inconclusive => {
                 "The audit found no leak, but the questions are too few to exclude one."
             }
         };

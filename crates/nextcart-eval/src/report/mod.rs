@@ -4,6 +4,7 @@ mod chart;
 mod files;
 mod markdown;
 mod predictions;
+mod read;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,10 @@ use crate::audit::Audit;
 use crate::error::{Error, Result};
 use crate::evaluation::{Comparison, Evaluation, Score, chance, compare};
 
+pub(crate) use files::Staged;
+pub(crate) use predictions::encode;
+pub use predictions::write_predictions;
+pub use read::read_predictions;
 pub use table::ScoreTable;
 
 const METRICS: &str = "metrics.json";
