@@ -80,7 +80,7 @@ fn generated_questions_are_clean() {
     let text = check_succeeds("audit", folder.path(), &["out/questions.parquet"]);
     assert!(text.contains("punctuation_rule") && text.contains("No leak found: "), "{text}");
     assert!(text.contains("purchases: counted in the questions of the training part"), "{text}");
-    assert!(text.contains("held-out questions seen in training: 0 of "), "{text}");
+    assert!(text.contains("held-out purchases seen in training: 0 of "), "{text}");
     let arguments = ["out/questions.parquet", "--data", "out", "--folds", "3"];
     let text = check_succeeds("audit", folder.path(), &arguments);
     assert!(text.contains("purchases: counted in the training histories"), "{text}");
