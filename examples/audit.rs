@@ -1,4 +1,4 @@
-//! Says whether questions give their answers away to rules that never look at the history.
+//! Says whether questions give their answers away to whoever never looks at the customer's history.
 //!
 //! Run: `cargo run --release --example audit -- QUESTIONS.parquet [--json]`
 
@@ -8,14 +8,34 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use nextcart_data::read_any_questions;
-use nextcart_eval::{ScoreTable, audit};
+use nextcart_data::{Part, Prepared, read_any_questions};
+use nextcart_eval::{AuditOptions, Findings, PurchaseSource, ScoreTable, audit_with};
 
-/// Scores rules on the options alone and says whether the questions leak.
+/// Says whether questions give their answers away.
+///
+/// Answers the questions in two dozen ways that never look at the customer's history: by the length of the
+/// titles, their digits, punctuation and capitals, by the place among the options, by how many customers bought
+/// an option, and by a classifier trained on the options of other customers. What any of them gets above
+/// chance, a model can get without knowing the customer.
+///
+/// The verdict is `leaks` where one is surely above chance, and by more than 3 points; `clean` where all are
+/// surely within 3 points of it; and `inconclusive` where the questions are too few to tell. Below it stands
+/// what else is odd: options with the answer's title, answers that the history holds, test questions that
+/// training holds.
 #[derive(Parser)]
 struct Arguments {
     /// Questions as nextcart writes them, or the seed project's `final_dataset.parquet`.
     questions: PathBuf,
+    /// Prepared folder whose training histories say how often items were bought; without it the training part
+    /// of the questions does, or the other customers if there is none.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Folds of customers: each is answered by what was learnt from the others.
+    #[arg(long, default_value_t = AuditOptions::default().folds)]
+    folds: usize,
+    /// Seed of the folds and the classifier.
+    #[arg(long, default_value_t = AuditOptions::default().seed)]
+    seed: u64,
     /// Print the finding as JSON and nothing else.
     #[arg(long)]
     json: bool,
@@ -31,13 +51,65 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.questions;
     let questions = read_any_questions(path)?;
-    let found = audit(&questions).with_context(|| format!("cannot audit `{}`", path.display()))?;
+    let histories = arguments.data.as_ref().map(|folder| Prepared::open(folder)?.histories());
+    let histories = histories.transpose()?;
+    let (folds, seed) = (arguments.folds, arguments.seed);
+    let options = AuditOptions { histories: histories.as_deref(), folds, seed };
+    let found = audit_with(&questions, &options)
+        .with_context(|| format!("cannot audit `{}`", path.display()))?;
     // Not `println!`, which panics where a reader such as `head` has seen enough.
     let mut out = std::io::stdout();
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
-    } else {
-        writeln!(out, "{}\n\n{}", ScoreTable::new(&found.scores()), found.explain())?;
+        return Ok(());
     }
+    writeln!(out, "{}\n", ScoreTable::new(&found.scores()))?;
+    let part = |part| questions.iter().filter(|question| question.part == part).count();
+    writeln!(
+        out,
+        "questions: {} ({} train, {} validation, {} test)",
+        found.n,
+        part(Part::Train),
+        part(Part::Validation),
+        part(Part::Test)
+    )?;
+    writeln!(out, "purchases: {}", source(found.purchases))?;
+    write!(out, "{}", table(&found.findings))?;
+    writeln!(out, "verdict: {:?}\n\n{}", found.verdict, found.explain())?;
     Ok(())
+}
+
+fn source(purchases: PurchaseSource) -> &'static str {
+    match purchases {
+        PurchaseSource::Histories => "counted in the training histories",
+        PurchaseSource::TrainingQuestions => "counted in the questions of the training part",
+        PurchaseSource::OtherCustomers => "counted in the questions of other customers",
+        PurchaseSource::Nothing => "not counted: all questions are of the training part",
+    }
+}
+
+/// A line a finding.
+fn table(findings: &Findings) -> String {
+    let total: usize = findings.places.iter().sum();
+    let places = findings.places.iter().map(|&n| format!("{:.1} %", percent(n, total)));
+    let mut lines = format!("answers by place: {}\n", places.collect::<Vec<_>>().join(", "));
+    for (what, count) in [
+        ("options with the answer's title", findings.title_collisions),
+        ("answers in the history", findings.answer_in_history),
+        ("other options in the history", findings.other_in_history),
+        ("held-out questions seen in training", findings.seen_questions),
+        ("held-out purchases seen in training", findings.seen_purchases),
+        ("questions that equal an earlier one", findings.duplicates),
+    ] {
+        let share = match count.of {
+            0 => "no training part".to_owned(),
+            of => format!("{} of {of} ({:.1} %)", count.count, percent(count.count, of)),
+        };
+        lines += &format!("{what}: {share}\n");
+    }
+    lines
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
 }

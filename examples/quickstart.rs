@@ -23,8 +23,9 @@ use nextcart_adapters::LoraConfig;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{Dataset, Part, PrepareOptions, Question, Resources, Tally, prepare_until};
 use nextcart_eval::{
-    Chance, CoOccurrence, Evaluation, FnPredictor, Popularity, Predictor, PunctuationRule, Report,
-    TemplateModel, TextSimilarity, TrainingFacts, audit, evaluate_each,
+    Chance, CoOccurrence, Evaluation, FnPredictor, FullAudit, ModelAuditOptions, Popularity,
+    Predictor, PunctuationRule, Report, TemplateModel, TextSimilarity, TrainingFacts, audit,
+    audit_model, evaluate_each,
 };
 use nextcart_models::{
     Checkpoint, HubModel, Llama, LlamaConfig, LoadOptions, Precision, save_adapter, save_checkpoint,
@@ -174,7 +175,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     let evaluations = score(&mut predictors, &test)?;
 
     // The rules look at all questions: the test's alone would be too few to tell.
-    let audit = audit(&prepared.questions)?;
+    let questions = audit(&prepared.questions)?;
+    let options = ModelAuditOptions { ordered: 100, ..ModelAuditOptions::default() };
+    let model = audit_model(&mut predictors[0], &evaluations[0], &test, &options)?;
+    let audit = FullAudit { questions, models: vec![model] };
     let training = TrainingFacts::fit(histories(), titles());
     let report = Report {
         title: "nextcart quickstart",

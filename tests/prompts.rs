@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{
-    ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, Question, RelationOptions,
-    Resources, prepare, read_seed_questions,
+    ContextOptions, Contexts, Distractors, FullCatalogue, IngestOptions, Part, PrepareOptions,
+    Product, Question, RelationOptions, Resources, prepare, read_seed_questions,
 };
-use nextcart_eval::{LanguageModel, Predictor, TemplateModel};
-use nextcart_models::LlamaConfig;
-use nextcart_prompt::{Error, Fields, Style, Template, Wrapper, catalogue};
+use nextcart_eval::{Answering, Edited, Predictor, TemplateModel, evaluate, rank_catalogue};
+use nextcart_models::{LlamaConfig, score_texts};
+use nextcart_prompt::{Fields, Style, Template, Wrapper, catalogue};
 use nextcart_text::{Lengths, SampleBuilder, Tokenizer, diagnose};
+use nextcart_train::{SftConfig, Trainer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -44,15 +45,44 @@ fn a_model_is_asked_as_it_was_trained() {
     let template = Template::builtin("next_purchase").unwrap();
     let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
     let mut asked = TemplateModel::new("asked", &model, &config, builder);
-    let prompt =
-        |question: &Question| Ok::<_, Error>(template.render(question)?.prefix(Wrapper::Plain));
-    let mut direct = LanguageModel::new("direct", &model, &config, &tokenizer, prompt);
-    for question in questions.iter().take(3) {
-        let (asked, direct) = (asked.score(question).unwrap(), direct.score(question).unwrap());
-        for (asked, direct) in asked.iter().zip(direct) {
-            assert!((asked - direct).abs() < 1e-4, "{asked} {direct}");
+    let direct = |question: &Question| {
+        let prompt = template.render(question).unwrap().prefix(Wrapper::Plain);
+        let titles: Vec<&str> = question.candidates.iter().map(|c| c.title.as_str()).collect();
+        score_texts(&model, &config, &tokenizer, &prompt, &titles).unwrap()
+    };
+    let close = |found: Vec<f64>, expected: Vec<f64>| {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-4, "{found} {expected}");
         }
+    };
+    let answering = |answering| {
+        let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
+        TemplateModel::new("asked", &model, &config, builder).with_answering(answering)
+    };
+    for question in questions.iter().take(3) {
+        let with = direct(question);
+        let sums = with.iter().map(|score| score.log_likelihood).collect();
+        close(asked.score(question).unwrap(), sums);
+        let means = with.iter().map(|score| score.mean()).collect();
+        close(answering(Answering::PerToken).score(question).unwrap(), means);
+        let without = direct(&Question { history: Vec::new(), ..question.clone() });
+        let pmi = with.iter().zip(&without).map(|(with, without)| with.pmi(without)).collect();
+        close(answering(Answering::Pmi).score(question).unwrap(), pmi);
+        // The history-blind twin has nothing to tell beyond itself.
+        let mut blind = Edited::without_history(answering(Answering::Pmi));
+        close(blind.score(question).unwrap(), vec![0.0; question.candidates.len()]);
+
+        let written = answering(Answering::Constrained).answer(question).unwrap();
+        assert_eq!(written.scores.iter().sum::<f64>(), 1.0);
+        let chosen = written.scores.iter().position(|score| *score == 1.0).unwrap();
+        assert_eq!(written.text.as_deref(), Some(question.candidates[chosen].title.as_str()));
     }
+    let free = Answering::Free { max_new_tokens: 8 };
+    // An untrained model writes nothing that is an option.
+    let found = evaluate(&mut answering(free), &questions[..20]).unwrap();
+    assert_eq!((found.valid_ratio(), found.accuracy), (0.0, 0.0));
+    assert!(found.predictions.iter().all(|p| p.text.is_some() && !p.valid));
 
     let letters = template.clone().with_style(Style::LETTERS).unwrap();
     let (pointwise, pairwise) =
@@ -63,6 +93,15 @@ fn a_model_is_asked_as_it_was_trained() {
         let scores = model.score(&questions[0]).unwrap();
         assert_eq!(scores.len(), questions[0].candidates.len());
         assert!(scores.iter().all(|score| score.is_finite() && *score < 0.0), "{scores:?}");
+        let mut writing = model.with_answering(Answering::Constrained);
+        match writing.answer(&questions[0]) {
+            Ok(answer) => assert_eq!(template.name(), "next_purchase", "{answer:?}"),
+            Err(error) => {
+                let expected = "`asked` cannot answer by writing one of the options: expected a template that \
+                                asks about the whole question";
+                assert_eq!(error.to_string(), expected);
+            }
+        }
     }
     // Yes and no share one probability, and so do the two of a pair.
     let builder = SampleBuilder::new(&tokenizer, &pairwise, Wrapper::Plain);
@@ -70,6 +109,100 @@ fn a_model_is_asked_as_it_was_trained() {
         TemplateModel::new("pairs", &model, &config, builder).score(&questions[0]).unwrap();
     let pairs = scores.len() * (scores.len() - 1);
     assert!(scores.iter().sum::<f64>() <= pairs as f64 * 2.0 * 0.5_f64.ln() + 1e-6, "{scores:?}");
+}
+
+/// A model that has learnt one text by heart writes it, and what it writes is found among the options.
+#[test]
+fn what_a_model_writes_is_looked_for_among_the_options() {
+    let titles = ["Green Tea", "Acacia Honey", "Dog Leash"];
+    let tokenizer = Tokenizer::train(titles.iter(), 300).unwrap();
+    let config = LlamaConfig { layers: 1, ..LlamaConfig::tiny(tokenizer.vocab()) };
+    let device = Device::flex().autodiff();
+    let model = config.init(3, &device).trainable();
+    let template =
+        Template::new("ask", "", "{{ history | length }}", "{{ candidates | chosen(answer) }}")
+            .unwrap();
+    let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
+    let question = Question {
+        id: "q".into(),
+        user: "u".into(),
+        part: Part::Test,
+        time: None,
+        history: Vec::new(),
+        candidates: titles.map(|title| product(title)).to_vec(),
+        answer: 1,
+        excluded: Vec::new(),
+    };
+    let samples: Vec<_> =
+        builder.build(&question).unwrap().into_iter().map(|built| built.sample).collect();
+    let tuning = SftConfig {
+        max_steps: Some(40),
+        batch_size: 1,
+        learning_rate: 1e-2,
+        ..SftConfig::default()
+    };
+    let mut trainer = Trainer::new(model, &config, tuning, &samples).unwrap();
+    while trainer.step().unwrap().is_some() {}
+    let model = trainer.into_model().frozen();
+
+    let free = Answering::Free { max_new_tokens: 20 };
+    let mut writer =
+        TemplateModel::new("writer", &model, &config, builder.clone()).with_answering(free);
+    let answer = writer.answer(&question).unwrap();
+    assert_eq!(answer.text.as_deref(), Some("Acacia Honey"));
+    assert_eq!((answer.scores, answer.valid), (vec![0.0, 1.0, 0.0], true));
+    // The same words are no answer where they are no option.
+    let mut other = question.clone();
+    other.candidates[1] = product("Acacia  Honey!");
+    assert!(!writer.answer(&other).unwrap().valid);
+    // Within the options it writes one of them in any case.
+    let mut bound = writer.with_answering(Answering::Constrained);
+    assert!(bound.answer(&other).unwrap().scores.contains(&1.0));
+}
+
+fn product(title: &str) -> Product {
+    let category = Vec::new();
+    Product { item: title.into(), title: title.into(), brand: None, category, price: None }
+}
+
+/// Against the scores of the titles one by one, each behind the whole prompt.
+#[test]
+fn a_whole_catalogue_is_ranked_as_its_titles_would_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = SyntheticConfig { items: 120, ..SyntheticConfig::tiny() };
+    let files = Corpus::generate(&config).unwrap().write(folder.path()).unwrap();
+    let out = folder.path().join("out");
+    let options =
+        PrepareOptions { distractors: Distractors::Catalogue, ..PrepareOptions::default() };
+    let prepared = prepare(&[files.reviews], &[files.meta], &out, &options).unwrap();
+    let questions = prepared.load().unwrap().questions;
+    let catalogue = FullCatalogue::read(&out).unwrap();
+    let titles = catalogue.products().iter().map(|product| product.title.clone());
+    let tokenizer = Tokenizer::train(titles.collect::<Vec<_>>().into_iter(), 500).unwrap();
+    let config = LlamaConfig { layers: 1, ..LlamaConfig::tiny(tokenizer.vocab()) };
+    let model = config.init(3, &Device::flex());
+    let input = "{% for item in history %}\n{{ item.title | line }}\n{% endfor %}";
+    let template =
+        Template::new("next", "Next?", input, "{{ candidates | chosen(answer) }}").unwrap();
+    let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
+    let mut asked = TemplateModel::new("asked", &model, &config, builder);
+
+    let some = &questions[questions.len() - 3..];
+    let found = rank_catalogue(&mut asked, some, &catalogue).unwrap();
+    assert_eq!(found.ranks.len(), 3);
+    for (question, rank) in some.iter().zip(&found.ranks) {
+        let expanded = catalogue.expand(question);
+        assert!(expanded.candidates.len() > 64, "enough for a trie");
+        let prompt = template.render(question).unwrap().prefix(Wrapper::Plain);
+        let titles: Vec<&str> = expanded.candidates.iter().map(|c| c.title.as_str()).collect();
+        let scores = score_texts(&model, &config, &tokenizer, &prompt, &titles).unwrap();
+        let own = scores[expanded.answer].log_likelihood;
+        let above = scores.iter().filter(|score| score.log_likelihood > own + 1e-4).count();
+        let at_most = scores.iter().filter(|score| score.log_likelihood > own - 1e-4).count();
+        assert!((above..=at_most).contains(&rank.above()), "{above} {rank:?} {at_most}");
+    }
+    assert!((0.0..=1.0).contains(&found.ndcg(10)) && found.hit_rate(usize::MAX) == 1.0);
+    assert!(found.reciprocal_rank() > 0.0 && found.auc().is_some());
 }
 
 /// `tests/golden/seed_prompts.json` was made by the script beside it.

@@ -134,7 +134,8 @@ fn page(folder: &Path) -> String {
         evaluate(&mut blind, &questions).unwrap(),
         evaluate(&mut PunctuationRule, &questions).unwrap(),
     ];
-    let (audit, facts) = (audit(&questions).unwrap(), TrainingFacts::fit([HOSTILE], HOSTILE));
+    let (audit, facts) =
+        (audit(&questions).unwrap().into(), TrainingFacts::fit([HOSTILE], HOSTILE));
     let report = Report {
         title: HOSTILE[0],
         notes: &HOSTILE.map(str::to_owned),

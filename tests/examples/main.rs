@@ -1,8 +1,8 @@
 //! The examples as a user runs them: exit status, output, and what is left on the disk.
 
 mod audit;
-mod compare_models;
 mod baselines;
+mod compare_models;
 mod describe;
 mod doctor;
 mod finetune;

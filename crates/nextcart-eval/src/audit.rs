@@ -1,33 +1,51 @@
 //! Whether the right option can be told from the others without looking at the customer.
 
-use std::fmt::Write as _;
+mod classifier;
+mod explain;
+mod findings;
+mod folds;
+mod frequency;
+mod model;
+mod rules;
 
-use nextcart_data::Question;
+use nextcart_data::{History, Question};
 use nextcart_metrics::{Rank, TieRule, wilson};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evaluation::{CONFIDENCE, Score, chance, check_answer};
-use crate::titles;
+use findings::findings;
+use frequency::Purchases;
+use rules::RULES;
+
+pub use findings::{Count, Findings};
+pub use frequency::PurchaseSource;
+pub use model::{FullAudit, ModelAudit, ModelAuditOptions, audit_model};
 
 /// How far above chance a rule may be before the questions count as leaking.
 pub const MARGIN: f64 = 0.03;
 
-/// Right answers by chance below which nothing is concluded: intervals are too narrow for so few.
+/// Right answers by chance below which no leak is shown: intervals are too narrow for so few.
 const MIN_EXPECTED_HITS: f64 = 5.0;
+
+/// Questions that the classifier looks at, evenly spaced among more.
+const MOST_CLASSIFIED: usize = 50_000;
 
 /// The finding of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Some rule that never looks at the history is surely above chance, and by more than [`MARGIN`].
+    /// Some way to answer that never looks at the history is surely above chance, and by more than
+    /// [`MARGIN`].
     Leaks,
-    /// No rule is. [`Audit::conclusive`] says whether the questions are enough to show that none is
-    /// above chance by more than the margin, and [`Audit::not_excluded`] how large a leak may be there.
+    /// None is above chance by more than the margin, and the questions are enough to show that.
     Clean,
+    /// No leak is shown, but one beyond the margin is not excluded either: mostly for want of questions.
+    /// [`Audit::not_excluded`] says how large it may be.
+    Inconclusive,
 }
 
-/// A rule's score, with its 95 % interval and the wider one that the verdict uses.
+/// A history-blind rule's score, with its 95 % interval and the lower bound that the verdict uses.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RuleScore {
     /// Name of the rule, such as `punctuation_rule`.
@@ -40,22 +58,21 @@ pub struct RuleScore {
     pub low: f64,
     /// Upper bound.
     pub high: f64,
-    /// Number of questions.
+    /// Questions on which it was scored.
     pub n: usize,
-    /// Lower bound after Bonferroni's correction: with 95 % confidence all rules at once lie within
-    /// their corrected bounds.
+    /// Accuracy of guessing on these.
+    pub chance: f64,
+    /// Lower bound after Bonferroni's correction: with 95 % confidence all rules at once lie above their
+    /// corrected bounds.
     pub corrected_low: f64,
-    /// Upper bound after the correction.
-    pub corrected_high: f64,
 }
 
-/// What rules on the options alone score on some questions.
+/// What can be said of some questions without a model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Audit {
     /// Whether the options give the answer away.
     pub verdict: Verdict,
-    /// Whether there are enough questions to tell: false where no leak is shown but one beyond the
-    /// margin is not excluded either.
+    /// Whether there are enough questions to tell: false for [`Verdict::Inconclusive`] alone.
     pub conclusive: bool,
     /// Accuracy of guessing.
     pub chance: f64,
@@ -63,232 +80,246 @@ pub struct Audit {
     pub margin: f64,
     /// Number of questions.
     pub n: usize,
-    /// Accuracy that some rule may have in truth, given so many questions: the highest corrected
-    /// upper bound.
+    /// Accuracy that some rule may have in truth, given so many questions: the highest upper bound.
     pub not_excluded: f64,
     /// All rules, the best first.
     pub rules: Vec<RuleScore>,
+    /// Where the rules on how often an option was bought have their counts from.
+    pub purchases: PurchaseSource,
+    /// What else was found.
+    pub findings: Findings,
 }
 
-/// Scores every rule on the questions' options.
+/// What an audit knows beside the questions.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditOptions<'a> {
+    /// Histories of the training part, of which purchases are counted. Without them (default) they are counted
+    /// in the questions; [`PurchaseSource`] says how.
+    pub histories: Option<&'a [History]>,
+    /// Folds of customers, of which each is answered by what was learnt from the others (default 5).
+    pub folds: usize,
+    /// Seed of the folds and of the classifier's order of training (default 1).
+    pub seed: u64,
+}
+
+impl Default for AuditOptions<'_> {
+    fn default() -> Self {
+        Self { histories: None, folds: 5, seed: 1 }
+    }
+}
+
+/// Scores every way to answer that never looks at the history, and looks for other oddities.
 ///
-/// A rule sees titles and places, never the history. Equal options share the credit. Chance is the
-/// mean of `1 / candidates`, so the numbers of candidates may differ.
-///
-/// The questions leak if a rule's accuracy is more than [`MARGIN`] above chance and its lower bound is
-/// above chance too. They are surely clean if no rule's upper bound is more than the margin above
-/// chance. Both bounds are corrected for the number of rules: without a leak, one of them seems to be
-/// surely above chance in at most one audit of twenty. In between, the verdict is clean for lack of
-/// evidence, and [`Audit::conclusive`] is false.
+/// As [`audit_with`], with default options.
 ///
 /// # Errors
-/// If there are no questions, an answer is no candidate or a question has no other candidate.
+/// As [`audit_with`].
 pub fn audit(questions: &[Question]) -> Result<Audit> {
+    audit_with(questions, &AuditOptions::default())
+}
+
+/// Scores every way to answer that never looks at the history, and looks for other oddities.
+///
+/// # The rules
+/// - how titles look: length, words, digits, punctuation, capitals, HTML entities;
+/// - places: the first, the last, and the one at which the answers of other customers stand most often;
+/// - purchases: the option that the most or fewest customers bought, or any or none. Counts are of the training
+///   part, and scored on held-out questions, whose answers they do not hold ([`PurchaseSource`]);
+/// - a classifier trained on the options of other customers' questions: a conditional logit over words,
+///   punctuation, shape and place, by cross-validation over customers.
+///
+/// Equal options share the credit. Chance is the mean of `1 / candidates`, so the numbers of candidates may
+/// differ.
+///
+/// # The verdict
+/// With `a` a rule's accuracy, `c` chance on its questions, `[l, u]` its 95 % Wilson interval, `l'` the lower
+/// bound at the level `1 - 0.05 / m` for `m` rules, and `δ` = [`MARGIN`]:
+/// - *leaks* if for some rule `l' > c` and `a > c + δ`. Someone always looks best among many, hence the
+///   correction: without a leak, one is seen in at most one audit of twenty.
+/// - *clean* if for every rule `u ≤ c + δ`. This needs no correction: that all are within the margin is
+///   rejected if a single one may not be, so the true best has to pass, too, whose own bound fails in at most
+///   one of twenty (an intersection-union test, Berger, Technometrics 24, 1982).
+/// - *inconclusive* otherwise.
+///
+/// The intervals take the questions as independent.
+///
+/// # Errors
+/// If there are no questions, an answer is no candidate, a question has no other candidate, or there are
+/// fewer than two folds.
+pub fn audit_with(questions: &[Question], options: &AuditOptions<'_>) -> Result<Audit> {
     let chance = chance(questions).ok_or(Error::NoQuestions { purpose: "audit" })?;
     questions.iter().try_for_each(check_answer)?;
     // Every rule would be right on these, and so would chance.
     if let Some(question) = questions.iter().find(|question| question.candidates.len() < 2) {
         return Err(Error::NoChoice { question: question.id.clone() });
     }
-    let corrected = 1.0 - (1.0 - CONFIDENCE) / RULES.len() as f64;
-    let mut rules = Vec::with_capacity(RULES.len());
+    if options.folds < 2 {
+        return Err(Error::Folds { found: options.folds });
+    }
+    let folds = folds::by_user(questions, options.folds, options.seed);
+    let purchases = Purchases::count(questions, &folds, options.histories);
+    let mut tried = Vec::new();
     for rule in &RULES {
-        let hits = questions.iter().map(|question| rule.hit(question));
-        let hits = hits.collect::<Result<Vec<f64>>>()?;
-        let Score { accuracy, low, high, n, .. } = Score::of(rule.name, hits.iter().copied())?;
-        let wide = wilson(hits.iter().sum(), n, corrected)?
-            .ok_or(Error::NoQuestions { purpose: "audit" })?;
-        rules.push(RuleScore {
-            name: rule.name,
-            picks: rule.picks,
-            accuracy,
-            low,
-            high,
-            n,
-            corrected_low: wide.low,
-            corrected_high: wide.high,
+        let hits = questions.iter().map(|question| hit(question, &rule.scores(question)));
+        tried.extend(Tried::of(rule.name, rule.picks, questions.iter(), hits)?);
+    }
+    let places = folds::common_places(questions, &folds);
+    let hits = questions.iter().zip(&places).map(|(question, scores)| hit(question, scores));
+    let picks = "the place at which the answers of other customers stand most often";
+    tried.extend(Tried::of("most_common_place", picks, questions.iter(), hits)?);
+    tried.extend(by_purchases(questions, &folds, &purchases)?);
+    tried.extend(by_classifier(questions, &folds, options.seed)?);
+
+    let mut rules = judged(tried)?;
+    rules.sort_by(|a, b| (b.accuracy - b.chance).total_cmp(&(a.accuracy - a.chance)));
+    let above = rules.iter().map(|rule| rule.high - rule.chance).fold(0.0, f64::max);
+    let verdict = match (rules.iter().any(RuleScore::leaks), above <= MARGIN) {
+        (true, _) => Verdict::Leaks,
+        (false, true) => Verdict::Clean,
+        (false, false) => Verdict::Inconclusive,
+    };
+    let (n, best) = (questions.len(), rules[0].name);
+    tracing::info!(?verdict, n, chance, best, "audited");
+    Ok(Audit {
+        verdict,
+        conclusive: verdict != Verdict::Inconclusive,
+        chance,
+        margin: MARGIN,
+        n,
+        not_excluded: (chance + above).min(1.0),
+        rules,
+        purchases: purchases.source(),
+        findings: findings(questions),
+    })
+}
+
+/// The rules on how many customers bought an option.
+fn by_purchases(
+    questions: &[Question],
+    folds: &[usize],
+    purchases: &Purchases<'_>,
+) -> Result<Vec<Tried>> {
+    type Feature = fn(f64) -> f64;
+    let features: [(&str, &str, Feature); 4] = [
+        ("most_frequent", "the option that the most customers bought", |count| count),
+        ("least_frequent", "the option that the fewest customers bought", |count| -count),
+        ("seen_before", "an option that some customer bought", |count| count.min(1.0)),
+        ("never_seen", "an option that no customer bought", |count| -count.min(1.0)),
+    ];
+    let scored: Vec<(&Question, Vec<f64>)> = questions
+        .iter()
+        .zip(folds)
+        .filter(|(question, _)| purchases.may_score(question))
+        .map(|(question, &fold)| (question, purchases.of_options(question, fold)))
+        .collect();
+    let mut tried = Vec::new();
+    for (name, picks, feature) in features {
+        let hits = scored.iter().map(|(question, counts)| {
+            let scores: Vec<f64> = counts.iter().map(|&count| feature(count)).collect();
+            hit(question, &scores)
         });
+        let of = scored.iter().map(|(question, _)| *question);
+        tried.extend(Tried::of(name, picks, of, hits)?);
     }
-    rules.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
-    let not_excluded = rules.iter().map(|rule| rule.corrected_high).fold(0.0, f64::max);
-    let n = questions.len();
-    let conclusive = not_excluded <= chance + MARGIN;
-    let verdict = Verdict::Clean;
-    let mut audit = Audit { verdict, conclusive, chance, margin: MARGIN, n, not_excluded, rules };
-    if audit.leaking().next().is_some() {
-        (audit.verdict, audit.conclusive) = (Verdict::Leaks, true);
+    Ok(tried)
+}
+
+fn by_classifier(questions: &[Question], folds: &[usize], seed: u64) -> Result<Option<Tried>> {
+    let step = questions.len().div_ceil(MOST_CLASSIFIED).max(1);
+    let taken: Vec<Question>;
+    let (questions, folds) = if step == 1 {
+        (questions, folds.to_vec())
+    } else {
+        taken = questions.iter().step_by(step).cloned().collect();
+        (taken.as_slice(), folds.iter().step_by(step).copied().collect())
+    };
+    let Some(scores) = classifier::scores(questions, &folds, seed) else { return Ok(None) };
+    let hits = questions.iter().zip(&scores).map(|(question, scores)| hit(question, scores));
+    let picks = "what a classifier says that was trained on the options of other customers";
+    Tried::of("trained_classifier", picks, questions.iter(), hits)
+}
+
+/// 1 if the answer has the highest score, `1 / k` if `k` share it, else 0.
+fn hit(question: &Question, scores: &[f64]) -> Result<f64> {
+    Ok(Rank::of(scores, question.answer)?.hit_at(1, TieRule::Expected))
+}
+
+/// A rule with its hits, before it is known how many rules there are.
+struct Tried {
+    name: &'static str,
+    picks: &'static str,
+    hits: f64,
+    n: usize,
+    chance: f64,
+}
+
+impl Tried {
+    /// `None` if the rule was scored on no question.
+    fn of<'a>(
+        name: &'static str,
+        picks: &'static str,
+        questions: impl Iterator<Item = &'a Question>,
+        hits: impl Iterator<Item = Result<f64>>,
+    ) -> Result<Option<Self>> {
+        let hits: Vec<f64> = hits.collect::<Result<_>>()?;
+        let n = hits.len();
+        let chance = questions.map(|question| 1.0 / question.candidates.len() as f64).sum::<f64>();
+        let hits = hits.iter().sum();
+        Ok((n > 0).then(|| Self { name, picks, hits, n, chance: chance / n as f64 }))
     }
-    let best = audit.rules[0].name;
-    tracing::info!(verdict = ?audit.verdict, conclusive = audit.conclusive, n, chance, best, "audited");
-    Ok(audit)
+}
+
+fn judged(tried: Vec<Tried>) -> Result<Vec<RuleScore>> {
+    let corrected = 1.0 - (1.0 - CONFIDENCE) / tried.len() as f64;
+    let none = || Error::NoQuestions { purpose: "audit" };
+    let score = |tried: Tried| {
+        let Tried { name, picks, hits, n, chance } = tried;
+        let own = wilson(hits, n, CONFIDENCE)?.ok_or_else(none)?;
+        let wide = wilson(hits, n, corrected)?.ok_or_else(none)?;
+        let accuracy = hits / n as f64;
+        let (low, high, corrected_low) = (own.low, own.high, wide.low);
+        Ok(RuleScore { name, picks, accuracy, low, high, n, chance, corrected_low })
+    };
+    tried.into_iter().map(score).collect()
+}
+
+impl RuleScore {
+    /// Whether the rule is surely above chance, and by more than the margin.
+    #[must_use]
+    pub fn leaks(&self) -> bool {
+        let enough = self.n as f64 * self.chance >= MIN_EXPECTED_HITS;
+        enough && self.corrected_low > self.chance && self.accuracy > self.chance + MARGIN
+    }
+
+    /// The figures alone, as for a [`ScoreTable`](crate::ScoreTable).
+    #[must_use]
+    pub fn score(&self) -> Score {
+        let Self { name, accuracy, low, high, n, .. } = *self;
+        Score { name: name.to_owned(), accuracy, low, high, n }
+    }
 }
 
 impl Audit {
     /// The rules that are surely above chance, and by more than the margin; the best first.
     pub fn leaking(&self) -> impl Iterator<Item = &RuleScore> {
-        let enough = self.n as f64 * self.chance >= MIN_EXPECTED_HITS;
-        self.rules.iter().filter(move |rule| {
-            enough && rule.corrected_low > self.chance && rule.accuracy > self.chance + self.margin
-        })
+        self.rules.iter().filter(|rule| rule.leaks())
     }
 
-    /// About how many questions could show that there is no leak, if there is none: the distance of the
-    /// bounds from chance shrinks with the square root of their number.
-    fn questions_needed(&self) -> u64 {
-        let needed = self.n as f64 * ((self.not_excluded - self.chance) / self.margin).powi(2);
-        (needed / 100.0).ceil() as u64 * 100
+    /// The way to answer without the history that is furthest above chance.
+    ///
+    /// # Panics
+    /// Never for what [`audit`] returns, which always holds rules.
+    #[must_use]
+    pub fn best(&self) -> &RuleScore {
+        &self.rules[0]
     }
 
     /// The rules' figures alone, the best first, as for a [`ScoreTable`](crate::ScoreTable).
     #[must_use]
     pub fn scores(&self) -> Vec<Score> {
-        let score = |rule: &RuleScore| Score {
-            name: rule.name.to_owned(),
-            accuracy: rule.accuracy,
-            low: rule.low,
-            high: rule.high,
-            n: rule.n,
-        };
-        self.rules.iter().map(score).collect()
-    }
-
-    /// The finding in plain words.
-    #[must_use]
-    pub fn explain(&self) -> String {
-        let mut text = String::new();
-        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        let mut leaking = self.leaking();
-        // Writing into a String cannot fail.
-        if let Some(best) = leaking.next() {
-            let _ = write!(
-                text,
-                "These questions leak: a rule that never looks at the history ({}) gets {} of {} \
-                 questions right (95 % interval {} to {}), where chance is {}. A model can score \
-                 this high without knowing anything about the customer, so quote its lift over \
-                 the same model without the history, not its accuracy.",
-                best.picks,
-                percent(best.accuracy),
-                self.n,
-                percent(best.low),
-                percent(best.high),
-                percent(self.chance),
-            );
-            let others: Vec<String> =
-                leaking.map(|rule| format!("{} {}", rule.name, percent(rule.accuracy))).collect();
-            if !others.is_empty() {
-                let _ = write!(text, " Further rules that leak: {}.", others.join(", "));
-            }
-        } else {
-            let best = &self.rules[0];
-            let points = |share: f64| format!("{:.1}", 100.0 * share);
-            let start = if self.conclusive {
-                "No leak found"
-            } else {
-                "Too few questions to tell, but no leak shown"
-            };
-            let _ = write!(
-                text,
-                "{start}: the best of {} rules that never look at the history ({}) gets {} of {} \
-                 questions right, where chance is {}. With 95 % confidence none of them is more than \
-                 {} points above chance",
-                self.rules.len(),
-                best.picks,
-                percent(best.accuracy),
-                self.n,
-                percent(self.chance),
-                points(self.not_excluded - self.chance),
-            );
-            let _ = if self.conclusive {
-                write!(text, ", within the {} that are allowed.", points(self.margin))
-            } else {
-                write!(
-                    text,
-                    "; to stay within the {} that are allowed takes about {} questions.",
-                    points(self.margin),
-                    self.questions_needed(),
-                )
-            };
-            text.push_str(
-                " Rules that were not tried, such as a trained classifier, may still find more.",
-            );
-        }
-        text
+        self.rules.iter().map(RuleScore::score).collect()
     }
 }
-
-/// A way to pick an option without the history.
-struct Rule {
-    name: &'static str,
-    picks: &'static str,
-    sign: f64,
-    feature: Feature,
-}
-
-enum Feature {
-    Title(fn(&str) -> f64),
-    Place,
-}
-
-impl Rule {
-    const fn most(name: &'static str, picks: &'static str, feature: fn(&str) -> f64) -> Self {
-        Self { name, picks, sign: 1.0, feature: Feature::Title(feature) }
-    }
-
-    const fn fewest(name: &'static str, picks: &'static str, feature: fn(&str) -> f64) -> Self {
-        Self { name, picks, sign: -1.0, feature: Feature::Title(feature) }
-    }
-
-    fn hit(&self, question: &Question) -> Result<f64> {
-        let candidates = question.candidates.iter().enumerate();
-        let scores: Vec<f64> = candidates
-            .map(|(place, candidate)| {
-                self.sign
-                    * match self.feature {
-                        Feature::Title(feature) => feature(&candidate.title),
-                        Feature::Place => place as f64,
-                    }
-            })
-            .collect();
-        Ok(Rank::of(&scores, question.answer)?.hit_at(1, TieRule::Expected))
-    }
-}
-
-const RULES: [Rule; 18] = [
-    Rule::fewest(
-        "punctuation_rule",
-        "the title with the fewest digits and punctuation marks",
-        titles::digits_and_punctuation,
-    ),
-    Rule::most(
-        "most_digits_and_punctuation",
-        "the title with the most digits and punctuation marks",
-        titles::digits_and_punctuation,
-    ),
-    Rule::fewest("fewest_digits", "the title with the fewest digits", titles::digits),
-    Rule::most("most_digits", "the title with the most digits", titles::digits),
-    Rule::fewest(
-        "fewest_punctuation",
-        "the title with the fewest punctuation marks",
-        titles::punctuation,
-    ),
-    Rule::most(
-        "most_punctuation",
-        "the title with the most punctuation marks",
-        titles::punctuation,
-    ),
-    Rule::fewest("shortest", "the shortest title", titles::characters),
-    Rule::most("longest", "the longest title", titles::characters),
-    Rule::fewest("fewest_words", "the title with the fewest words", titles::words),
-    Rule::most("most_words", "the title with the most words", titles::words),
-    Rule::fewest("fewest_capitals", "the title with the fewest capital letters", titles::capitals),
-    Rule::most("most_capitals", "the title with the most capital letters", titles::capitals),
-    Rule::most("lower_case", "a title without capital letters", titles::lower_case),
-    Rule::fewest("not_lower_case", "a title with capital letters", titles::lower_case),
-    Rule::most("html_entity", "a title with an HTML entity", titles::html_entity),
-    Rule::fewest("no_html_entity", "a title without an HTML entity", titles::html_entity),
-    Rule { name: "first", picks: "the first option", sign: -1.0, feature: Feature::Place },
-    Rule { name: "last", picks: "the last option", sign: 1.0, feature: Feature::Place },
-];
 
 #[cfg(test)]
 mod tests;

@@ -55,7 +55,7 @@ impl Calibration {
             let shares = probabilities(&prediction.scores);
             answers.push(shares[prediction.answer]);
             chosen.push(shares[prediction.predicted]);
-            right.push(prediction.predicted == prediction.answer);
+            right.push(prediction.is_right());
             brier += shares
                 .iter()
                 .enumerate()

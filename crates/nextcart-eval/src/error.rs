@@ -55,6 +55,26 @@ pub enum Error {
         /// Id of the question.
         question: String,
     },
+    /// An audit by cross-validation needs at least two folds.
+    #[error("folds: expected at least 2, found {found}")]
+    Folds {
+        /// How many were asked for.
+        found: usize,
+    },
+    /// All questions are of one customer, where another one's history was needed.
+    #[error(
+        "all questions are of customer `{user}`: expected another one, whose history could be shown"
+    )]
+    NoOtherCustomer {
+        /// The customer.
+        user: String,
+    },
+    /// A predictor that knows some questions was asked another one.
+    #[error("question `{question}` is none of those that the predictor was made for")]
+    UnknownQuestion {
+        /// Id of the question.
+        question: String,
+    },
     /// A predictor returned another number of scores than there are candidates.
     #[error(
         "`{predictor}` on question `{question}`: expected {expected} scores, one a candidate, \
@@ -109,6 +129,62 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file or folder could not be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of predictions is damaged or none.
+    #[error("cannot read the Parquet file `{path}`")]
+    ReadParquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: parquet::errors::ParquetError,
+    },
+    /// The record of an evaluation is damaged or none.
+    #[error("cannot read the JSON file `{path}`")]
+    ReadJson {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A column of a file of predictions is missing or of another type.
+    #[error("column `{column}` in `{path}`: expected {expected}, found {found}")]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// Name of the column.
+        column: &'static str,
+        /// What it should hold.
+        expected: &'static str,
+        /// What it holds.
+        found: String,
+    },
+    /// A folder holds the answers of another evaluation.
+    #[error("`{path}` is of another evaluation: expected {expected}, found {found}")]
+    OtherEvaluation {
+        /// The file that says so.
+        path: PathBuf,
+        /// What is evaluated now.
+        expected: String,
+        /// What the folder is of.
+        found: String,
+    },
+    /// A way of answering does not fit what the template asks.
+    #[error("`{predictor}` cannot answer {answering}: expected a template that {expected}")]
+    Answering {
+        /// Name of the predictor.
+        predictor: String,
+        /// How it should answer.
+        answering: &'static str,
+        /// What the template should do.
+        expected: &'static str,
+    },
     /// The figures could not be turned into JSON.
     #[error("cannot encode `{file}`")]
     Json {
@@ -140,30 +216,6 @@ pub enum Error {
         predictor: String,
         /// Id of the question.
         question: String,
-    },
-    /// A file of a finished run could not be read.
-    #[error("cannot read `{path}`")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file of a finished run is no JSON, or another one.
-    #[error("cannot read the JSON file `{path}`")]
-    ReadJson {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// A file of a finished run is no Parquet table.
-    #[error("cannot read the Parquet file `{path}`")]
-    ReadParquet {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: parquet::errors::ParquetError,
     },
     /// A part of a run's file is missing or not as it should be.
     #[error("`{path}`, {part}: expected {expected}, found {found}")]

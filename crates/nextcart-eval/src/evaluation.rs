@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use nextcart_data::Question;
-use nextcart_metrics::{Rank, TieRule, bootstrap_mean, paired_permutation, wilson};
+use nextcart_metrics::{
+    Bootstrap, Rank, TieRule, bootstrap_clustered, bootstrap_mean, paired_permutation, wilson,
+};
 use serde::Serialize;
 
-use crate::Predictor;
 use crate::error::{Error, Result};
+use crate::{Answer, Predictor};
 
 /// Confidence of the intervals of this crate.
 pub const CONFIDENCE: f64 = 0.95;
@@ -25,14 +27,31 @@ pub struct Prediction {
     pub question: String,
     /// One score a candidate.
     pub scores: Vec<f64>,
-    /// Index of the highest score, the first of them on a tie.
+    /// Index of the highest score, the first of them on a tie; says nothing where `valid` is false.
     pub predicted: usize,
     /// Index of the right answer.
     pub answer: usize,
-    /// 1 if right, 0 if wrong; `1 / k` if the answer is one of `k` candidates tied for the top.
+    /// 1 if right, 0 if wrong or not valid; `1 / k` if the answer is one of `k` candidates tied for the top.
     pub hit: f64,
+    /// Whether the answer is one of the options: always, unless the predictor writes freely.
+    pub valid: bool,
+    /// What the predictor wrote, if it writes.
+    pub text: Option<String>,
     /// Time that scoring took.
     pub seconds: f64,
+}
+
+impl Prediction {
+    /// Whether the answer is the right option, of those tied for the top the first.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.valid && self.predicted == self.answer
+    }
+
+    /// What was answered to a question: the text that the predictor wrote, or the title of the option it chose.
+    pub(crate) fn given<'a>(&'a self, question: &'a Question) -> &'a str {
+        self.text.as_deref().unwrap_or(&question.candidates[self.predicted].title)
+    }
 }
 
 /// A share of right answers with its 95 % interval: a row of every table.
@@ -87,6 +106,40 @@ impl Evaluation {
         Score { name: name.clone(), accuracy: *accuracy, low: *low, high: *high, n: *n }
     }
 
+    /// The answers of a predictor of some name, put together anew, as after reading them from a file.
+    ///
+    /// # Errors
+    /// If there are none, or a hit is no share.
+    pub fn of(name: impl Into<String>, predictions: Vec<Prediction>) -> Result<Self> {
+        let hits = predictions.iter().map(|prediction| prediction.hit);
+        let Score { name, accuracy, low, high, n } = Score::of(&name.into(), hits)?;
+        Ok(Self { name, predictions, accuracy, low, high, n })
+    }
+
+    /// Share of answers that are one of the options, in `[0, 1]`: 1 unless the predictor writes freely.
+    #[must_use]
+    pub fn valid_ratio(&self) -> f64 {
+        let valid = self.predictions.iter().filter(|prediction| prediction.valid).count();
+        valid as f64 / self.n.max(1) as f64
+    }
+
+    /// The accuracy with an interval that does not take questions of one customer as independent: a bootstrap
+    /// over customers ([`bootstrap_clustered`]).
+    ///
+    /// # Errors
+    /// [`Error::Unpaired`] if these are not the questions that were answered, in their order.
+    pub fn by_user(&self, questions: &[Question]) -> Result<Bootstrap> {
+        let asked = questions.iter().map(|question| question.id.as_str());
+        if !asked.eq(self.predictions.iter().map(|prediction| prediction.question.as_str())) {
+            let second = "the questions given".to_owned();
+            return Err(Error::Unpaired { first: self.name.clone(), second });
+        }
+        let hits: Vec<f64> = self.predictions.iter().map(|prediction| prediction.hit).collect();
+        let users: Vec<&str> = questions.iter().map(|question| question.user.as_str()).collect();
+        bootstrap_clustered(&hits, &users, RESAMPLES, CONFIDENCE, RESAMPLE_SEED)?
+            .ok_or(Error::NoQuestions { purpose: "score" })
+    }
+
     /// Time that scoring took, over all questions.
     #[must_use]
     pub fn seconds(&self) -> f64 {
@@ -115,30 +168,28 @@ pub fn evaluate_each(
     questions: &[Question],
     mut each: impl FnMut(&Prediction),
 ) -> Result<Evaluation> {
-    let name = predictor.name().to_owned();
     let mut predictions = Vec::with_capacity(questions.len());
     for question in questions {
-        check_answer(question)?;
-        let started = Instant::now();
-        let scores = predictor.score(question)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let prediction = predict(&name, question, scores, seconds)?;
+        let prediction = ask(predictor, question)?;
         each(&prediction);
         predictions.push(prediction);
     }
-    let hits = predictions.iter().map(|prediction| prediction.hit);
-    let Score { name, accuracy, low, high, n } = Score::of(&name, hits)?;
+    let found = Evaluation::of(predictor.name(), predictions)?;
+    let Evaluation { name, accuracy, low, high, n, .. } = &found;
     tracing::info!(predictor = %name, accuracy, low, high, n, "evaluated");
-    Ok(Evaluation { name, predictions, accuracy, low, high, n })
+    Ok(found)
 }
 
-fn predict(
-    predictor: &str,
+/// A predictor's answer to one question, timed and checked.
+pub(crate) fn ask(
+    predictor: &mut (impl Predictor + ?Sized),
     question: &Question,
-    scores: Vec<f64>,
-    seconds: f64,
 ) -> Result<Prediction> {
-    let (predictor, id) = (|| predictor.to_owned(), || question.id.clone());
+    check_answer(question)?;
+    let started = Instant::now();
+    let Answer { scores, text, valid } = predictor.answer(question)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let (predictor, id) = (|| predictor.name().to_owned(), || question.id.clone());
     let (expected, found) = (question.candidates.len(), scores.len());
     if found != expected {
         return Err(Error::ScoreCount { predictor: predictor(), question: id(), expected, found });
@@ -146,10 +197,14 @@ fn predict(
     if let Some(index) = scores.iter().position(|score| score.is_nan()) {
         return Err(Error::ScoreNan { predictor: predictor(), question: id(), index });
     }
-    let hit = Rank::of(&scores, question.answer)?.hit_at(1, TieRule::Expected);
+    let hit = match valid {
+        true => Rank::of(&scores, question.answer)?.hit_at(1, TieRule::Expected),
+        false => 0.0,
+    };
     let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let predicted = scores.iter().position(|&score| score == best).unwrap_or_default();
-    Ok(Prediction { question: id(), scores, predicted, answer: question.answer, hit, seconds })
+    let answer = question.answer;
+    Ok(Prediction { question: id(), scores, predicted, answer, hit, valid, text, seconds })
 }
 
 /// The answer must be one of the candidates.
@@ -238,6 +293,54 @@ mod tests {
         let hits: Vec<f64> = two.predictions.iter().map(|p| p.hit).collect();
         assert_eq!(hits, [0.5, 0.5, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0]);
         assert!(two.predictions.iter().all(|p| p.predicted == 0));
+    }
+
+    /// Writes `b` to every second question, and something else to the others.
+    struct Writer;
+
+    impl Predictor for Writer {
+        fn name(&self) -> &str {
+            "writer"
+        }
+
+        fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
+            Ok(self.answer(question)?.scores)
+        }
+
+        fn answer(&mut self, question: &Question) -> Result<Answer> {
+            let valid = question.id.parse::<usize>().unwrap().is_multiple_of(2);
+            let scores = vec![0.0, f64::from(u8::from(valid)), 0.0, 0.0];
+            Ok(Answer { scores, text: Some(if valid { "b" } else { "e" }.into()), valid })
+        }
+    }
+
+    #[test]
+    fn an_answer_outside_the_options_is_wrong_and_counted() {
+        let questions: Vec<Question> =
+            (0..8).map(|i| question(&i.to_string(), &[], &["a", "b", "c", "d"], 1)).collect();
+        let mut writer = Writer;
+        let boxed: &mut dyn Predictor = &mut writer;
+        let found = evaluate(boxed, &questions).unwrap();
+        assert_eq!((found.accuracy, found.valid_ratio()), (0.5, 0.5));
+        assert_eq!(found.predictions[1].text.as_deref(), Some("e"));
+        assert_eq!((found.predictions[1].valid, found.predictions[1].hit), (false, 0.0));
+    }
+
+    #[test]
+    fn questions_of_one_customer_widen_the_interval() {
+        let mut questions: Vec<Question> =
+            (0..200).map(|i| question(&i.to_string(), &[], &["a", "b"], (i / 10) % 2)).collect();
+        let mut first = FnPredictor::new("first", |_| vec![1.0, 0.0]);
+        let found = evaluate(&mut first, &questions).unwrap();
+        let alone = found.by_user(&questions).unwrap();
+        for (i, question) in questions.iter_mut().enumerate() {
+            question.user = (i / 10).to_string();
+        }
+        let together = found.by_user(&questions).unwrap();
+        let width = |found: &Bootstrap| found.interval.high - found.interval.low;
+        assert_eq!((alone.mean, together.mean), (0.5, 0.5));
+        assert!(width(&together) > 2.0 * width(&alone), "{alone:?} {together:?}");
+        assert!(matches!(found.by_user(&questions[1..]), Err(Error::Unpaired { .. })));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! A [`Predictor`] scores the candidates of a question; [`evaluate`] turns its scores into an
 //! accuracy with an interval, ties split. [`audit`] asks whether rules that never look at the
-//! customer find the answers too, and a [`Report`] writes it all down.
+//! customer find the answers too, and [`audit_model`] what a model does without the history; a [`Report`]
+//! writes it all down.
 //!
 //! ```
 //! use nextcart_data::{Part, Product, Question};
@@ -37,30 +38,39 @@
 //! # Ok::<(), nextcart_eval::Error>(())
 //! ```
 
+mod answering;
 mod audit;
 mod baselines;
 mod calibration;
 mod comparison;
+mod edited;
 mod error;
 mod errors;
 mod evaluation;
 #[cfg(test)]
 mod fixtures;
-mod language_model;
+mod orders;
 mod predictor;
+mod ranking;
 mod report;
+mod resume;
 mod template_model;
 mod titles;
 
-pub use audit::{Audit, MARGIN, RuleScore, Verdict, audit};
-pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
-pub use comparison::{ComparisonFiles, RunComparison, RunPair, RunSummary};
+pub use answering::Answering;
+pub use audit::{
+    Audit, AuditOptions, Count, Findings, FullAudit, MARGIN, ModelAudit, ModelAuditOptions,
+    PurchaseSource, RuleScore, Verdict, audit, audit_model, audit_with,
+};
 pub use baselines::{
     Blend, Bm25Options, CatalogueRanker, Chance, CoOccurrence, Epoch, Interactions, ItemIndex,
     ItemKnn, ItemKnnOptions, Markov, MarkovOptions, Popularity, PunctuationRule, Random,
     RankingScore, Recency, RecencyOptions, RecentPopularity, SasRec, SasRecConfig, TextIndex,
     TextSimilarity, full_ranking,
 };
+pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
+pub use comparison::{ComparisonFiles, RunComparison, RunPair, RunSummary};
+pub use edited::Edited;
 pub use error::{Error, Result};
 pub use errors::{
     AnswerErrors, AnswerPair, ErrorAnalysis, ErrorCluster, ErrorExample, ErrorKind, KindCount,
@@ -69,7 +79,9 @@ pub use errors::{
 pub use evaluation::{
     CONFIDENCE, Comparison, Evaluation, Prediction, Score, chance, compare, evaluate, evaluate_each,
 };
-pub use language_model::LanguageModel;
-pub use predictor::{FnPredictor, Predictor};
-pub use report::{Report, ReportFiles, ScoreTable, read_predictions};
+pub use orders::{OrderConsistency, PlaceScore, by_place, order_consistency};
+pub use predictor::{Answer, FnPredictor, Predictor};
+pub use ranking::{CatalogueRanks, rank_catalogue};
+pub use report::{Report, ReportFiles, ScoreTable, read_predictions, write_predictions};
+pub use resume::{Progress, evaluate_in};
 pub use template_model::TemplateModel;

@@ -15,6 +15,34 @@ pub trait Predictor {
     /// # Errors
     /// If the predictor cannot score this question.
     fn score(&mut self, question: &Question) -> Result<Vec<f64>>;
+
+    /// The scores and, from a predictor that writes, what it wrote and whether that is one of the options.
+    /// Whoever asks questions calls this; a predictor that only scores need not know of it.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    fn answer(&mut self, question: &Question) -> Result<Answer> {
+        self.score(question).map(Answer::of_scores)
+    }
+}
+
+/// What a predictor says to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// One score a candidate, in their order.
+    pub scores: Vec<f64>,
+    /// What was written, where the predictor writes.
+    pub text: Option<String>,
+    /// Whether the answer is one of the options (default true). One that is not is wrong, whatever the scores.
+    pub valid: bool,
+}
+
+impl Answer {
+    /// An answer by scores alone.
+    #[must_use]
+    pub fn of_scores(scores: Vec<f64>) -> Self {
+        Self { scores, text: None, valid: true }
+    }
 }
 
 impl<P: Predictor + ?Sized> Predictor for &mut P {
@@ -25,6 +53,10 @@ impl<P: Predictor + ?Sized> Predictor for &mut P {
     fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
         (**self).score(question)
     }
+
+    fn answer(&mut self, question: &Question) -> Result<Answer> {
+        (**self).answer(question)
+    }
 }
 
 impl<P: Predictor + ?Sized> Predictor for Box<P> {
@@ -34,6 +66,10 @@ impl<P: Predictor + ?Sized> Predictor for Box<P> {
 
     fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
         (**self).score(question)
+    }
+
+    fn answer(&mut self, question: &Question) -> Result<Answer> {
+        (**self).answer(question)
     }
 }
 

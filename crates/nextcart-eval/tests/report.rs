@@ -10,7 +10,7 @@ use arrow::datatypes::{Float64Type, UInt32Type};
 use nextcart_data::{Part, Product, Purchase, Question};
 use nextcart_eval::{
     Chance, Error, Evaluation, FnPredictor, Popularity, PunctuationRule, Report, TrainingFacts,
-    audit, evaluate, read_predictions,
+    audit, evaluate, read_predictions, write_predictions,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -63,7 +63,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
 #[test]
 fn all_files_hold_what_was_found() {
     let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
-    let (evaluations, audit) = (evaluations(&questions), audit(&questions).unwrap());
+    let (evaluations, audit) = (evaluations(&questions), audit(&questions).unwrap().into());
     let report = Report {
         title: "A test",
         notes: &["model: none".to_owned()],
@@ -89,7 +89,7 @@ fn all_files_hold_what_was_found() {
     assert_eq!(metrics["chance"], 0.25);
     assert_eq!(metrics["lift_over_history_blind"]["difference"], 0.5);
     assert_eq!(metrics["lift_over_best_baseline"]["second"], "popularity");
-    assert_eq!(metrics["audit"]["verdict"], "clean");
+    assert_eq!(metrics["audit"]["verdict"], "inconclusive");
 
     let page = fs::read_to_string(files.page).unwrap();
     for text in [
@@ -108,6 +108,28 @@ fn all_files_hold_what_was_found() {
         assert!(page.contains(text), "`{text}` is not in\n{page}");
     }
     assert!(fs::read_to_string(files.chart.unwrap()).unwrap().contains("</svg>"));
+}
+
+#[test]
+fn predictions_become_evaluations_again() {
+    let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
+    let mut evaluations = evaluations(&questions);
+    evaluations[0].predictions[3].text = Some("Honey\nand more".into());
+    evaluations[1].predictions[4].valid = false;
+    let path = folder.path().join("mine.parquet");
+    write_predictions(&path, &evaluations).unwrap();
+    assert_eq!(read_predictions(&path).unwrap(), evaluations);
+    assert_eq!(names(folder.path()), ["mine.parquet".to_owned()].into());
+
+    let error = read_predictions(folder.path().join("absent.parquet")).unwrap_err();
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+    fs::write(&path, "no table").unwrap();
+    let error = read_predictions(&path).unwrap_err();
+    assert!(error.to_string().contains("mine.parquet"), "{error}");
+    nextcart_data::write_questions(&path, &questions).unwrap();
+    let error = read_predictions(&path).unwrap_err();
+    assert!(error.to_string().starts_with("column `question` in "), "{error}");
+    assert!(error.to_string().ends_with("expected text, found no such column"), "{error}");
 }
 
 #[test]
@@ -174,7 +196,7 @@ fn a_second_run_replaces_the_first() {
 #[test]
 fn the_page_holds_what_the_markdown_says_and_more() {
     let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
-    let (evaluations, audit) = (evaluations(&questions), audit(&questions).unwrap());
+    let (evaluations, audit) = (evaluations(&questions), audit(&questions).unwrap().into());
     let facts = TrainingFacts::fit([["Rice", "Rice"]], ["Rice", "Tea | Mint"]);
     let notes = ["<img src=x onerror=alert(1)>".to_owned()];
     let report = Report {

@@ -26,9 +26,11 @@ fn the_seed_questions_leak_and_the_audit_says_so_in_plain_words() {
     let found = audit(&questions).unwrap();
     assert_eq!(found.verdict, Verdict::Leaks);
     assert_eq!(found.chance, 0.25);
-    let best = &found.rules[0];
-    assert_eq!(best.name, "punctuation_rule");
-    assert!(best.accuracy >= 0.98, "{}", best.accuracy);
+    // What looks at titles alone, and what knows which items others bought, finds nearly all answers.
+    for name in ["punctuation_rule", "trained_classifier"] {
+        let rule = found.rules.iter().find(|rule| rule.name == name).unwrap();
+        assert!(rule.accuracy >= 0.98 && rule.leaks(), "{rule:?}");
+    }
     let text = found.explain();
     assert!(text.starts_with("These questions leak: a rule that never looks at the history"));
     assert!(text.contains("98.0 %") && text.contains("chance is 25.0 %"), "{text}");

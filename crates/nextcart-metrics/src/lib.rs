@@ -18,27 +18,35 @@
 //! # Ok::<(), nextcart_metrics::Error>(())
 //! ```
 
+mod answers;
+mod auc;
 mod bootstrap;
 mod calibration;
 mod classification;
+mod detectable;
 mod error;
 mod graded;
 mod interval;
+mod multiple;
 mod normal;
 mod paired;
 mod random;
 mod ranking;
 
-pub use bootstrap::{Bootstrap, bootstrap_mean, bootstrap_means, percentile};
+pub use answers::{AnswerShares, answer_shares};
+pub use auc::roc_auc;
+pub use bootstrap::{Bootstrap, bootstrap_clustered, bootstrap_mean, bootstrap_means, percentile};
 pub use calibration::{
     Binning, ReliabilityBin, brier, expected_calibration_error, maximum_calibration_error,
     negative_log_likelihood, reliability,
 };
 pub use classification::{Average, PrecisionRecallF1, accuracy, exact_match, precision_recall_f1};
+pub use detectable::{Sensitivity, detectable_difference, detectable_paired_difference};
 pub use error::{Error, Result};
 pub use graded::{Gain, ndcg_at_k};
 pub use interval::{Interval, wilson};
+pub use multiple::holm;
 pub use normal::normal_quantile;
 pub use paired::{McNemar, PairedPermutation, mcnemar_exact, paired_permutation};
 pub use random::SplitMix64;
-pub use ranking::{Rank, TieRule, hit_rate_at_k, mean_ndcg_at_k, mean_reciprocal_rank};
+pub use ranking::{Rank, TieRule, hit_rate_at_k, mean_auc, mean_ndcg_at_k, mean_reciprocal_rank};

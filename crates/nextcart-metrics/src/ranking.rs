@@ -23,6 +23,7 @@ pub struct Rank {
     above: usize,
     tied_before: usize,
     tied: usize,
+    below: usize,
 }
 
 impl Rank {
@@ -38,6 +39,7 @@ impl Rank {
             above: scores.iter().filter(|&&score| score > own).count(),
             tied_before: scores[..target].iter().filter(equal).count(),
             tied: scores.iter().filter(equal).count() - 1,
+            below: scores.iter().filter(|&&score| score < own).count(),
         })
     }
 
@@ -74,6 +76,15 @@ impl Rank {
         })
     }
 
+    /// Share of the other candidates that stand below the target, in `[0, 1]`: the AUC of a single relevant
+    /// item, a tie counting what the rule says (1/2 under [`TieRule::Expected`]). `None` if there are no others.
+    #[must_use]
+    pub fn auc(&self, ties: TieRule) -> Option<f64> {
+        let others = self.above + self.tied + self.below;
+        let share = self.mean_over_places(ties, |place| (others + 1 - place) as f64);
+        (others > 0).then(|| share / others as f64)
+    }
+
     /// Mean of `f` over the places (from 1) that the rule leaves open.
     fn mean_over_places(&self, ties: TieRule, f: impl Fn(usize) -> f64) -> f64 {
         let first = self.above + 1;
@@ -107,6 +118,15 @@ pub fn mean_reciprocal_rank(ranks: &[Rank], ties: TieRule) -> Option<f64> {
     mean(ranks.iter().map(|rank| rank.reciprocal(ties)))
 }
 
+/// Mean over the queries of the AUC within each, in `[0, 1]`; queries without another candidate are left out,
+/// and `None` says that no other is there. Unlike [`roc_auc`](crate::roc_auc) it compares no scores of
+/// different queries.
+#[must_use]
+pub fn mean_auc(ranks: &[Rank], ties: TieRule) -> Option<f64> {
+    let each: Vec<f64> = ranks.iter().filter_map(|rank| rank.auc(ties)).collect();
+    mean(each.into_iter())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +142,19 @@ mod tests {
         assert!((rank.reciprocal(TieRule::Expected) - expected).abs() < 1e-15);
         assert_eq!(rank.hit_at(2, TieRule::Expected), 1.0 / 3.0);
         assert_eq!(rank.hit_at(1, TieRule::Optimistic), 0.0);
+    }
+
+    #[test]
+    fn the_area_of_a_query_is_the_share_below() {
+        let rank = Rank::of(&[0.5, 0.9, 0.5, 0.5, 0.1], 2).unwrap();
+        assert_eq!(rank.auc(TieRule::Optimistic), Some(3.0 / 4.0));
+        assert_eq!(rank.auc(TieRule::ByIndex), Some(2.0 / 4.0));
+        assert_eq!(rank.auc(TieRule::Pessimistic), Some(1.0 / 4.0));
+        assert_eq!(rank.auc(TieRule::Expected), Some(2.0 / 4.0));
+        let alone = Rank::of(&[1.0], 0).unwrap();
+        assert_eq!(alone.auc(TieRule::Expected), None);
+        assert_eq!(mean_auc(&[alone, rank], TieRule::Expected), Some(0.5));
+        assert_eq!(mean_auc(&[alone], TieRule::Expected), None);
     }
 
     #[test]

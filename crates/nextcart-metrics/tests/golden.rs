@@ -13,6 +13,10 @@ use nextcart_metrics::{
     mean_ndcg_at_k, mean_reciprocal_rank, ndcg_at_k, negative_log_likelihood, paired_permutation,
     precision_recall_f1, wilson,
 };
+use nextcart_metrics::{
+    Sensitivity, bootstrap_clustered, detectable_difference, detectable_paired_difference, holm,
+    mcnemar_exact, mean_auc, roc_auc,
+};
 use serde_json::Value;
 
 const TOLERANCE: f64 = 1e-9;
@@ -107,6 +111,21 @@ fn golden_seed_outputs_equal_scikit_learn() {
         }
     }
     assert!(cases > 0, "no case over the seed project's outputs");
+}
+
+#[test]
+fn the_figures_of_the_seed_outputs_are_those_that_are_quoted() {
+    let Some((truth, predicted)) = seed_outputs() else { return };
+    let figures = precision_recall_f1(&truth, &predicted, Average::Weighted).unwrap().unwrap();
+    let found = [
+        accuracy(&truth, &predicted).unwrap().unwrap(),
+        figures.precision,
+        figures.recall,
+        figures.f1,
+    ];
+    let rounded = found.map(|share| format!("{share:.5}"));
+    assert_eq!(truth.len(), 2479);
+    assert_eq!(rounded, ["0.98507", "0.98568", "0.98507", "0.98529"]);
 }
 
 #[test]
@@ -242,4 +261,58 @@ fn golden_bootstrap_of_the_seed_outputs_equals_numpy() {
     let Some(expected) = golden.get("seed_project_exact_match") else { return };
     let Some((truth, predicted)) = seed_outputs() else { return };
     check_bootstrap(&indicator(truth.iter().zip(&predicted).map(|(t, p)| t == p)), expected);
+}
+
+/// `tests/golden/statistics.json` of the workspace was made by the script beside it.
+#[test]
+fn golden_statistics_equal_scikit_learn_and_scipy() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/statistics.json");
+    let golden: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let array = |value: &Value| value.as_array().unwrap().clone();
+
+    let auc = &golden["auc"];
+    let relevant = outcomes(&auc["relevant"]);
+    let found = roc_auc(&numbers(&auc["scores"]), &relevant, TieRule::Expected).unwrap();
+    close("AUC", found.unwrap(), &auc["roc_auc"]);
+    let queries = array(&auc["queries"]);
+    let ranks: Vec<Rank> = queries
+        .iter()
+        .map(|query| Rank::of(&numbers(&query["scores"]), size(&query["target"])).unwrap())
+        .collect();
+    for (rank, query) in ranks.iter().zip(&queries) {
+        close("AUC of a query", rank.auc(TieRule::Expected).unwrap(), &query["roc_auc"]);
+    }
+    let found = mean_auc(&ranks, TieRule::Expected).unwrap();
+    close("mean AUC", found, &auc["mean_roc_auc"]);
+
+    for case in array(&golden["holm"]) {
+        let adjusted = holm(&numbers(&case["p"])).unwrap();
+        for (found, expected) in adjusted.into_iter().zip(case["adjusted"].as_array().unwrap()) {
+            close("Holm", found, expected);
+        }
+    }
+    for case in array(&golden["mcnemar"]) {
+        let (b, c) = (size(&case["first_only"]), size(&case["second_only"]));
+        let first: Vec<bool> = (0..b + c).map(|i| i < b).collect();
+        let second: Vec<bool> = first.iter().map(|hit| !hit).collect();
+        close("McNemar", mcnemar_exact(&first, &second).unwrap().p, &case["p"]);
+    }
+    for case in array(&golden["detectable"]) {
+        let number = |name: &str| case[name].as_f64().unwrap();
+        let asked = Sensitivity { confidence: number("confidence"), power: number("power") };
+        let n = size(&case["n"]);
+        let found = detectable_difference(n, number("share"), asked).unwrap();
+        close("unpaired", found.unwrap(), &case["unpaired"]);
+        let found = detectable_paired_difference(n, number("disagreement"), asked).unwrap();
+        close("paired", found.unwrap(), &case["paired"]);
+    }
+    let case = &golden["clustered"];
+    let clusters: Vec<usize> = array(&case["clusters"]).iter().map(size).collect();
+    let (replicates, seed) = (size(&case["replicates"]), case["seed"].as_u64().unwrap());
+    let values = numbers(&case["values"]);
+    let found = bootstrap_clustered(&values, &clusters, replicates, 0.95, seed).unwrap().unwrap();
+    close("mean", found.mean, &case["mean"]);
+    close("low", found.interval.low, &case["ci95"][0]);
+    close("high", found.interval.high, &case["ci95"][1]);
+    close("standard error", found.standard_error.unwrap(), &case["std_error"]);
 }

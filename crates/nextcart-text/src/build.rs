@@ -66,6 +66,12 @@ impl<'a> SampleBuilder<'a> {
         self
     }
 
+    /// What the texts are tokenised with.
+    #[must_use]
+    pub fn tokenizer(&self) -> &'a Tokenizer {
+        self.tokenizer
+    }
+
     /// The samples of a question: one, or as many as the template makes of it.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
+use nextcart_data::{Part, Purchase};
 use nextcart_metrics::SplitMix64;
 
 use super::*;
-use crate::fixtures::question;
+use crate::fixtures::{product, question};
 
 const WORDS: [&str; 12] = [
     "Green", "Tea", "Honey", "Dog", "Leash", "Paper", "Towel", "Soap", "Rice", "Olive", "Oil",
@@ -21,7 +22,11 @@ fn title(random: &mut SplitMix64) -> String {
 
 /// Questions whose answer is written like the other options, then changed by `plant`.
 fn questions(n: usize, candidates: usize, plant: impl Fn(&mut Question)) -> Vec<Question> {
-    let mut random = SplitMix64::new(11);
+    seeded(11, n, candidates, plant)
+}
+
+fn seeded(seed: u64, n: usize, candidates: usize, plant: impl Fn(&mut Question)) -> Vec<Question> {
+    let mut random = SplitMix64::new(seed);
     (0..n)
         .map(|id| {
             let titles: Vec<String> = (0..candidates).map(|_| title(&mut random)).collect();
@@ -36,8 +41,13 @@ fn questions(n: usize, candidates: usize, plant: impl Fn(&mut Question)) -> Vec<
 
 #[track_caller]
 fn check_planted(rule: &str, plant: impl Fn(&mut Question)) {
-    let found = audit(&questions(600, 4, plant)).unwrap();
-    assert_eq!((found.verdict, found.conclusive), (Verdict::Leaks, true));
+    check_leak(rule, &questions(600, 4, plant));
+}
+
+#[track_caller]
+fn check_leak(rule: &str, questions: &[Question]) {
+    let found = audit(questions).unwrap();
+    assert_eq!((found.verdict, found.conclusive), (Verdict::Leaks, true), "{rule}");
     let names: Vec<&str> = found.leaking().map(|rule| rule.name).collect();
     assert!(names.contains(&rule), "{rule} is not among {names:?}");
 }
@@ -93,6 +103,167 @@ fn finds_planted_leaks_of_every_kind() {
 }
 
 #[test]
+fn finds_a_place_that_is_preferred_and_a_word_that_gives_the_answer_away() {
+    // Neither the first nor the last place, and not always.
+    check_planted("most_common_place", |q| {
+        if q.id.len() != 2 {
+            let answer = std::mem::replace(&mut q.answer, 2);
+            q.candidates.swap(2, answer);
+        }
+    });
+    // A word in place of another, so that titles are as long as before and look alike.
+    let planted = questions(1500, 4, |q| {
+        for word in WORDS {
+            let title = answer(q);
+            if title.starts_with(word) {
+                *title = title.replacen(word, "Fresh", 1);
+            }
+        }
+    });
+    check_leak("trained_classifier", &planted);
+    // Not in all answers, and in some distractors, too.
+    let planted = questions(3000, 4, |q| {
+        let other = (q.answer + 1) % 4;
+        let place = if q.id.ends_with(['0', '3', '5', '8']) { q.answer } else { other };
+        let title = &mut q.candidates[place].title;
+        if let Some((_, rest)) = title.split_once(' ') {
+            *title = format!("Fresh {rest}");
+        }
+    });
+    check_leak("trained_classifier", &planted);
+}
+
+/// Questions over a small catalogue in which some items are bought more often. Half of the customers train.
+fn shop(seed: u64, n: usize, distractor: impl Fn(&mut SplitMix64) -> usize) -> Vec<Question> {
+    let mut random = SplitMix64::new(seed);
+    let titles: Vec<String> = (0..60).map(|_| title(&mut random)).collect();
+    let item = |index: usize| {
+        let mut product = product(&titles[index]);
+        product.item = format!("i{index}");
+        product
+    };
+    (0..n)
+        .map(|id| {
+            let bought: Vec<usize> = (0..3).map(|_| popular(&mut random)).collect();
+            let target = popular(&mut random);
+            let mut options = vec![target];
+            while options.len() < 4 {
+                let other = distractor(&mut random);
+                if !options.contains(&other) {
+                    options.push(other);
+                }
+            }
+            let answer = random.below(4);
+            options.swap(0, answer);
+            let mut question = question(&id.to_string(), &[], &[], 0);
+            let purchase =
+                |&index: &usize| Purchase { product: item(index), time: None, rating: None };
+            question.history = bought.iter().map(purchase).collect();
+            question.candidates = options.into_iter().map(item).collect();
+            question.answer = answer;
+            question.part = if id % 2 == 0 { Part::Train } else { Part::Test };
+            question
+        })
+        .collect()
+}
+
+/// Of sixty items, the last twenty are bought by nobody, and the first twenty by many.
+fn popular(random: &mut SplitMix64) -> usize {
+    if random.below(3) < 2 { random.below(20) } else { random.below(40) }
+}
+
+#[test]
+fn finds_that_answers_are_bought_more_often_than_distractors() {
+    let uniform = |random: &mut SplitMix64| random.below(40);
+    let found = audit(&shop(3, 1600, uniform)).unwrap();
+    assert_eq!(found.purchases, PurchaseSource::TrainingQuestions);
+    let rule = found.rules.iter().find(|rule| rule.name == "most_frequent").unwrap();
+    assert!(rule.leaks() && rule.n == 800, "{rule:?}");
+    // Without a training part, the other customers' purchases tell it, too.
+    let mut untrained = shop(3, 1600, uniform);
+    untrained.iter_mut().for_each(|question| question.part = Part::Test);
+    let found = audit(&untrained).unwrap();
+    assert_eq!(found.purchases, PurchaseSource::OtherCustomers);
+    assert!(found.leaking().any(|rule| rule.name == "most_frequent"));
+}
+
+#[test]
+fn finds_that_distractors_were_never_bought_or_answers_never() {
+    check_leak("seen_before", &shop(4, 1600, |random| 30 + random.below(30)));
+    let mut new = shop(5, 1600, |random| random.below(40));
+    for question in new.iter_mut().filter(|question| question.part != Part::Train) {
+        let answer = question.answer;
+        question.candidates[answer].item = format!("new {}", question.id);
+    }
+    check_leak("never_seen", &new);
+}
+
+#[test]
+fn distractors_as_popular_as_answers_give_nothing_away() {
+    for seed in 20..23 {
+        let found = audit(&shop(seed, 12_000, popular)).unwrap();
+        assert_eq!(found.verdict, Verdict::Clean, "{seed}: {}", found.explain());
+    }
+}
+
+#[test]
+fn histories_that_are_given_are_counted() {
+    let questions = shop(6, 1200, |random| random.below(40));
+    let history = |user: usize, items: &[&str]| History {
+        user: user.to_string(),
+        items: items.iter().map(|item| (*item).to_owned()).collect(),
+        times: vec![None; items.len()],
+    };
+    // They tell the opposite of what the questions hold: the popular items were bought by nobody.
+    let rare: Vec<String> = (20..40).map(|index| format!("i{index}")).collect();
+    let rare: Vec<&str> = rare.iter().map(String::as_str).collect();
+    let histories = [history(0, &rare), history(1, &rare)];
+    let options = AuditOptions { histories: Some(&histories), ..AuditOptions::default() };
+    let found = audit_with(&questions, &options).unwrap();
+    assert_eq!(found.purchases, PurchaseSource::Histories);
+    assert!(found.leaking().any(|rule| rule.name == "never_seen"), "{}", found.explain());
+    let only_training: Vec<Question> =
+        questions.into_iter().filter(|question| question.part == Part::Train).collect();
+    let found = audit(&only_training).unwrap();
+    assert_eq!(found.purchases, PurchaseSource::Nothing);
+    assert!(found.rules.iter().all(|rule| rule.name != "most_frequent"));
+}
+
+#[test]
+fn what_else_is_odd_is_counted_and_said() {
+    let mut some = shop(7, 400, popular);
+    let answer = some[0].answer;
+    some[0].candidates[(answer + 1) % 4].title = some[0].target().title.to_uppercase() + " ";
+    let repeated = some[1].target().clone();
+    some[1].history[0].product = repeated;
+    // A held-out question equals one of the training part, and another one's customer bought its answer there.
+    some[3] =
+        Question { id: "copy".into(), part: Part::Test, user: "u3".into(), ..some[2].clone() };
+    some[5].user = some[4].user.clone();
+    let bought = some[5].target().clone();
+    some[4].history[1].product = bought;
+    let found = audit(&some).unwrap().findings;
+    assert_eq!(found.places.iter().sum::<usize>(), 400);
+    assert!(found.title_collisions.count >= 1 && found.title_collisions.of == 400);
+    assert!(found.answer_in_history.count >= 1, "{found:?}");
+    assert_eq!(found.seen_questions.of, 200);
+    assert!(found.seen_questions.count >= 1 && found.duplicates.count >= 1, "{found:?}");
+    assert!(found.seen_purchases.count >= 1, "{found:?}");
+    let text = audit(&some).unwrap().explain();
+    assert!(text.contains("have another option with the answer's title."), "{text}");
+    assert!(text.contains("held-out questions equal one of the training part."), "{text}");
+    assert_eq!(Count::default().share(), None);
+}
+
+#[test]
+fn clean_questions_are_clean_whatever_their_seed() {
+    for seed in 100..104 {
+        let found = audit(&seeded(seed, 12_000, 4, |_| ())).unwrap();
+        assert_eq!(found.verdict, Verdict::Clean, "{seed}: {}", found.explain());
+    }
+}
+
+#[test]
 fn a_leak_in_some_questions_is_found_in_many() {
     // Every sixth answer loses its digits: about 9 points above chance.
     let partial = |q: &mut Question| {
@@ -132,12 +303,12 @@ fn enough_questions_without_a_leak_are_surely_clean() {
 #[test]
 fn too_few_questions_are_said_to_be_too_few() {
     let found = audit(&questions(400, 4, |_| ())).unwrap();
-    assert_eq!((found.verdict, found.conclusive), (Verdict::Clean, false));
+    assert_eq!((found.verdict, found.conclusive), (Verdict::Inconclusive, false));
     let text = found.explain();
     assert!(text.starts_with("Too few questions to tell, but no leak shown: "), "{text}");
     let needed: usize =
         text.split_once("takes about ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
-    assert!((2_000..12_000).contains(&needed), "{text}");
+    assert!((1_000..12_000).contains(&needed), "{text}");
 }
 
 #[test]
@@ -160,7 +331,7 @@ fn few_questions_prove_nothing() {
     // All right by the rule, and yet so few questions may be so by luck.
     for (n, candidates) in [(3, 4), (2, 10)] {
         let found = audit(&questions(n, candidates, |q| answer(q).truncate(3))).unwrap();
-        assert_eq!((found.verdict, found.conclusive), (Verdict::Clean, false));
+        assert_eq!((found.verdict, found.conclusive), (Verdict::Inconclusive, false));
         assert!(found.not_excluded > 0.9, "{}", found.not_excluded);
     }
 }
@@ -171,15 +342,17 @@ fn chance_is_the_mean_over_numbers_of_candidates() {
     mixed.extend(questions(300, 4, |_| ()));
     let found = audit(&mixed).unwrap();
     assert!((found.chance - 0.375).abs() < 1e-12);
-    assert_eq!(found.verdict, Verdict::Clean);
+    assert_ne!(found.verdict, Verdict::Leaks);
 }
 
 #[test]
 fn options_that_are_all_alike_give_exactly_chance() {
+    let by_place =
+        |name| matches!(name, "first" | "last" | "most_common_place" | "trained_classifier");
     let same: Vec<Question> =
         (0..50).map(|i| question(&i.to_string(), &[], &["Tea"; 5], i % 5)).collect();
     let found = audit(&same).unwrap();
-    for rule in found.rules.iter().filter(|rule| !matches!(rule.name, "first" | "last")) {
+    for rule in found.rules.iter().filter(|rule| !by_place(rule.name)) {
         assert!((rule.accuracy - 0.2).abs() < 1e-12, "{}", rule.name);
     }
 }
@@ -195,9 +368,13 @@ fn the_leak_is_told_in_plain_words() {
 #[test]
 fn the_json_has_the_agreed_form() {
     let json = serde_json::to_value(audit(&questions(40, 4, |_| ())).unwrap()).unwrap();
-    assert_eq!((&json["verdict"], &json["conclusive"]), (&"clean".into(), &false.into()));
+    assert_eq!((&json["verdict"], &json["conclusive"]), (&"inconclusive".into(), &false.into()));
+    assert_eq!(
+        (&json["purchases"], &json["findings"]["duplicates"]["of"]),
+        (&"other_customers".into(), &40.into())
+    );
     for rule in json["rules"].as_array().unwrap() {
-        assert!(rule["name"].is_string() && rule["n"] == 40, "{rule}");
+        assert!(rule["name"].is_string() && rule["n"] == 40 && rule["chance"] == 0.25, "{rule}");
         for bound in ["accuracy", "low", "high"] {
             assert!(rule[bound].is_number(), "{rule}");
         }
@@ -207,14 +384,19 @@ fn the_json_has_the_agreed_form() {
 #[test]
 fn nothing_and_impossible_answers_are_refused() {
     assert!(matches!(audit(&[]), Err(Error::NoQuestions { .. })));
+    let options = AuditOptions { folds: 1, ..AuditOptions::default() };
+    let error = audit_with(&questions(9, 4, |_| ()), &options).unwrap_err();
+    assert!(matches!(error, Error::Folds { found: 1 }), "{error}");
     let error = audit(&[question("q3", &[], &["a"], 1)]).unwrap_err();
     assert_eq!(error.to_string(), "question `q3`: answer 1 is no index of 1 candidates");
 }
 
 #[test]
 fn rule_names_are_unique() {
-    let names: std::collections::BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
-    assert_eq!(names.len(), RULES.len());
+    let found = audit(&shop(1, 100, popular)).unwrap();
+    let names: std::collections::BTreeSet<&str> =
+        found.rules.iter().map(|rule| rule.name).collect();
+    assert_eq!((names.len(), found.rules.len()), (24, 24));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Finished runs set side by side.
 
-mod holm;
 mod page;
 mod pareto;
 mod size;
@@ -11,7 +10,7 @@ mod training;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use nextcart_metrics::mcnemar_exact;
+use nextcart_metrics::{holm, mcnemar_exact};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -85,7 +84,7 @@ impl RunComparison {
             }
         }
         let tested: Vec<f64> = pairs.iter().filter_map(|pair| pair.p).collect();
-        let mut adjusted = holm::holm(&tested).into_iter();
+        let mut adjusted = holm(&tested)?.into_iter();
         for pair in pairs.iter_mut().filter(|pair| pair.p.is_some()) {
             pair.p_holm = adjusted.next();
         }

@@ -54,12 +54,7 @@ pub struct RunSummary {
 
 #[derive(Deserialize)]
 struct Metrics {
-    audit: Option<Audit>,
-}
-
-#[derive(Deserialize)]
-struct Audit {
-    verdict: String,
+    verdict: Option<String>,
 }
 
 impl RunSummary {
@@ -101,7 +96,7 @@ impl RunSummary {
             chance: options.sum::<f64>() / n as f64,
             blind: blind.as_ref().map(Evaluation::score),
             lift,
-            audit: metrics.audit.map(|audit| audit.verdict),
+            audit: metrics.verdict,
             calibration: Calibration::of(&evaluation.predictions)?,
             parameters,
             trainable,

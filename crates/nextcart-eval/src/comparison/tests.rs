@@ -32,7 +32,7 @@ fn run(folder: &Path, name: &str, questions: &[Question], right: usize) -> PathB
         model("fine_tuned", questions, right),
         model("history_blind", questions, 20),
     ];
-    let audit = audit(questions).unwrap();
+    let audit = audit(questions).unwrap().into();
     let report =
         Report { questions, evaluations: &evaluations, audit: Some(&audit), ..Report::default() };
     report.write(&folder).unwrap();

@@ -67,8 +67,8 @@ impl ErrorAnalysis {
             .map(|(question, found)| AnswerPair {
                 id: &question.id,
                 truth: &question.target().title,
-                given: &question.candidates[found.predicted].title,
-                right: found.predicted == found.answer,
+                given: found.given(question),
+                right: found.is_right(),
             })
             .collect();
         Ok(Self {

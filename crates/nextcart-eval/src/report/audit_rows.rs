@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::audit::{Audit, Verdict};
+use crate::audit::{FullAudit, ModelAudit, RuleScore, Verdict};
+use crate::evaluation::Score;
 
 /// What an audit found, as a page shows it.
 #[derive(Debug, Serialize)]
@@ -33,21 +34,22 @@ pub(super) struct AuditRow {
 }
 
 impl AuditSection {
-    pub(super) fn new(audit: &Audit) -> Self {
-        let (verdict, sentence) = match (audit.verdict == Verdict::Leaks, audit.conclusive) {
-            (true, _) => {
+    pub(super) fn new(audit: &FullAudit) -> Self {
+        let (verdict, sentence) = match audit.verdict() {
+            Verdict::Leaks => {
                 ("leaks", "The questions leak: see the audit before quoting any accuracy.")
             }
-            (false, true) => (
+            Verdict::Clean => (
                 "clean",
                 "The audit found that no rule on the options alone is above chance by more than its margin.",
             ),
-            (false, false) => {
+            Verdict::Inconclusive => {
                 ("unsure", "The audit found no leak, but the questions are too few to exclude one.")
             }
         };
-        let leaking: Vec<&str> = audit.leaking().map(|rule| rule.name).collect();
-        let row = |rule: &crate::audit::RuleScore| AuditRow {
+        let questions = &audit.questions;
+        let leaking: Vec<&str> = questions.leaking().map(|rule| rule.name).collect();
+        let rule = |rule: &RuleScore| AuditRow {
             name: rule.name.to_owned(),
             picks: rule.picks.to_owned(),
             accuracy: rule.accuracy,
@@ -56,12 +58,28 @@ impl AuditSection {
             n: rule.n,
             leaks: leaking.contains(&rule.name),
         };
-        Self {
-            verdict,
-            sentence,
-            explanation: audit.explain(),
-            chance: audit.chance,
-            rows: audit.rules.iter().map(row).collect(),
-        }
+        let mut rows: Vec<AuditRow> = audit.models.iter().flat_map(twins).collect();
+        rows.extend(questions.rules.iter().map(rule));
+        Self { verdict, sentence, explanation: audit.explain(), chance: questions.chance, rows }
     }
+}
+
+/// A model with something of the history taken from it. Only the first can show a leak: of the others, part of the
+/// history is left.
+fn twins(model: &ModelAudit) -> Vec<AuditRow> {
+    let name = &model.full.name;
+    let twin = |score: &Score, without: &str, picks: &str| AuditRow {
+        name: format!("{name}, {without}"),
+        picks: picks.to_owned(),
+        accuracy: score.accuracy,
+        low: score.low,
+        high: score.high,
+        n: score.n,
+        leaks: false,
+    };
+    vec![
+        twin(&model.blind, "no history", "what the model picks without the history"),
+        twin(&model.other_history, "another's", "what it picks with another customer's history"),
+        twin(&model.shuffled, "shuffled", "what it picks with the history in another order"),
+    ]
 }

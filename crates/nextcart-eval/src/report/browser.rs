@@ -70,7 +70,7 @@ impl Browser {
         let (mut items, mut right_items) = (Vec::new(), Vec::new());
         for found in &main.predictions {
             let Some(question) = by_id.get(found.question.as_str()) else { continue };
-            let is_right = found.predicted == found.answer;
+            let is_right = found.is_right();
             let (count, most, list) = match is_right {
                 true => (&mut right, RIGHT, &mut right_items),
                 false => (&mut wrong, WRONG, &mut items),
@@ -94,8 +94,8 @@ const RIGHT_LABEL: &str = "right";
 impl Item {
     fn new(question: &Question, found: &Prediction) -> Self {
         let shares = probabilities(&found.scores);
-        let (bought, predicted) = (question.target(), &question.candidates[found.predicted]);
-        let right = found.predicted == found.answer;
+        let (bought, given) = (&question.target().title, found.given(question));
+        let right = found.is_right();
         let earlier = question.history.len().saturating_sub(SHOWN_PURCHASES);
         let option = |(place, title): (usize, &str)| OptionRow {
             title: short(title),
@@ -110,10 +110,10 @@ impl Item {
             right,
             kind: match right {
                 true => RIGHT_LABEL,
-                false => ErrorKind::of(&bought.title, &predicted.title).label(),
+                false => ErrorKind::of(bought, given).label(),
             },
-            bought: short(&bought.title),
-            predicted: short(&predicted.title),
+            bought: short(bought),
+            predicted: short(given),
             confidence: shares[found.predicted],
             earlier,
             history: question.history[earlier..].iter().map(|p| short(&p.product.title)).collect(),

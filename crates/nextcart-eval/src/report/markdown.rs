@@ -131,6 +131,17 @@ pub(super) fn meaning(name: &str) -> Option<&'static str> {
         "cooccurrence" => {
             "the candidate that training customers bought together with the history's products."
         }
+        "recent_popularity" => {
+            "the candidate that was bought most often of late in the training part."
+        }
+        "item_knn" => {
+            "the candidate with the most similar buyers to those of the history's products."
+        }
+        "markov" => "the candidate that followed the last purchase most often in training.",
+        "bm25" => "the candidate whose title BM25 finds closest to those of the history.",
+        "tfidf" => "the candidate whose title is closest to those of the history by TF-IDF.",
+        "knn_text" => "item_knn and tfidf added up, their weights chosen on validation questions.",
+        "sasrec" => "a self-attentive sequence model of item ids, trained on the training part.",
         "text" => "the candidate whose title shares the most telling words with the history.",
         "punctuation_rule" => {
             "the title with the fewest digits and punctuation marks; well above chance, the \

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use nextcart_data::Question;
 use serde::Serialize;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, FullAudit, ModelAudit, Verdict};
 use crate::error::{Error, Result};
 use crate::errors::{ErrorAnalysis, TrainingFacts};
 use crate::evaluation::{Comparison, Evaluation, Score, compare};
@@ -27,6 +27,8 @@ use findings::{Findings, NamedCalibration};
 
 pub(crate) use files::Staged;
 pub(crate) use markdown::inline;
+pub(crate) use predictions::encode;
+pub use predictions::write_predictions;
 pub use read::read_predictions;
 pub use table::ScoreTable;
 
@@ -66,8 +68,8 @@ pub struct Report<'a> {
     /// One a predictor, in the order of the table. Where `fine_tuned` and `history_blind` are both
     /// among them, on the same questions, the lift of one over the other is reported.
     pub evaluations: &'a [Evaluation],
-    /// What rules on the options alone score.
-    pub audit: Option<&'a Audit>,
+    /// What rules on the options alone score, and models with something of the history taken from them.
+    pub audit: Option<&'a FullAudit>,
     /// What training knows of items, for the scores by popularity and by items never seen.
     pub training: Option<&'a TrainingFacts>,
     /// Training loss in nats a trained token, by optimiser step.
@@ -81,8 +83,8 @@ pub struct Report<'a> {
 /// Where [`Report::write`] put its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportFiles {
-    /// `metrics.json`: `scores: [{name, accuracy, low, high, n}]`, `chance`, the lift, the audit, the
-    /// calibration and the analysis of errors.
+    /// `metrics.json`: `scores: [{name, accuracy, low, high, n}]`, `chance`, the lift, the audits and
+    /// their verdict, the calibration and the analysis of errors.
     pub metrics: PathBuf,
     /// `report.md`.
     pub page: PathBuf,
@@ -100,7 +102,9 @@ struct Metrics<'a> {
     chance: Option<f64>,
     lift_over_history_blind: Option<&'a Comparison>,
     lift_over_best_baseline: Option<&'a Comparison>,
+    verdict: Option<Verdict>,
     audit: Option<&'a Audit>,
+    model_audits: &'a [ModelAudit],
     calibration: &'a [NamedCalibration],
     errors: Option<&'a ErrorAnalysis>,
 }
@@ -120,7 +124,9 @@ impl Report<'_> {
             chance: findings.chance,
             lift_over_history_blind: findings.lift.as_ref(),
             lift_over_best_baseline: findings.over_baseline.as_ref(),
-            audit: self.audit,
+            verdict: self.audit.map(FullAudit::verdict),
+            audit: self.audit.map(|audit| &audit.questions),
+            model_audits: self.audit.map_or(&[], |audit| &audit.models),
             calibration: &findings.calibration,
             errors: findings.errors.as_ref(),
         };

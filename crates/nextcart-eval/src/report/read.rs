@@ -1,75 +1,121 @@
-//! Predictions read back from their table.
+//! Predictions back from their table.
 
 use std::fs::File;
 use std::path::Path;
 
-use arrow::array::{Array, Float64Array, ListArray, RecordBatch, StringArray, UInt32Array};
-use arrow::error::ArrowError;
+use arrow::array::{Array, ArrowPrimitiveType, AsArray, PrimitiveArray};
+use arrow::datatypes::{Float64Type, UInt32Type};
+use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 
 use crate::error::{Error, Result};
-use crate::evaluation::{Evaluation, Prediction, Score};
+use crate::evaluation::{Evaluation, Prediction};
 
-/// Reads a `predictions.parquet`: an evaluation a predictor, in the order of the file.
+/// Reads what [`write_predictions`](crate::write_predictions) or a report wrote: an evaluation a predictor, in
+/// the order in which they first occur.
+///
+/// Files without the columns `valid` and `text`, as earlier versions wrote them, hold valid answers by scores.
 ///
 /// # Errors
-/// If the file cannot be read, a column is missing or of another type, or a row's indices and scores
-/// do not fit each other.
+/// If the file cannot be read, a column is missing or of another type, or a row's indices and scores do not fit
+/// each other; the error names it.
 pub fn read_predictions(path: impl AsRef<Path>) -> Result<Vec<Evaluation>> {
     let path = path.as_ref();
     let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let parquet = |source| Error::ReadParquet { path: path.to_owned(), source };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.build());
+    let damaged = |source: ParquetError| Error::ReadParquet { path: path.to_owned(), source };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
+    let reader = reader.build().map_err(damaged)?;
     let mut found: Vec<(String, Vec<Prediction>)> = Vec::new();
-    for batch in reader.map_err(parquet)? {
-        let batch = batch.map_err(|error: ArrowError| parquet(ParquetError::from(error)))?;
-        rows(path, &batch, &mut found)?;
-    }
-    let evaluation = |(name, predictions): (String, Vec<Prediction>)| {
-        let hits = predictions.iter().map(|prediction| prediction.hit);
-        let Score { name, accuracy, low, high, n } = Score::of(&name, hits)?;
-        Ok(Evaluation { name, predictions, accuracy, low, high, n })
-    };
-    found.into_iter().map(evaluation).collect()
-}
-
-fn rows(
-    path: &Path,
-    batch: &RecordBatch,
-    found: &mut Vec<(String, Vec<Prediction>)>,
-) -> Result<()> {
-    let columns = Columns { path, batch };
-    let questions: &StringArray = columns.get("question", "text")?;
-    let predictors: &StringArray = columns.get("predictor", "text")?;
-    let scores: &ListArray = columns.get("scores", "lists of 64-bit floats")?;
-    let predicted: &UInt32Array = columns.get("predicted", "32-bit unsigned integers")?;
-    let answers: &UInt32Array = columns.get("answer", "32-bit unsigned integers")?;
-    let hits: &Float64Array = columns.get("hit", "64-bit floats")?;
-    let seconds: &Float64Array = columns.get("seconds", "64-bit floats")?;
-    for row in 0..batch.num_rows() {
-        let list = scores.value(row);
-        let Some(list) = list.as_any().downcast_ref::<Float64Array>() else {
-            return Err(columns.wrong("scores", "lists of 64-bit floats", list.data_type()));
-        };
-        let prediction = Prediction {
-            question: questions.value(row).to_owned(),
-            scores: list.values().to_vec(),
-            predicted: predicted.value(row) as usize,
-            answer: answers.value(row) as usize,
-            hit: hits.value(row),
-            seconds: seconds.value(row),
-        };
-        check(path, &prediction)?;
-        let predictor = predictors.value(row);
-        match found.iter_mut().rev().find(|(name, _)| name == predictor) {
-            Some((_, predictions)) => predictions.push(prediction),
-            None => found.push((predictor.to_owned(), vec![prediction])),
+    for batch in reader {
+        let batch = batch.map_err(|error| damaged(ParquetError::from(error)))?;
+        let columns = Columns { path, batch: &batch };
+        for (predictor, prediction) in columns.rows()? {
+            match found.iter_mut().rev().find(|(name, _)| *name == predictor) {
+                Some((_, predictions)) => predictions.push(prediction),
+                None => found.push((predictor, vec![prediction])),
+            }
         }
     }
-    Ok(())
+    found.into_iter().map(|(name, predictions)| Evaluation::of(name, predictions)).collect()
 }
 
+/// A batch whose columns are looked up by name.
+struct Columns<'a> {
+    path: &'a Path,
+    batch: &'a RecordBatch,
+}
+
+impl Columns<'_> {
+    fn rows(&self) -> Result<Vec<(String, Prediction)>> {
+        let texts = |name| {
+            let column = self.column(name, "text")?;
+            column.as_string_opt::<i32>().ok_or_else(|| self.error(name, "text"))
+        };
+        let (questions, predictors) = (texts("question")?, texts("predictor")?);
+        let lists = self.column("scores", "lists of numbers")?;
+        let lists =
+            lists.as_list_opt::<i32>().ok_or_else(|| self.error("scores", "lists of numbers"))?;
+        let predicted = self.numbers::<UInt32Type>("predicted", "whole numbers")?;
+        let answers = self.numbers::<UInt32Type>("answer", "whole numbers")?;
+        let hits = self.numbers::<Float64Type>("hit", "numbers")?;
+        let seconds = self.numbers::<Float64Type>("seconds", "numbers")?;
+        let valid = match self.batch.column_by_name("valid") {
+            None => None,
+            Some(column) => {
+                Some(column.as_boolean_opt().ok_or_else(|| self.error("valid", "true or false"))?)
+            }
+        };
+        let written = match self.batch.column_by_name("text") {
+            None => None,
+            Some(_) => Some(texts("text")?),
+        };
+        (0..self.batch.num_rows())
+            .map(|row| {
+                let scores = lists.value(row);
+                let scores = scores
+                    .as_primitive_opt::<Float64Type>()
+                    .ok_or_else(|| self.error("scores", "lists of numbers"))?;
+                let prediction = Prediction {
+                    question: questions.value(row).to_owned(),
+                    scores: scores.values().to_vec(),
+                    predicted: predicted.value(row) as usize,
+                    answer: answers.value(row) as usize,
+                    hit: hits.value(row),
+                    valid: valid.is_none_or(|valid| valid.value(row)),
+                    text: written
+                        .filter(|texts| texts.is_valid(row))
+                        .map(|texts| texts.value(row).to_owned()),
+                    seconds: seconds.value(row),
+                };
+                check(self.path, &prediction)?;
+                Ok((predictors.value(row).to_owned(), prediction))
+            })
+            .collect()
+    }
+
+    fn numbers<T: ArrowPrimitiveType>(
+        &self,
+        name: &'static str,
+        expected: &'static str,
+    ) -> Result<&PrimitiveArray<T>> {
+        let column = self.column(name, expected)?;
+        column.as_primitive_opt::<T>().ok_or_else(|| self.error(name, expected))
+    }
+
+    fn column(&self, name: &'static str, expected: &'static str) -> Result<&dyn Array> {
+        let column = self.batch.column_by_name(name);
+        column.map(|column| &**column).ok_or_else(|| self.error(name, expected))
+    }
+
+    fn error(&self, column: &'static str, expected: &'static str) -> Error {
+        let found = self.batch.column_by_name(column);
+        let found = found.map_or("no such column".into(), |c| c.data_type().to_string());
+        Error::Column { path: self.path.to_owned(), column, expected, found }
+    }
+}
+
+/// A row's parts must fit each other.
 fn check(path: &Path, prediction: &Prediction) -> Result<()> {
     let Prediction { question, scores, predicted, answer, hit, .. } = prediction;
     let (expected, found) = if *predicted >= scores.len() || *answer >= scores.len() {
@@ -84,27 +130,4 @@ fn check(path: &Path, prediction: &Prediction) -> Result<()> {
     };
     let part = format!("question `{question}`");
     Err(Error::RunFile { path: path.to_owned(), part, expected, found })
-}
-
-struct Columns<'a> {
-    path: &'a Path,
-    batch: &'a RecordBatch,
-}
-
-impl<'a> Columns<'a> {
-    fn get<A: Array + 'static>(&self, name: &str, expected: &'static str) -> Result<&'a A> {
-        let Some(column) = self.batch.column_by_name(name) else {
-            return Err(self.wrong(name, expected, "no such column"));
-        };
-        let typed = column.as_any().downcast_ref::<A>().filter(|_| column.null_count() == 0);
-        typed.ok_or_else(|| match column.null_count() {
-            0 => self.wrong(name, expected, column.data_type()),
-            nulls => self.wrong(name, expected, format!("{nulls} empty cells")),
-        })
-    }
-
-    fn wrong(&self, column: &str, expected: &'static str, found: impl ToString) -> Error {
-        let (path, part) = (self.path.to_owned(), format!("column `{column}`"));
-        Error::RunFile { path, part, expected, found: found.to_string() }
-    }
 }
