@@ -129,7 +129,7 @@ fn what_a_model_writes_is_looked_for_among_the_options() {
         part: Part::Test,
         time: None,
         history: Vec::new(),
-        candidates: titles.map(|title| product(title)).to_vec(),
+        candidates: titles.map(product).to_vec(),
         answer: 1,
         excluded: Vec::new(),
     };
