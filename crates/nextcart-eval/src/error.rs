@@ -15,6 +15,27 @@ pub enum Error {
         /// What they were needed for.
         purpose: &'static str,
     },
+    /// An option of a baseline lies outside its range.
+    #[error("option `{name}`: expected {expected}, found {found}")]
+    Option {
+        /// Its name.
+        name: &'static str,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// A model of sequences has nothing to learn from.
+    #[error("no training history has two purchases: nothing comes next")]
+    NoSequences,
+    /// Training went astray.
+    #[error("the loss of epoch {epoch} is {loss}: try a lower learning rate")]
+    Diverged {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Its mean loss.
+        loss: f64,
+    },
     /// A question's answer is no index of its candidates.
     #[error("question `{question}`: answer {answer} is no index of {candidates} candidates")]
     Answer {
@@ -115,6 +136,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error of an option outside its range.
+    pub(crate) fn option(name: &'static str, expected: &'static str, found: impl ToString) -> Self {
+        Self::Option { name, expected, found: found.to_string() }
+    }
+
     /// The error of a predictor outside this crate, for a question.
     pub fn predictor(
         predictor: impl Into<String>,

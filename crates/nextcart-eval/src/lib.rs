@@ -50,7 +50,12 @@ mod template_model;
 mod titles;
 
 pub use audit::{Audit, MARGIN, RuleScore, Verdict, audit};
-pub use baselines::{Chance, CoOccurrence, Popularity, PunctuationRule, TextSimilarity};
+pub use baselines::{
+    Blend, Bm25Options, CatalogueRanker, Chance, CoOccurrence, Epoch, Interactions, ItemIndex,
+    ItemKnn, ItemKnnOptions, Markov, MarkovOptions, Popularity, PunctuationRule, Random,
+    RankingScore, Recency, RecencyOptions, RecentPopularity, SasRec, SasRecConfig, TextIndex,
+    TextSimilarity, full_ranking,
+};
 pub use error::{Error, Result};
 pub use evaluation::{
     CONFIDENCE, Comparison, Evaluation, Prediction, Score, chance, compare, evaluate, evaluate_each,

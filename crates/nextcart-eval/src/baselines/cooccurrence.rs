@@ -1,10 +1,12 @@
 //! Bought by the customers who bought the same things.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use nextcart_data::Question;
 
+use super::interactions::{Interactions, ItemIndex, Rows};
+use super::ranker::CatalogueRanker;
 use crate::Predictor;
 use crate::error::Result;
 
@@ -13,12 +15,15 @@ use crate::error::Result;
 ///
 /// With `n(i)` customers of item `i` and `n(i, j)` customers of both, the cosine is
 /// `n(i, j) / sqrt(n(i) n(j))` (item-based k-nearest neighbours, Sarwar et al., WWW 2001, without a
-/// limit on the neighbours). A candidate that is itself in the history gets nothing for that.
+/// limit on the neighbours; [`ItemKnn`](crate::ItemKnn) has one). A candidate that is itself in the history
+/// gets nothing for that.
 #[derive(Debug, Clone, Default)]
 pub struct CoOccurrence {
-    // Rising history numbers of each item: linear in the purchases, where a table of pairs would be
-    // quadratic in the length of a history.
-    histories_of: HashMap<String, Vec<u32>>,
+    items: Arc<ItemIndex>,
+    // Items of each history and histories of each item: linear in the purchases, where a table of
+    // pairs would be quadratic in the length of a history.
+    items_of: Rows,
+    histories_of: Rows,
 }
 
 impl CoOccurrence {
@@ -34,27 +39,24 @@ impl CoOccurrence {
     /// # Panics
     /// With more than 4 billion histories.
     pub fn fit<S: AsRef<str>>(histories: impl IntoIterator<Item = impl AsRef<[S]>>) -> Self {
-        let mut histories_of: HashMap<String, Vec<u32>> = HashMap::new();
-        for (number, history) in histories.into_iter().enumerate() {
-            let number = u32::try_from(number).expect("fewer than 4 billion histories");
-            for item in history.as_ref() {
-                let numbers = histories_of.entry(item.as_ref().to_owned()).or_default();
-                // A repeated purchase counts once a customer.
-                if numbers.last() != Some(&number) {
-                    numbers.push(number);
-                }
-            }
-        }
-        Self { histories_of }
+        let training = Interactions::new(histories);
+        let items_of = training.sets(); // a repeated purchase counts once a customer
+        let histories_of = items_of.transposed(training.items().len());
+        Self { items: training.items().clone(), items_of, histories_of }
     }
 
     /// Cosine of two items in `[0, 1]`; 0 if one of them is unknown.
     #[must_use]
     pub fn cosine(&self, first: &str, second: &str) -> f64 {
-        match (self.histories_of.get(first), self.histories_of.get(second)) {
-            (Some(a), Some(b)) => common(a, b) as f64 / (a.len() as f64 * b.len() as f64).sqrt(),
+        match (self.items.position(first), self.items.position(second)) {
+            (Some(a), Some(b)) => self.cosine_of(a, b),
             _ => 0.0,
         }
+    }
+
+    fn cosine_of(&self, first: u32, second: u32) -> f64 {
+        let (a, b) = (self.histories_of.row(first), self.histories_of.row(second));
+        common(a, b) as f64 / (a.len() as f64 * b.len() as f64).sqrt()
     }
 }
 
@@ -77,14 +79,45 @@ impl Predictor for CoOccurrence {
     }
 
     fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
-        // A sorted set, so that the sum has one order on every run.
-        let bought: BTreeSet<&str> =
-            question.history.iter().map(|purchase| purchase.product.item.as_str()).collect();
-        let score = |candidate: &str| -> f64 {
-            let others = bought.iter().filter(|&&item| item != candidate);
-            others.map(|item| self.cosine(item, candidate)).sum()
+        let bought = self.items.bought(question);
+        let score = |candidate: u32| -> f64 {
+            let others = bought.iter().filter(|item| **item != candidate);
+            others.map(|item| self.cosine_of(*item, candidate)).sum()
         };
-        Ok(question.candidates.iter().map(|candidate| score(&candidate.item)).collect())
+        let candidates = question.candidates.iter();
+        let known = candidates.map(|candidate| self.items.position(&candidate.item));
+        Ok(known.map(|candidate| candidate.map_or(0.0, score)).collect())
+    }
+}
+
+impl CatalogueRanker for CoOccurrence {
+    fn items(&self) -> &ItemIndex {
+        &self.items
+    }
+
+    fn score_items(&mut self, questions: &[&Question]) -> Result<Vec<Vec<f64>>> {
+        let mut both = vec![0_u32; self.items.len()]; // customers of an item and of another
+        let score = |question: &&Question| {
+            let mut scores = vec![0.0; self.items.len()];
+            for item in self.items.bought(question) {
+                let histories = self.histories_of.row(item);
+                let mut met = Vec::new();
+                for other in histories.iter().flat_map(|history| self.items_of.row(*history)) {
+                    if both[*other as usize] == 0 && *other != item {
+                        met.push(*other);
+                    }
+                    both[*other as usize] += 1;
+                }
+                for other in met {
+                    let count = f64::from(std::mem::take(&mut both[other as usize]));
+                    let customers = self.histories_of.row(other).len() as f64;
+                    scores[other as usize] += count / (histories.len() as f64 * customers).sqrt();
+                }
+                both[item as usize] = 0;
+            }
+            scores
+        };
+        Ok(questions.iter().map(score).collect())
     }
 }
 
@@ -113,5 +146,19 @@ mod tests {
         let mut fitted = CoOccurrence::fit(&[vec!["a", "b"]]);
         let scores = fitted.score(&question("q", &["a", "a"], &["a", "b"], 1)).unwrap();
         assert_eq!(scores, [0.0, 1.0]);
+    }
+
+    #[test]
+    fn all_items_get_the_scores_that_they_get_as_candidates() {
+        let histories =
+            [vec!["a", "b", "c"], vec!["a", "c"], vec!["b", "d"], vec!["e"], vec!["d", "a", "d"]];
+        let mut fitted = CoOccurrence::fit(&histories);
+        let items = ["a", "b", "c", "d", "e"];
+        for history in [&["a"][..], &["a", "b"], &["d", "e", "x"], &[]] {
+            let asked = question("q", history, &items, 0);
+            let all = fitted.score_items(&[&asked, &asked]).unwrap();
+            assert_eq!(all[0], fitted.score(&asked).unwrap(), "{history:?}");
+            assert_eq!(all[0], all[1]);
+        }
     }
 }

@@ -1,12 +1,28 @@
 //! Predictors that any model has to beat. They are fitted on the training part alone: give them
 //! training histories, never the questions' targets.
 
+mod blend;
 mod cooccurrence;
+mod interactions;
+mod item_knn;
+mod markov;
 mod popularity;
+mod random;
+mod ranker;
+mod recent;
 mod rules;
+mod sasrec;
 mod text;
 
+pub use blend::Blend;
 pub use cooccurrence::CoOccurrence;
+pub use interactions::{Interactions, ItemIndex};
+pub use item_knn::{ItemKnn, ItemKnnOptions};
+pub use markov::{Markov, MarkovOptions};
 pub use popularity::Popularity;
+pub use random::Random;
+pub use ranker::{CatalogueRanker, RankingScore, full_ranking};
+pub use recent::{Recency, RecencyOptions, RecentPopularity};
 pub use rules::{Chance, PunctuationRule};
-pub use text::TextSimilarity;
+pub use sasrec::{Epoch, SasRec, SasRecConfig};
+pub use text::{Bm25Options, TextIndex, TextSimilarity};

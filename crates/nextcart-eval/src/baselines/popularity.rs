@@ -1,9 +1,11 @@
 //! The most bought product wins.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use nextcart_data::Question;
 
+use super::interactions::{Interactions, ItemIndex};
+use super::ranker::CatalogueRanker;
 use crate::Predictor;
 use crate::error::Result;
 
@@ -13,7 +15,8 @@ use crate::error::Result;
 /// matching them.
 #[derive(Debug, Clone, Default)]
 pub struct Popularity {
-    purchases: HashMap<String, u32>,
+    items: Arc<ItemIndex>,
+    purchases: Vec<u32>,
 }
 
 impl Popularity {
@@ -26,19 +29,14 @@ impl Popularity {
     /// assert_eq!((fitted.count("tea"), fitted.count("dog")), (2, 0));
     /// ```
     pub fn fit<S: AsRef<str>>(histories: impl IntoIterator<Item = impl AsRef<[S]>>) -> Self {
-        let mut purchases = HashMap::new();
-        for history in histories {
-            for item in history.as_ref() {
-                *purchases.entry(item.as_ref().to_owned()).or_default() += 1;
-            }
-        }
-        Self { purchases }
+        let training = Interactions::new(histories);
+        Self { items: training.items().clone(), purchases: training.counts() }
     }
 
     /// Purchases of an item, 0 for one that was never bought.
     #[must_use]
     pub fn count(&self, item: &str) -> u32 {
-        self.purchases.get(item).copied().unwrap_or_default()
+        self.items.position(item).map_or(0, |item| self.purchases[item as usize])
     }
 }
 
@@ -53,6 +51,17 @@ impl Predictor for Popularity {
     }
 }
 
+impl CatalogueRanker for Popularity {
+    fn items(&self) -> &ItemIndex {
+        &self.items
+    }
+
+    fn score_items(&mut self, questions: &[&Question]) -> Result<Vec<Vec<f64>>> {
+        let scores: Vec<f64> = self.purchases.iter().map(|count| f64::from(*count)).collect();
+        Ok(vec![scores; questions.len()])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +71,8 @@ mod tests {
     fn scores_are_counts_of_purchases() {
         let histories = vec![vec!["a".to_owned(), "b".to_owned()], vec!["a".to_owned()]];
         let mut fitted = Popularity::fit(&histories);
-        let scores = fitted.score(&question("q", &["b"], &["a", "b", "c"], 0)).unwrap();
-        assert_eq!(scores, [2.0, 1.0, 0.0]);
+        let asked = question("q", &["b"], &["a", "b", "c"], 0);
+        assert_eq!(fitted.score(&asked).unwrap(), [2.0, 1.0, 0.0]);
+        assert_eq!(fitted.score_items(&[&asked]).unwrap(), [[2.0, 1.0]]);
     }
 }

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use nextcart_data::Question;
 
+use super::words::counts;
 use crate::Predictor;
 use crate::error::Result;
 
 /// Scores a candidate by the TF-IDF cosine of its title with each title of the history, summed;
 /// name `text`.
 ///
-/// Words are runs of letters and digits in lower case; the inverse document frequency over the
+/// Needs titles alone; [`TextIndex`](crate::TextIndex) gives the same scores for a whole catalogue. Words are
+/// runs of letters and digits in lower case; the inverse document frequency over the
 /// catalogue's titles is `ln((1 + n) / (1 + df)) + 1`, scikit-learn's default.
 #[derive(Debug, Clone, Default)]
 pub struct TextSimilarity {
@@ -49,16 +51,6 @@ impl TextSimilarity {
         vector.values_mut().for_each(|weight| *weight /= length);
         vector
     }
-}
-
-/// Words of a title with their counts, sorted so that sums have one order on every run.
-fn counts(title: &str) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    let words = title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    for word in words {
-        *counts.entry(word.to_lowercase()).or_default() += 1;
-    }
-    counts
 }
 
 fn dot(a: &BTreeMap<String, f64>, b: &BTreeMap<String, f64>) -> f64 {

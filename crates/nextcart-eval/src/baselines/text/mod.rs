@@ -1,0 +1,8 @@
+//! What the candidate's title shares with those of the history.
+
+mod index;
+mod similarity;
+mod words;
+
+pub use index::{Bm25Options, TextIndex};
+pub use similarity::TextSimilarity;
