@@ -1,6 +1,7 @@
 //! The examples as a user runs them: exit status, output, and what is left on the disk.
 
 mod audit;
+mod baselines;
 mod describe;
 mod doctor;
 mod finetune;

@@ -1,11 +1,14 @@
 //! Questions of a known process: the oracle is above all, and the options alone give nothing away.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+use burn::tensor::Device;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{Dataset, Part, PrepareOptions, Question, prepare};
 use nextcart_eval::{
-    Chance, CoOccurrence, FnPredictor, Popularity, Predictor, PunctuationRule, TextSimilarity,
-    Verdict, audit, compare, evaluate,
+    Blend, Bm25Options, CatalogueRanker, Chance, CoOccurrence, FnPredictor, Interactions, ItemKnn,
+    ItemKnnOptions, Markov, MarkovOptions, Popularity, Predictor, PunctuationRule, Random,
+    RecencyOptions, RecentPopularity, SasRec, SasRecConfig, TextIndex, TextSimilarity, Verdict,
+    audit, compare, evaluate, full_ranking,
 };
 
 fn prepared(users: usize) -> (Corpus, Dataset) {
@@ -54,6 +57,56 @@ fn no_baseline_reaches_the_oracle_and_none_is_far_below_chance() {
     }
     for name in ["cooccurrence", "text"] {
         assert!(accuracy[name].low > 0.3, "{:?}", accuracy[name].score());
+    }
+}
+
+/// Those that are fitted on training histories and rank the catalogue.
+fn rankers(data: &Dataset) -> Vec<Box<dyn CatalogueRanker>> {
+    let histories = || data.histories.iter().map(|history| &history.items);
+    let training = Interactions::new(histories());
+    let validation: Vec<Question> =
+        data.questions.iter().filter(|q| q.part == Part::Validation).cloned().collect();
+    let known = |item: &str| training.items().position(item).is_some();
+    let bought = || data.catalogue.products().filter(|product| known(&product.item));
+    let knn = ItemKnn::fit(&training, ItemKnnOptions::default()).unwrap();
+    let text = TextIndex::tf_idf(bought());
+    let sasrec = SasRecConfig::new().with_d_model(32).with_max_epochs(6);
+    let device = Device::flex();
+    vec![
+        Box::new(Random::fit(&training, 0)),
+        Box::new(Popularity::fit(histories())),
+        Box::new(RecentPopularity::fit(&data.histories, RecencyOptions::default()).unwrap()),
+        Box::new(CoOccurrence::fit(histories())),
+        Box::new(Markov::fit(&training, MarkovOptions::default()).unwrap()),
+        Box::new(TextIndex::bm25(bought(), Bm25Options::default()).unwrap()),
+        Box::new(Blend::fit("knn_text", knn.clone(), text.clone(), &validation).unwrap()),
+        Box::new(knn),
+        Box::new(text),
+        Box::new(SasRec::fit(&data.histories, &validation, &sasrec, &device).unwrap()),
+    ]
+}
+
+#[test]
+fn no_ranker_beats_the_oracle_and_all_that_look_at_the_history_beat_chance() {
+    let (corpus, data) = prepared(6000);
+    let test: Vec<Question> =
+        data.questions.iter().filter(|q| q.part == Part::Test).cloned().collect();
+    let mut oracle = FnPredictor::new("oracle", |question| corpus.oracle(question));
+    let oracle = evaluate(&mut oracle, &test).unwrap();
+    let blind = ["random", "popularity", "recent_popularity"];
+    let mut random = None;
+    for mut ranker in rankers(&data) {
+        let found = evaluate(&mut ranker, &test).unwrap();
+        let lift = compare(&oracle, &found).unwrap();
+        assert!(lift.low > 0.0, "{lift:?}");
+        let looks = !blind.contains(&&*found.name);
+        assert_eq!(found.low > 0.27, looks, "{:?}", found.score());
+        let ranking = full_ranking(&mut *ranker, &test, &data.histories, 10).unwrap();
+        let random = random.get_or_insert_with(|| ranking.clone());
+        assert!(ranking.ndcg >= random.ndcg, "{ranking:?} {random:?}");
+        if looks {
+            assert!(ranking.ndcg_interval[0] > random.ndcg_interval[1], "{ranking:?}");
+        }
     }
 }
 

@@ -1,0 +1,211 @@
+//! Scores predictors that any model has to beat, each fitted on the training part alone.
+//!
+//! Run: `cargo run --release --example baselines -- FOLDER`
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use clap::Parser;
+use nextcart_data::{
+    Dataset, Part, PrepareOptions, Prepared, Product, Question, SplitMethod, prepare,
+};
+use nextcart_eval::{
+    Blend, Bm25Options, CatalogueRanker, CoOccurrence, Interactions, ItemKnn, ItemKnnOptions,
+    Markov, MarkovOptions, Popularity, Random, RankingScore, RecencyOptions, RecentPopularity,
+    SasRec, SasRecConfig, Score, TextIndex, evaluate, full_ranking,
+};
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+/// Scores predictors that any model has to beat, each fitted on the training part alone.
+///
+/// For every test question they choose among its candidates (accuracy), and from its history they rank
+/// all items of training but those that the customer has (HR and NDCG). Weights and epochs are chosen on
+/// validation questions. All figures stand with their 95 % intervals; seconds are those of fitting.
+///
+/// RUST_LOG=info shows the epochs of sasrec.
+#[derive(Parser)]
+struct Arguments {
+    /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files.
+    /// Of these, each customer's last purchase becomes the test and the one before it validation.
+    folder: PathBuf,
+    /// Where to keep the tables and questions made of files (default: nowhere).
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Seed of questions made of files, of random scores and of sasrec.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Places that count in HR and NDCG.
+    #[arg(long, default_value_t = 10)]
+    k: usize,
+    /// Test questions at most.
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    questions: usize,
+    /// Epochs of sasrec at most; 0 leaves it out.
+    #[arg(long, default_value_t = SasRecConfig::new().max_epochs)]
+    epochs: usize,
+    /// Epochs without a better validation after which sasrec stops.
+    #[arg(long, default_value_t = SasRecConfig::new().patience)]
+    patience: usize,
+    /// Share of values that sasrec drops in training.
+    #[arg(long, default_value_t = SasRecConfig::new().dropout)]
+    dropout: f64,
+    /// Histories in a step of sasrec.
+    #[arg(long, default_value_t = SasRecConfig::new().batch_size)]
+    batch: usize,
+    /// Nearest neighbours that item_knn keeps for an item.
+    #[arg(long, default_value_t = ItemKnnOptions::default().neighbours)]
+    neighbours: usize,
+    /// Shrinkage of item_knn.
+    #[arg(long, default_value_t = ItemKnnOptions::default().shrinkage)]
+    shrinkage: f64,
+    /// Print the figures as JSON and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A row of the table.
+#[derive(Serialize)]
+struct Row {
+    candidates: Score,
+    catalogue: RankingScore,
+    fit_seconds: f64,
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("error: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let data = load(arguments)?;
+    let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
+    let test: Vec<Question> = part(Part::Test).take(arguments.questions).collect();
+    let validation: Vec<Question> = part(Part::Validation).collect();
+    if let Some(question) = test.iter().find(|question| question.candidates.len() < 2) {
+        bail!("question `{}` has no candidates but its target: expected some", question.id);
+    }
+    let mut out = std::io::stdout();
+    let mut rows = Vec::new();
+    for (index, fit) in BASELINES.iter().enumerate() {
+        let started = Instant::now();
+        let Some(mut ranker) = fit(arguments, &data, &validation)? else { continue };
+        let fit_seconds = started.elapsed().as_secs_f64();
+        let candidates = evaluate(&mut ranker, &test)?.score();
+        let catalogue = full_ranking(&mut *ranker, &test, &data.histories, arguments.k)?;
+        let row = Row { candidates, catalogue, fit_seconds };
+        if !arguments.json {
+            if index == 0 {
+                writeln!(out, "{}", heading(&row))?;
+            }
+            writeln!(out, "{}", line(&row))?;
+        }
+        rows.push(row);
+    }
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+    }
+    Ok(())
+}
+
+/// Reads a prepared folder, or prepares one of files.
+fn load(arguments: &Arguments) -> Result<Dataset> {
+    let folder = &arguments.folder;
+    if folder.join("manifest.json").is_file() {
+        return Ok(Prepared::open(folder)?.load()?);
+    }
+    let options = PrepareOptions {
+        seed: arguments.seed,
+        split: SplitMethod::LeaveOneOut,
+        max_history: SasRecConfig::new().max_length,
+        ..PrepareOptions::default()
+    };
+    let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let out: &Path = arguments.out.as_deref().unwrap_or(scratch.path());
+    let files = [folder.clone()];
+    Ok(prepare(&files, &files, out, &options)?.load()?)
+}
+
+type Fit = fn(&Arguments, &Dataset, &[Question]) -> Result<Option<Box<dyn CatalogueRanker>>>;
+
+/// All of them, from the simplest to the one that takes longest; `None` where one does not apply.
+const BASELINES: [Fit; 10] = [
+    |arguments, data, _| boxed(Random::fit(&training(data), arguments.seed)),
+    |_, data, _| boxed(Popularity::fit(data.histories.iter().map(|history| &history.items))),
+    |_, data, _| boxed(RecentPopularity::fit(&data.histories, RecencyOptions::default())?),
+    |_, data, _| boxed(CoOccurrence::fit(data.histories.iter().map(|history| &history.items))),
+    |arguments, data, _| boxed(item_knn(arguments, data)?),
+    |_, data, _| boxed(Markov::fit(&training(data), MarkovOptions::default())?),
+    |_, data, _| boxed(TextIndex::tf_idf(bought(data))),
+    |_, data, _| boxed(TextIndex::bm25(bought(data), Bm25Options::default())?),
+    |arguments, data, validation| {
+        let (knn, text) = (item_knn(arguments, data)?, TextIndex::tf_idf(bought(data)));
+        match validation {
+            [] => Ok(None),
+            some => boxed(Blend::fit("knn_text", knn, text, some)?),
+        }
+    },
+    |arguments, data, validation| {
+        if arguments.epochs == 0 || validation.is_empty() {
+            return Ok(None);
+        }
+        let config = SasRecConfig::new()
+            .with_max_epochs(arguments.epochs)
+            .with_patience(arguments.patience)
+            .with_dropout(arguments.dropout)
+            .with_batch_size(arguments.batch)
+            .with_seed(arguments.seed);
+        boxed(SasRec::fit(&data.histories, validation, &config, &Device::default())?)
+    },
+];
+
+fn boxed(ranker: impl CatalogueRanker + 'static) -> Result<Option<Box<dyn CatalogueRanker>>> {
+    Ok(Some(Box::new(ranker)))
+}
+
+fn training(data: &Dataset) -> Interactions {
+    Interactions::new(data.histories.iter().map(|history| &history.items))
+}
+
+fn item_knn(arguments: &Arguments, data: &Dataset) -> Result<ItemKnn> {
+    let Arguments { neighbours, shrinkage, .. } = *arguments;
+    Ok(ItemKnn::fit(&training(data), ItemKnnOptions { neighbours, shrinkage })?)
+}
+
+/// The items that training knows: what all of them rank.
+fn bought(data: &Dataset) -> Vec<&Product> {
+    let training = training(data);
+    let known = |product: &&Product| training.items().position(&product.item).is_some();
+    data.catalogue.products().filter(known).collect()
+}
+
+fn heading(row: &Row) -> String {
+    let k = row.catalogue.k;
+    let (hr, ndcg) = (format!("HR@{k}"), format!("NDCG@{k}"));
+    format!(
+        "{:<18} {:>8}  {:<14} {:>8}  {:<16} {:>8}  {:<16} {:>6} {:>8}",
+        "name", "accuracy", "95 % interval", hr, "", ndcg, "", "n", "seconds"
+    )
+}
+
+fn line(Row { candidates, catalogue, fit_seconds }: &Row) -> String {
+    let Score { name, accuracy, low, high, n } = candidates;
+    let ([hit_low, hit_high], [low_gain, high_gain]) =
+        (catalogue.hit_rate_interval, catalogue.ndcg_interval);
+    format!(
+        "{name:<18} {accuracy:>8.3}  {:<14} {:>8.4}  {:<16} {:>8.4}  {:<16} {n:>6} {fit_seconds:>8.2}",
+        format!("{low:.3} to {high:.3}"),
+        catalogue.hit_rate,
+        format!("{hit_low:.4} to {hit_high:.4}"),
+        catalogue.ndcg,
+        format!("{low_gain:.4} to {high_gain:.4}"),
+    )
+}
