@@ -84,7 +84,7 @@ impl Markov {
 
     fn followers(&self, last: Option<u32>) -> &[(u32, u32)] {
         let range = |item: usize| self.starts[item]..self.starts[item + 1];
-        last.map_or(&[], |item| &self.next[range(item as usize)])
+        last.map_or(&[][..], |item| &self.next[range(item as usize)])
     }
 
     fn weight(&self, followers: &[(u32, u32)]) -> f64 {

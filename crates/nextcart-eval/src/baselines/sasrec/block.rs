@@ -11,15 +11,15 @@ use super::init::Init;
 /// `FFN(x) = Dropout(ReLU(x W₁ + b₁)) W₂ + b₂`, as wide inside as outside.
 #[derive(Module, Debug)]
 pub(super) struct Block {
-    attention_norm: LayerNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    feed_forward_norm: LayerNorm,
-    up: Linear,
-    down: Linear,
-    heads: usize,
+    pub(super) attention_norm: LayerNorm,
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) output: Linear,
+    pub(super) feed_forward_norm: LayerNorm,
+    pub(super) up: Linear,
+    pub(super) down: Linear,
+    pub(super) heads: usize,
 }
 
 impl Block {

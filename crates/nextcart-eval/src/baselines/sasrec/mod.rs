@@ -7,6 +7,8 @@ mod dropout;
 mod init;
 mod model;
 mod predictor;
+#[cfg(test)]
+mod reference;
 mod train;
 
 pub use config::SasRecConfig;

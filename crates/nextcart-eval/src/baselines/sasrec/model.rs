@@ -17,10 +17,10 @@ const HIDDEN: f32 = -1e9;
 /// Items and positions to hidden states, and these to scores by the same items' embeddings.
 #[derive(Module, Debug)]
 pub(super) struct Model {
-    items: Param<Tensor<2>>,     // [items, d_model]
-    positions: Param<Tensor<2>>, // [max_length, d_model]
-    blocks: Vec<Block>,
-    norm: LayerNorm,
+    pub(super) items: Param<Tensor<2>>,     // [items, d_model]
+    pub(super) positions: Param<Tensor<2>>, // [max_length, d_model]
+    pub(super) blocks: Vec<Block>,
+    pub(super) norm: LayerNorm,
 }
 
 impl Model {
