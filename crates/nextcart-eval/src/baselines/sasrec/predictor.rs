@@ -146,8 +146,12 @@ mod tests {
     }
 
     fn trained(config: &SasRecConfig) -> SasRec {
-        let validation =
-            [asked(&["01", "02"], &["03", "05"], 0), asked(&["10", "11"], &["00", "05"], 0)];
+        let item = |place: usize| format!("{:02}", place % 12);
+        let ask = |place| {
+            let [first, second, next, other] = [0, 1, 2, 5].map(|step| item(place + step));
+            asked(&[&first, &second], &[&next, &other], 0)
+        };
+        let validation: Vec<Question> = (0..12).map(ask).collect();
         SasRec::fit(&circle(5), &validation, config, &Device::flex()).unwrap()
     }
 
