@@ -147,8 +147,8 @@ mod tests {
 
     fn trained(config: &SasRecConfig) -> SasRec {
         let item = |place: usize| format!("{:02}", place % 12);
-        let ask = |place| {
-            let [first, second, next, other] = [0, 1, 2, 5].map(|step| item(place + step));
+        let ask = |place: usize| {
+            let [first, second, next, other] = [0_usize, 1, 2, 5].map(|step| item(place + step));
             asked(&[&first, &second], &[&next, &other], 0)
         };
         let validation: Vec<Question> = (0..12).map(ask).collect();
