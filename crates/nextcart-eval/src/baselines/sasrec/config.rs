@@ -61,7 +61,7 @@ impl SasRecConfig {
         if let Some((name, value)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err(Error::option(name, "at least 1", value));
         }
-        if self.d_model % self.heads != 0 {
+        if !self.d_model.is_multiple_of(self.heads) {
             return Err(Error::option("heads", "a divisor of the width", self.heads));
         }
         if !(0.0..1.0).contains(&self.dropout) {

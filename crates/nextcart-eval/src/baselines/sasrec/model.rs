@@ -46,7 +46,7 @@ impl Model {
         let [batch, seq] = input.shape;
         let ids = TensorData::new(input.items.clone(), [batch, seq]);
         let x = embedding(self.items.val(), Tensor::<2, Int>::from_data(ids, &device));
-        let positions = self.positions.val().slice([0..seq]).unsqueeze::<3>();
+        let positions = self.positions.val().narrow(0, 0, seq).unsqueeze::<3>();
         let mut x = dropout.apply(x + positions); // [batch, seq, d_model]
         let bias = causal(seq, &device);
         for block in &self.blocks {
