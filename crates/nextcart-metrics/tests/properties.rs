@@ -1,5 +1,4 @@
 //! What holds of every metric: bounds, no dependence on order, and ties.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use nextcart_metrics::{
     Average, Binning, Rank, Sensitivity, SplitMix64, TieRule, answer_shares, bootstrap_clustered,
