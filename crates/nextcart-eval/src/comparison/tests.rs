@@ -67,7 +67,7 @@ fn a_run_is_read_back_with_what_it_cost() {
     assert_eq!((bare.accuracy, bare.chance, bare.n), (0.75, 0.25, 60));
     assert_eq!(bare.blind.as_ref().map(|blind| blind.accuracy), Some(1.0 / 3.0));
     assert!((bare.lift.as_ref().unwrap().difference - 25.0 / 60.0).abs() < 1e-12);
-    assert_eq!(bare.audit.as_deref(), Some("clean"));
+    assert_eq!(bare.audit.as_deref(), Some("inconclusive"));
     assert_eq!(
         (bare.parameters, bare.training_seconds, bare.seconds_per_point()),
         (None, None, None)
