@@ -38,7 +38,7 @@ pub(super) fn forward(
 #[backend_extension(Autodiff, Flex: cfg(feature = "cpu"))]
 pub(crate) trait Nf4AdaptedBackend: Backend {
     /// `x Wᵀ + scale · x Aᵀ Bᵀ` for the weight `[d_output, d_input]` of the given shape.
-    #[expect(
+    #[allow(
         clippy::too_many_arguments,
         reason = "the parts of a packed weight, as the dispatch takes them"
     )]

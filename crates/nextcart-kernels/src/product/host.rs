@@ -71,21 +71,17 @@ pub fn multiply<W: Flat + ?Sized>(
     if rows == 0 || shape.contains(&0) {
         return None;
     }
-    let (dtype, x) = (x.dtype(), in_f32(x));
-    let values = x.as_slice::<f32>()?;
+    let (dtype, wide) = (x.dtype(), in_f32(x));
+    let x = values(&wide);
     let held = update.map(|update| (in_f32(update.inner), in_f32(update.factor)));
-    let update = match &held {
-        Some((inner, factor)) => Some(Update {
-            inner: inner.as_slice()?,
-            factor: factor.as_slice()?,
-            rank: inner.shape()[1],
-        }),
-        None => None,
-    };
+    let update = held.as_ref().map(|(inner, factor)| {
+        let rank = inner.shape()[1];
+        Update { inner: values(inner), factor: values(factor), rank }
+    });
     let (product, length) = match side {
-        Side::Input if rows <= FEW => (by_rows(values, rows, weight, shape, update), shape[0]),
-        Side::Input => (along_input(values, weight, shape, update), shape[0]),
-        Side::Output => (along_output(values, weight, shape, update), shape[1]),
+        Side::Input if rows <= FEW => (by_rows(x, rows, weight, shape, update), shape[0]),
+        Side::Input => (along_input(x, weight, shape, update), shape[0]),
+        Side::Output => (along_output(x, weight, shape, update), shape[1]),
     };
     Some(Flex::float_cast(tensor(product, [rows, length]), dtype.into()))
 }
@@ -95,7 +91,7 @@ pub(super) fn to_rank(x: &FlexTensor, a: &FlexTensor, scale: f64) -> FlexTensor 
     const TOGETHER: usize = 8; // rows of x
     let ([rows, d_input], rank) = (dims(x), a.shape()[0]);
     let (x, a) = (in_f32(x), in_f32(a));
-    let (x, a) = (x.storage::<f32>(), a.storage::<f32>());
+    let (x, a) = (values(&x), values(&a));
     let mut inner = vec![0.0; rows * rank];
     let arch = Arch::new();
     let parts = inner.par_chunks_mut(TOGETHER * rank).zip(x.par_chunks(TOGETHER * d_input));
@@ -110,7 +106,7 @@ pub(super) fn to_rank(x: &FlexTensor, a: &FlexTensor, scale: f64) -> FlexTensor 
 pub(super) fn onto_rank(g: &FlexTensor, b: &FlexTensor) -> FlexTensor {
     let (shape, g, b) = (dims(b), in_f32(g), in_f32(b));
     let rows = g.shape()[0];
-    tensor(along_output(g.storage(), b.storage::<f32>(), shape, None), [rows, shape[1]])
+    tensor(along_output(values(&g), values(&b), shape, None), [rows, shape[1]])
 }
 
 /// `leftᵀ right`, in f32.
@@ -123,13 +119,18 @@ pub(super) fn outer(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
     let ([rows, m], n) = (dims(left), right.shape()[1]);
     let left = in_f32(&Flex::float_transpose(left.clone()));
     let right = in_f32(right);
-    let product = along_output(left.storage(), right.storage::<f32>(), [rows, n], None);
+    let product = along_output(values(&left), values(&right), [rows, n], None);
     tensor(product, [m, n])
 }
 
-/// The tensor in f32, its values one after the other from the start of its storage.
+/// The tensor in f32, its values one after the other.
 pub(super) fn in_f32(x: &FlexTensor) -> FlexTensor {
     Flex::float_cast(x.clone(), DType::F32.into()).to_contiguous()
+}
+
+/// The values of a tensor that went through [`in_f32`].
+fn values(x: &FlexTensor) -> &[f32] {
+    x.as_slice().expect("in f32, one after the other")
 }
 
 fn dims(x: &FlexTensor) -> [usize; 2] {

@@ -1,5 +1,4 @@
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::pack::{Aligned, column_blocks, rows_as_vectors, write_turned};
 use super::tile::{accumulate, rows_of};

@@ -10,6 +10,8 @@ mod along_output;
 mod pack;
 mod tile;
 
+use std::sync::Mutex;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -63,19 +65,28 @@ fn lanes(arch: Arch) -> usize {
     arch.dispatch(Lanes)
 }
 
-/// Does the work of each task, on all threads unless it is small; `state` is made for some tasks together.
+/// Does the work of each task, on all threads unless it is small; each thread makes a state of its own.
 fn each<T: Send, R>(
     tasks: Vec<T>,
     work: usize,
-    state: impl Fn() -> R + Sync + Send,
-    run: impl Fn(&mut R, T) + Sync + Send,
+    state: impl Fn() -> R + Sync,
+    run: impl Fn(&mut R, T) + Sync,
 ) {
-    if work < ALONE {
+    if work < ALONE || tasks.len() < 2 {
         let mut state = state();
-        tasks.into_iter().for_each(|task| run(&mut state, task));
-    } else {
-        tasks.into_par_iter().with_max_len(1).for_each_init(state, run);
+        return tasks.into_iter().for_each(|task| run(&mut state, task));
     }
+    let workers = rayon::current_num_threads().min(tasks.len());
+    let queue = Mutex::new(tasks.into_iter());
+    let next = || queue.lock().expect("no task fails while it is handed out").next();
+    (0..workers).into_par_iter().with_max_len(1).for_each(|_| {
+        let Some(first) = next() else { return };
+        let mut state = state();
+        run(&mut state, first);
+        while let Some(task) = next() {
+            run(&mut state, task);
+        }
+    });
 }
 
 #[cfg(test)]
