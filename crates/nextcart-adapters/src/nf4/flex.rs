@@ -3,7 +3,7 @@
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
-use nextcart_kernels::{Flat, HostWeight, LowRank, Side, multiply, multiply_on_host};
+use nextcart_kernels::{Flat, HostWeight, LowRank, Side, multiply_on_host};
 
 use super::op::dequantize_on;
 use super::{block, nested};
@@ -55,7 +55,7 @@ impl HostWeight for PackedWeight {
             let [packed, codes] = [packed, codes].map(FlexTensor::clone);
             let [scales, offset] = [scales, offset].map(FlexTensor::clone);
             let weight = dequantize_on::<Flex>(packed, codes, scales, offset, *shape);
-            update.added_to(multiply::<Flex>(x.clone(), weight, side), side)
+            update.added_to(nextcart_kernels::multiply::<Flex>(x.clone(), weight, side), side)
         })
     }
 }
