@@ -1,12 +1,12 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::pack::{Aligned, column_blocks, rows_as_vectors, write_turned};
-use super::tile::{accumulate, rows_of};
-use super::{DEPTH, ROWS, Update, each, even, lanes};
+use super::tile::{Tile, accumulate};
+use super::{DEPTH, ROWS, Update, each, even, tile_of};
 use crate::product::Flat;
 
 /// Outputs of a task at most.
-const OUTPUTS: usize = 128;
+const OUTPUTS: usize = 96;
 
 /// Places between the starts of unpacked rows, so that they do not share a set of the first cache.
 const STRIDE: usize = DEPTH + 16;
@@ -43,9 +43,9 @@ fn some_rows<W: Flat + ?Sized>(
     product: &mut [f32],
 ) {
     let arch = Arch::new();
-    let lanes = lanes(arch);
+    let tile = tile_of(arch);
     let rows = x.len() / d_input;
-    let padded = rows.next_multiple_of(lanes);
+    let padded = rows.next_multiple_of(tile.lanes);
     let work = rows * d_input * d_output;
 
     let mut packed = Aligned::zeros(padded * d_input);
@@ -56,19 +56,19 @@ fn some_rows<W: Flat + ?Sized>(
         || (),
         |(), (index, chunk)| {
             let depth = chunk.len() / padded;
-            rows_as_vectors(x, d_input, index * DEPTH, depth, lanes, chunk);
+            rows_as_vectors(x, d_input, index * DEPTH, depth, tile, chunk);
         },
     );
     let inner = update.map(|update| {
         let mut packed = Aligned::zeros(padded * update.rank);
-        rows_as_vectors(update.inner, update.rank, 0, update.rank, lanes, packed.values_mut());
+        rows_as_vectors(update.inner, update.rank, 0, update.rank, tile, packed.values_mut());
         packed
     });
 
     let width = even(d_output, OUTPUTS.min(d_output.div_ceil(4 * rayon::current_num_threads())));
-    let width = width.next_multiple_of(8);
+    let width = width.next_multiple_of(tile.rows);
     let tasks = column_blocks(product, d_output, width).into_iter().enumerate().collect();
-    let scratch = || (Aligned::zeros(width * padded), Aligned::zeros(8 * STRIDE));
+    let scratch = || (Aligned::zeros(width * padded), Aligned::zeros(tile.rows * STRIDE));
     each(tasks, work, scratch, |(sums, values), (index, outputs)| {
         arch.dispatch(Outputs {
             packed: packed.values(),
@@ -117,7 +117,7 @@ impl<W: Flat + ?Sized> WithSimd for Outputs<'_, '_, W> {
                 accumulate(simd, packed, depth, count, row, all, place == 0);
                 continue;
             }
-            let group = const { rows_of::<S>() };
+            let group = const { Tile::of::<S>().rows };
             for (index, sums) in all.chunks_mut(group * vectors).enumerate() {
                 let taken = sums.len() / vectors;
                 for (row, values) in values.chunks_exact_mut(STRIDE).take(taken).enumerate() {

@@ -1,8 +1,8 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::pack::{Aligned, column_blocks, write};
-use super::tile::{accumulate, panels};
-use super::{DEPTH, ROWS, Update, each, even, lanes};
+use super::tile::{Tile, accumulate, panels};
+use super::{DEPTH, ROWS, Update, each, even, tile_of};
 use crate::product::Flat;
 
 /// Vectors of a task at most.
@@ -21,16 +21,16 @@ pub(in crate::product) fn along_output<W: Flat + ?Sized>(
     update: Option<Update<'_>>,
 ) -> Vec<f32> {
     let arch = Arch::new();
-    let lanes = lanes(arch);
+    let Tile { lanes, rows: group, .. } = tile_of(arch);
     let rows = x.len() / d_output;
     let mut product = vec![0.0; rows * d_input];
 
     let wanted = 4 * rayon::current_num_threads();
     let vectors = d_input.div_ceil(lanes);
-    let width = even(vectors, VECTORS.min(vectors.div_ceil(wanted)).max(6)) * lanes;
+    let width = even(vectors, VECTORS.min(vectors.div_ceil(wanted)).max(4)) * lanes;
     // Where there are few columns, the rows are shared out as well.
     let parts = wanted.div_ceil(d_input.div_ceil(width)).min(rows.div_ceil(32));
-    let together = even(rows, ROWS.min(rows.div_ceil(parts).next_multiple_of(8)));
+    let together = even(rows, ROWS.min(rows.div_ceil(parts).next_multiple_of(group)));
 
     let mut tasks = Vec::new();
     for (part, product) in product.chunks_mut(together * d_input).enumerate() {
@@ -134,7 +134,8 @@ impl Part {
         row: &mut [f32], // whole vectors
         packed: &mut [S::f32s],
     ) {
-        let cuts: Vec<(usize, usize)> = panels(packed.len() / depth).collect();
+        let cuts: Vec<(usize, usize)> =
+            panels(packed.len() / depth, const { Tile::of::<S>().widest }).collect();
         for place in 0..depth {
             let at = (first + place) * self.length + self.column;
             let row = match weight.as_f32() {
@@ -151,7 +152,8 @@ impl Part {
                 match width {
                     1 => to[0] = from[0],
                     2 => to[..2].copy_from_slice(&from[..2]),
-                    _ => to[..3].copy_from_slice(&from[..3]),
+                    3 => to[..3].copy_from_slice(&from[..3]),
+                    _ => to[..4].copy_from_slice(&from[..4]),
                 }
             }
         }

@@ -17,12 +17,13 @@ use rayon::prelude::*;
 
 pub(super) use along_input::along_input;
 pub(super) use along_output::along_output;
+use tile::Tile;
 
 /// Places along the summed axis that are packed at a time.
-const DEPTH: usize = 256;
+const DEPTH: usize = 512;
 
 /// Rows of `x` at most between which a part of the weight is shared; with [`DEPTH`], 768 KiB of the second cache.
-const ROWS: usize = 768;
+const ROWS: usize = 384;
 
 /// Multiplications below which one thread is faster than several.
 const ALONE: usize = 1 << 20;
@@ -50,19 +51,19 @@ fn even(length: usize, longest: usize) -> usize {
     length.div_ceil(length.div_ceil(longest.max(1)).max(1)).max(1)
 }
 
-/// Values in a vector.
-fn lanes(arch: Arch) -> usize {
-    struct Lanes;
+/// The tile of this processor.
+fn tile_of(arch: Arch) -> Tile {
+    struct Ask;
 
-    impl WithSimd for Lanes {
-        type Output = usize;
+    impl WithSimd for Ask {
+        type Output = Tile;
 
         #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
+        fn with_simd<S: Simd>(self, _: S) -> Tile {
+            Tile::of::<S>()
         }
     }
-    arch.dispatch(Lanes)
+    arch.dispatch(Ask)
 }
 
 /// Does the work of each task, on all threads unless it is small; each thread makes a state of its own.

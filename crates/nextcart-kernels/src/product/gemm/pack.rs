@@ -1,6 +1,6 @@
 //! Operands and results in the order in which the innermost loops take them.
 
-use super::tile::panels;
+use super::tile::{Tile, panels};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -42,11 +42,11 @@ pub(super) fn rows_as_vectors(
     length: usize,
     first: usize,
     depth: usize,
-    lanes: usize,
+    Tile { lanes, widest, .. }: Tile,
     packed: &mut [f32],
 ) {
     let vectors = packed.len() / (depth * lanes);
-    for (vector, width) in panels(vectors) {
+    for (vector, width) in panels(vectors, widest) {
         let panel = &mut packed[vector * depth * lanes..(vector + width) * depth * lanes];
         let width = width * lanes;
         let rows = x.chunks_exact(length).skip(vector * lanes).take(width);
@@ -66,12 +66,24 @@ pub(super) fn rows_as_vectors(
 
 /// Writes sums `[part, padded]`, one row for each output, to `outputs`, one slice of `part` values for each row.
 pub(super) fn write_turned(sums: &[f32], padded: usize, outputs: &mut [&mut [f32]]) {
-    for (block, outputs) in outputs.chunks_mut(PLACES).enumerate() {
-        let first = block * PLACES;
-        for (column, sums) in sums.chunks_exact(padded).enumerate() {
-            let sums = &sums[first..first + outputs.len()];
-            for (output, sum) in outputs.iter_mut().zip(sums) {
-                output[column] = *sum;
+    // Rows of a power of two share a set of the first cache, which holds no more lines than twelve.
+    const TOGETHER: usize = 8;
+    for (block, outputs) in outputs.chunks_mut(TOGETHER).enumerate() {
+        let first = block * TOGETHER;
+        let Ok(outputs) = <&mut [&mut [f32]; TOGETHER]>::try_from(&mut *outputs) else {
+            for (place, output) in outputs.iter_mut().enumerate() {
+                for (value, sums) in output.iter_mut().zip(sums.chunks_exact(padded)) {
+                    *value = sums[first + place];
+                }
+            }
+            continue;
+        };
+        let mut outputs = outputs.each_mut().map(|output| output.iter_mut());
+        for sums in sums.chunks_exact(padded) {
+            for (output, sum) in outputs.iter_mut().zip(&sums[first..first + TOGETHER]) {
+                if let Some(value) = output.next() {
+                    *value = *sum;
+                }
             }
         }
     }
