@@ -52,7 +52,7 @@ proptest! {
         rows in prop_oneof![1_usize..=20, 60_usize..=70],
         d_output in prop_oneof![1_usize..=40, 300_usize..=400],
         d_input in prop_oneof![1_usize..=40, 300_usize..=400],
-        rank in 1_usize..=20,
+        rank in prop_oneof![1_usize..=20, 120_usize..=140],
         dtype in prop_oneof![Just(DType::F32), Just(DType::BF16)],
         tracked in proptest::array::uniform3(any::<bool>()),
     ) {
