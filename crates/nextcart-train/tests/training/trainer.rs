@@ -56,7 +56,7 @@ fn moments_in_8_bits_teach_as_much() {
                 let config = SftConfig { max_steps: Some(60), ..config };
                 let mut trainer = Trainer::new(adapted(&rank), &llama(), config, &samples).unwrap();
                 let reports = run(&mut trainer);
-                (f64::from(reports[0].loss), f64::from(reports[59].loss))
+                (reports[0].loss, reports[59].loss)
             };
             let (full, packed) = (loss(Optimizer::AdamW), loss(Optimizer::AdamW8bit));
             assert_eq!(full.0, packed.0);
