@@ -134,6 +134,11 @@ impl LoraAdapter {
         }
     }
 
+    /// Whether the adapter has a magnitude vector.
+    pub(crate) fn is_dora(&self) -> bool {
+        self.magnitude.is_some()
+    }
+
     /// Whether dropout acts on a pass: in training, where its share is above 0.
     pub(crate) fn drops(&self) -> bool {
         self.dropout.prob > 0.0 && self.a().device().is_autodiff()

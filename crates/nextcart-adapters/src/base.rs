@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
-use nextcart_kernels::frozen_product;
+use nextcart_kernels::{adapted_product, frozen_product};
 
 use crate::nf4::Nf4Base;
 
@@ -23,6 +23,19 @@ impl Base {
         match self {
             Self::Dense(base) => frozen_product(x, base.weight.val()),
             Self::Nf4(base) => base.forward(x),
+        }
+    }
+
+    /// `x Wᵀ + scale · x Aᵀ Bᵀ` for factors `[A, B]`, where that is one operation.
+    pub(crate) fn forward_adapted(
+        &self,
+        x: &Tensor<2>,
+        [a, b]: [&Tensor<2>; 2],
+        scale: f64,
+    ) -> Option<Tensor<2>> {
+        match self {
+            Self::Dense(base) => adapted_product(x, &base.weight.val(), a, b, scale),
+            Self::Nf4(base) => base.forward_adapted(x, [a, b], scale),
         }
     }
 

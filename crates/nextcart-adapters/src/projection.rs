@@ -150,6 +150,12 @@ impl Projection {
 
     /// The output beside an adapter, without the bias, for `x [rows, d_input]`.
     fn adapted(&self, adapter: &LoraAdapter, x: Tensor<2>) -> Tensor<2> {
+        if !adapter.is_dora() && !adapter.drops() {
+            let (a, b) = (adapter.a(), adapter.b());
+            if let Some(y) = self.base.forward_adapted(&x, [&a, &b], adapter.scale()) {
+                return y;
+            }
+        }
         let dtype = x.dtype();
         let dropped = adapter.dropped(x.clone());
         let y = self.base.forward(x); // [rows, d_output]

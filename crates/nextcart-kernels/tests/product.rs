@@ -1,7 +1,7 @@
 //! The product with a frozen weight against burn's own product.
 
 use burn::tensor::{DType, Device, Distribution, Tensor, Tolerance};
-use nextcart_kernels::frozen_product;
+use nextcart_kernels::{adapted_product, frozen_product};
 use proptest::prelude::*;
 
 /// Weight and input for a seedless draw; the weight rounded to a type and widened again.
@@ -41,6 +41,77 @@ proptest! {
         assert_close(found, expected);
         assert_close(found_gradient, expected_gradient);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// With an update: the output and all three gradients, or those that are asked for.
+    #[test]
+    fn updates_and_their_gradients_are_burns(
+        rows in prop_oneof![1_usize..=20, 60_usize..=70],
+        d_output in prop_oneof![1_usize..=40, 300_usize..=400],
+        d_input in prop_oneof![1_usize..=40, 300_usize..=400],
+        rank in prop_oneof![1_usize..=20, 120_usize..=140],
+        dtype in prop_oneof![Just(DType::F32), Just(DType::BF16)],
+        tracked in proptest::array::uniform3(any::<bool>()),
+    ) {
+        const SCALE: f64 = 1.7;
+        let (x, weight, wide) = drawn(rows, [d_output, d_input], dtype);
+        let (_, a, _) = drawn(1, [rank, d_input], DType::F32);
+        let (_, b, _) = drawn(1, [d_output, rank], DType::F32);
+        let run = |f: &dyn Fn(&Tensor<2>, &Tensor<2>, &Tensor<2>) -> Tensor<2>| {
+            let leaves = [x.clone(), a.clone(), b.clone()];
+            let mut tracked = tracked.iter();
+            let leaves = leaves.map(|leaf| leaf.set_require_grad(*tracked.next().expect("three")));
+            let y = f(&leaves[0], &leaves[1], &leaves[2]);
+            let size = y.clone().square().mean().sqrt().into_scalar::<f32>() + 1e-3;
+            let gradients = y.clone().is_tracked().then(|| y.clone().square().sum().backward());
+            let found = leaves.map(|leaf| leaf.grad(gradients.as_ref()?));
+            (y.detach() / size, found)
+        };
+        let (found, gradients) = run(&|x, a, b| {
+            adapted_product(x, &weight, a, b, SCALE).expect("an operation of its own")
+        });
+        let (expected, expected_gradients) = run(&|x, a, b| {
+            let update = x.clone().matmul(a.clone().transpose()).matmul(b.clone().transpose());
+            x.clone().matmul(wide.clone().transpose()) + update * SCALE
+        });
+        assert_close(found, expected);
+        for (found, expected) in gradients.into_iter().zip(expected_gradients) {
+            prop_assert_eq!(found.is_some(), expected.is_some());
+            if let Some((found, expected)) = found.zip(expected) {
+                let size = expected.clone().square().mean().sqrt().into_scalar::<f32>() + 1e-3;
+                assert_close(found / size, expected / size);
+            }
+        }
+    }
+}
+
+#[test]
+fn updates_of_inputs_in_16_bits_are_in_their_type() {
+    let (x, weight, _) = drawn(30, [70, 40], DType::BF16);
+    let (_, a, _) = drawn(1, [4, 40], DType::F32);
+    let (_, b, _) = drawn(1, [70, 4], DType::F32);
+    let (a, b) = (a.detach().require_grad(), b.detach().require_grad());
+    let x = x.cast(DType::BF16).detach().require_grad();
+    let y = adapted_product(&x, &weight, &a, &b, 0.5).expect("an operation of its own");
+    assert_eq!(y.dtype(), DType::BF16);
+    let gradients = y.sum().backward();
+    assert_eq!(x.grad(&gradients).expect("x's").dtype(), DType::BF16);
+    assert_eq!(a.grad(&gradients).expect("A's").dtype(), DType::F32);
+    assert_eq!(b.grad(&gradients).expect("B's").dtype(), DType::F32);
+}
+
+#[test]
+fn other_types_and_trained_weights_have_no_such_operation() {
+    let (x, weight, _) = drawn(3, [7, 4], DType::F32);
+    let (_, a, _) = drawn(1, [2, 4], DType::F32);
+    let (_, b, _) = drawn(1, [7, 2], DType::F32);
+    let trained = weight.clone().detach().require_grad();
+    assert!(adapted_product(&x, &weight, &a, &b, 1.0).is_some());
+    assert!(adapted_product(&x, &trained, &a, &b, 1.0).is_none());
+    assert!(adapted_product(&x, &weight, &a.cast(DType::BF16), &b, 1.0).is_none());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
+use super::adapted;
 use super::code::{BLOCK, ZERO};
 use super::nested::NestedAbsmax;
 use super::op;
@@ -104,6 +105,16 @@ impl Nf4Base {
     /// `x Wᵀ`, without the bias, for the folded input `x [rows, d_input]`.
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         op::forward(x, self.parts(), self.shape())
+    }
+
+    /// The same with `scale · x Aᵀ Bᵀ` added in one operation, where the device has one for it.
+    pub(crate) fn forward_adapted(
+        &self,
+        x: &Tensor<2>,
+        factors: [&Tensor<2>; 2],
+        scale: f64,
+    ) -> Option<Tensor<2>> {
+        adapted::forward(x, self.parts(), self.shape(), factors, scale)
     }
 
     fn parts(&self) -> op::Parts {

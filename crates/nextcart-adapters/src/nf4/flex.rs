@@ -1,9 +1,11 @@
 //! Unpacking on the CPU, straight from the backend's slices.
 
+use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
-use nextcart_kernels::{Flat, Side, multiply_on_host};
+use nextcart_kernels::{Flat, HostWeight, LowRank, Side, multiply_on_host};
 
+use super::op::dequantize_on;
 use super::{block, nested};
 
 /// The weight `[d_output, d_input]`; `None` if a part does not lie in memory as it was made.
@@ -20,7 +22,7 @@ pub(super) fn dequantize(
     Some(FlexTensor::from_data(TensorData::new(values, [d_output, d_input])))
 }
 
-/// `x Wᵀ` or `x W` with a tile of the weight unpacked at a time; `None` as above.
+/// `x Wᵀ` or `x W` with a part of the weight unpacked at a time; `None` as above.
 pub(super) fn multiply(
     x: &FlexTensor,
     packed: &FlexTensor,
@@ -30,7 +32,32 @@ pub(super) fn multiply(
     shape: [usize; 2],
     side: Side,
 ) -> Option<FlexTensor> {
-    multiply_on_host(x, &Packed::new(packed, codes, scales, offset)?, shape, side)
+    multiply_on_host(x, &Packed::new(packed, codes, scales, offset)?, shape, side, None)
+}
+
+/// The tensors of a packed weight `[d_output, d_input]`.
+#[derive(Debug, Clone)]
+pub(super) struct PackedWeight {
+    pub(super) packed: FlexTensor,
+    pub(super) codes: FlexTensor,
+    pub(super) scales: FlexTensor,
+    pub(super) offset: FlexTensor,
+    pub(super) shape: [usize; 2],
+}
+
+impl HostWeight for PackedWeight {
+    fn multiply(&self, x: &FlexTensor, side: Side, update: LowRank<'_>) -> FlexTensor {
+        let Self { packed, codes, scales, offset, shape } = self;
+        let weight = Packed::new(packed, codes, scales, offset);
+        let product =
+            weight.and_then(|weight| multiply_on_host(x, &weight, *shape, side, Some(update)));
+        product.unwrap_or_else(|| {
+            let [packed, codes] = [packed, codes].map(FlexTensor::clone);
+            let [scales, offset] = [scales, offset].map(FlexTensor::clone);
+            let weight = dequantize_on::<Flex>(packed, codes, scales, offset, *shape);
+            update.added_to(nextcart_kernels::multiply::<Flex>(x.clone(), weight, side), side)
+        })
+    }
 }
 
 /// Bytes of two codes, and the absmax of each block.

@@ -9,6 +9,7 @@
 //! [`quantize`], [`dequantize`] and [`NestedAbsmax`] work on plain slices, [`Nf4Weight`] holds a whole
 //! packed weight on the host and [`Nf4Base`] on a device.
 
+mod adapted;
 mod base;
 mod block;
 mod code;

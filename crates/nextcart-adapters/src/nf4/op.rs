@@ -267,7 +267,7 @@ impl<B: Nf4Backend, C: CheckpointStrategy> Nf4Backend for Autodiff<B, C> {
 }
 
 /// Unpacks a weight with the operations that every backend has.
-fn dequantize_on<B: Backend>(
+pub(super) fn dequantize_on<B: Backend>(
     packed: IntTensor<B>,
     codes: IntTensor<B>,
     scales: FloatTensor<B>,

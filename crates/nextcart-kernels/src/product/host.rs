@@ -1,10 +1,9 @@
-//! Products on the CPU that never hold more of the weight in f32 than a tile.
+//! Products on the CPU that never hold more of the weight in f32 than some of its rows or columns.
 
-use std::ops::Range;
-
+use burn::backend::Flex;
+use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
-use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, TensorData, bf16, f16};
 use pulp::Arch;
 use rayon::prelude::*;
@@ -12,55 +11,135 @@ use rayon::prelude::*;
 use super::Side;
 use super::dot::products;
 use super::flat::Flat;
+use super::gemm::{Update, along_input, along_output};
 
 /// Rows of `x` up to which the weight's rows are taken one by one, where reading them is what takes time.
 const FEW: usize = 16;
 
-/// Values of a tile, 8 MiB in f32, unless 64 rows or columns are more.
-const TILE: usize = 1 << 21;
-
 /// Values that a thread takes at least.
 const SHARE: usize = 1 << 14;
 
-/// The product with a dense weight; `None` where the backend's own is as good.
-pub(super) fn dense(x: &FlexTensor, weight: &FlexTensor, side: Side) -> Option<FlexTensor> {
+/// A product of low rank that is added to one with a weight: `inner factorᵀ` along the input, `inner factor` along the
+/// output.
+#[derive(Debug, Clone, Copy)]
+pub struct LowRank<'a> {
+    /// `[rows, rank]`.
+    pub inner: &'a FlexTensor,
+    /// `[d_output, rank]` along the input, `[rank, d_input]` along the output.
+    pub factor: &'a FlexTensor,
+}
+
+impl LowRank<'_> {
+    /// The sum with a product on the same side, in that one's type.
+    #[must_use]
+    pub fn added_to(self, product: FlexTensor, side: Side) -> FlexTensor {
+        let update = super::multiply::<Flex>(self.inner.clone(), self.factor.clone(), side);
+        let update = Flex::float_cast(update, product.dtype().into());
+        Flex::float_add(product, update)
+    }
+}
+
+/// The product with a dense weight; `None` where the weight is a view or of a type that burn alone multiplies.
+pub(super) fn dense(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    side: Side,
+    update: Option<LowRank<'_>>,
+) -> Option<FlexTensor> {
     let dims = weight.shape();
     let shape = [dims[0], dims[1]];
     match weight.dtype() {
-        DType::F32 if side == Side::Output && x.dtype() == DType::F32 => None,
-        DType::F32 if x.shape()[0] > FEW && x.dtype() == DType::F32 && !shape.contains(&0) => {
-            // Nothing is to be widened, so that all of it is one tile.
-            Some(by_tiles(x.to_contiguous(), |_| weight.clone(), shape, shape[0]))
-        }
-        DType::F32 => multiply(x, weight.as_slice::<f32>()?, shape, side),
-        DType::BF16 => multiply(x, weight.as_slice::<bf16>()?, shape, side),
-        DType::F16 => multiply(x, weight.as_slice::<f16>()?, shape, side),
+        DType::F32 => multiply(x, weight.as_slice::<f32>()?, shape, side, update),
+        DType::BF16 => multiply(x, weight.as_slice::<bf16>()?, shape, side, update),
+        DType::F16 => multiply(x, weight.as_slice::<f16>()?, shape, side, update),
         _ => None,
     }
 }
 
-/// `x Wᵀ` or `x W` for a weight `[d_output, d_input]` of the given shape, computed in f32 and rounded to the type
-/// of `x`; `None` if one of them is empty.
+/// `x Wᵀ` or `x W` for a weight `[d_output, d_input]` of the given shape, with an update added, computed in f32 and
+/// rounded to the type of `x`; `None` if one of them is empty.
 ///
-/// No more of the weight is ever held in f32 than a tile: 8 MiB, or 64 rows or columns if those are more.
+/// No more of the weight is held in f32 than some hundred KiB for each thread.
 pub fn multiply<W: Flat + ?Sized>(
     x: &FlexTensor,
     weight: &W,
     shape: [usize; 2],
     side: Side,
+    update: Option<LowRank<'_>>,
 ) -> Option<FlexTensor> {
     let rows = x.shape()[0];
     if rows == 0 || shape.contains(&0) {
         return None;
     }
-    let dtype = x.dtype();
-    let x = Flex::float_cast(x.clone(), DType::F32.into()).to_contiguous();
-    let product = match side {
-        Side::Input if rows <= FEW => by_rows(x.as_slice::<f32>()?, rows, weight, shape),
-        Side::Input => by_tiles(x, |part| rows_of(weight, part, shape[1]), shape, width(shape[1])),
-        Side::Output => by_columns(x, weight, shape),
+    let (dtype, wide) = (x.dtype(), in_f32(x));
+    let x = values(&wide);
+    let held = update.map(|update| (in_f32(update.inner), in_f32(update.factor)));
+    let update = held.as_ref().map(|(inner, factor)| {
+        let rank = inner.shape()[1];
+        Update { inner: values(inner), factor: values(factor), rank }
+    });
+    let (product, length) = match side {
+        Side::Input if rows <= FEW => (by_rows(x, rows, weight, shape, update), shape[0]),
+        Side::Input => (along_input(x, weight, shape, update), shape[0]),
+        Side::Output => (along_output(x, weight, shape, update), shape[1]),
     };
-    Some(Flex::float_cast(product, dtype.into()))
+    Some(Flex::float_cast(tensor(product, [rows, length]), dtype.into()))
+}
+
+/// `scale · x Aᵀ` for a factor `a [rank, d_input]` of few rows, in f32.
+pub(super) fn to_rank(x: &FlexTensor, a: &FlexTensor, scale: f64) -> FlexTensor {
+    const TOGETHER: usize = 8; // rows of x
+    let ([rows, d_input], rank) = (dims(x), a.shape()[0]);
+    let (x, a) = (in_f32(x), in_f32(a));
+    let (x, a) = (values(&x), values(&a));
+    let mut inner = vec![0.0; rows * rank];
+    let arch = Arch::new();
+    let parts = inner.par_chunks_mut(TOGETHER * rank).zip(x.par_chunks(TOGETHER * d_input));
+    parts.for_each(|(inner, x)| {
+        products(arch, a, x, d_input, inner);
+        inner.iter_mut().for_each(|value| *value *= scale as f32);
+    });
+    tensor(inner, [rows, rank])
+}
+
+/// `g B` for a factor `b [d_output, rank]`, in f32.
+pub(super) fn onto_rank(g: &FlexTensor, b: &FlexTensor) -> FlexTensor {
+    let (shape, g, b) = (dims(b), in_f32(g), in_f32(b));
+    let rows = g.shape()[0];
+    tensor(along_output(values(&g), values(&b), shape, None), [rows, shape[1]])
+}
+
+/// `leftᵀ right`, in f32.
+///
+/// # Shapes
+/// - `left`: `[rows, m]`, the narrower one
+/// - `right`: `[rows, n]`
+/// - result: `[m, n]`
+pub(super) fn outer(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
+    let ([rows, m], n) = (dims(left), right.shape()[1]);
+    let left = in_f32(&Flex::float_transpose(left.clone()));
+    let right = in_f32(right);
+    let product = along_output(values(&left), values(&right), [rows, n], None);
+    tensor(product, [m, n])
+}
+
+/// The tensor in f32, its values one after the other.
+pub(super) fn in_f32(x: &FlexTensor) -> FlexTensor {
+    Flex::float_cast(x.clone(), DType::F32.into()).to_contiguous()
+}
+
+/// The values of a tensor that went through [`in_f32`].
+fn values(x: &FlexTensor) -> &[f32] {
+    x.as_slice().expect("in f32, one after the other")
+}
+
+fn dims(x: &FlexTensor) -> [usize; 2] {
+    let shape = x.shape();
+    [shape[0], shape[1]]
+}
+
+fn tensor(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
 }
 
 /// `x Wᵀ` for few rows: every row of the weight is read once.
@@ -69,16 +148,17 @@ fn by_rows<W: Flat + ?Sized>(
     rows: usize,
     weight: &W,
     [d_output, d_input]: [usize; 2],
-) -> FlexTensor {
+    update: Option<Update<'_>>,
+) -> Vec<f32> {
     let arch = Arch::new();
     let mut found = vec![0.0_f32; d_output * rows]; // [d_output, rows]
     let share = share(d_output, d_input);
     found.par_chunks_mut(share * rows).enumerate().for_each(|(part, found)| {
-        let first = part * share * d_input;
+        let first = part * share;
         let count = found.len() / rows;
         match weight.as_f32() {
             Some(all) => {
-                let part = &all[first..first + count * d_input];
+                let part = &all[first * d_input..(first + count) * d_input];
                 products(arch, x, part, d_input, found);
             }
             None => {
@@ -86,17 +166,22 @@ fn by_rows<W: Flat + ?Sized>(
                 let mut values = vec![0.0; 4 * d_input];
                 for (step, found) in found.chunks_mut(4 * rows).enumerate() {
                     let values = &mut values[..found.len() / rows * d_input];
-                    weight.read(first + step * 4 * d_input, values);
+                    weight.read((first + step * 4) * d_input, values);
                     products(arch, x, values, d_input, found);
                 }
             }
         }
+        if let Some(Update { inner, factor, rank }) = update {
+            let mut added = vec![0.0; found.len()];
+            let factor = &factor[first * rank..(first + count) * rank];
+            products(arch, inner, factor, rank, &mut added);
+            found.iter_mut().zip(added).for_each(|(value, added)| *value += added);
+        }
     });
-    let product = match rows {
+    match rows {
         1 => found,
-        _ => transposed(&found, rows),
-    };
-    FlexTensor::from_data(TensorData::new(product, [rows, d_output]))
+        _ => turned(&found, rows),
+    }
 }
 
 /// Rows of the weight for a thread: a multiple of those that are read side by side.
@@ -105,95 +190,14 @@ fn share(d_output: usize, d_input: usize) -> usize {
     even.max(SHARE.div_ceil(d_input.max(1))).next_multiple_of(4)
 }
 
-/// `x Wᵀ` for many rows, a tile of so many of the weight's rows at a time.
-///
-/// The tile stands on the left and the inputs transposed on the right. The other way round, the library below would
-/// first copy the tile into another order, and of the two the tile is mostly the larger one.
-fn by_tiles(
-    x: FlexTensor,
-    tile: impl Fn(Range<usize>) -> FlexTensor,
-    [d_output, _]: [usize; 2],
-    width: usize,
-) -> FlexTensor {
-    let rows = x.shape()[0];
-    let x = Flex::float_transpose(x); // [d_input, rows]
-    let mut product = vec![0.0; rows * d_output];
-    for first in (0..d_output).step_by(width) {
-        let part = first..(first + width).min(d_output);
-        let found = Flex::float_matmul(tile(part.clone()), x.clone()); // [part, rows]
-        place(found.storage::<f32>(), part, &mut product, d_output);
-    }
-    FlexTensor::from_data(TensorData::new(product, [rows, d_output]))
-}
-
-/// `x W`, a tile of the weight's columns at a time.
-fn by_columns<W: Flat + ?Sized>(
-    x: FlexTensor,
-    weight: &W,
-    [d_output, d_input]: [usize; 2],
-) -> FlexTensor {
-    let width = width(d_output);
-    let tiles = (0..d_input).step_by(width).map(|first| {
-        let part = first..(first + width).min(d_input);
-        Flex::float_matmul(x.clone(), columns_of(weight, part, [d_output, d_input]))
-    });
-    let mut tiles: Vec<FlexTensor> = tiles.collect();
-    match tiles.len() {
-        1 => tiles.remove(0),
-        _ => Flex::float_cat(tiles, 1),
-    }
-}
-
-/// Rows or columns of a tile whose other side is as long as this.
-fn width(other: usize) -> usize {
-    (TILE / other.max(1)).max(1).next_multiple_of(64)
-}
-
-/// Puts `found [part, rows]` in its columns of `product [rows, d_output]`.
-fn place(found: &[f32], part: Range<usize>, product: &mut [f32], d_output: usize) {
-    const TOGETHER: usize = 8; // rows: as many cache lines are being filled at a time
-    let rows = product.len() / d_output;
-    product.par_chunks_mut(TOGETHER * d_output).enumerate().for_each(|(block, product)| {
-        let first = block * TOGETHER;
-        let count = product.len() / d_output;
-        for (column, found) in part.clone().zip(found.chunks_exact(rows)) {
-            for (row, value) in found[first..first + count].iter().enumerate() {
-                product[row * d_output + column] = *value;
-            }
-        }
-    });
-}
-
 /// `[n, rows]` to `[rows, n]`, for few rows.
-fn transposed(values: &[f32], rows: usize) -> Vec<f32> {
+fn turned(values: &[f32], rows: usize) -> Vec<f32> {
+    let length = values.len() / rows;
     let mut turned = vec![0.0; values.len()];
-    place(values, 0..values.len() / rows, &mut turned, values.len() / rows);
-    turned
-}
-
-/// Some rows of the weight, `[part, d_input]`.
-fn rows_of<W: Flat + ?Sized>(weight: &W, part: Range<usize>, d_input: usize) -> FlexTensor {
-    let mut values = vec![0.0; part.len() * d_input];
-    let share = share(part.len(), d_input);
-    values.par_chunks_mut(share * d_input).enumerate().for_each(|(index, values)| {
-        weight.read((part.start + index * share) * d_input, values);
-    });
-    FlexTensor::from_data(TensorData::new(values, [part.len(), d_input]))
-}
-
-/// Some columns of the weight, `[d_output, part]`.
-fn columns_of<W: Flat + ?Sized>(
-    weight: &W,
-    part: Range<usize>,
-    [d_output, d_input]: [usize; 2],
-) -> FlexTensor {
-    let width = part.len();
-    let mut values = vec![0.0; d_output * width];
-    let share = share(d_output, width);
-    values.par_chunks_mut(share * width).enumerate().for_each(|(index, values)| {
-        for (row, values) in values.chunks_mut(width).enumerate() {
-            weight.read((index * share + row) * d_input + part.start, values);
+    turned.par_chunks_mut(length).enumerate().for_each(|(row, turned)| {
+        for (value, found) in turned.iter_mut().zip(values.chunks_exact(rows)) {
+            *value = found[row];
         }
     });
-    FlexTensor::from_data(TensorData::new(values, [d_output, width]))
+    turned
 }

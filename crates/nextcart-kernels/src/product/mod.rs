@@ -4,12 +4,17 @@
     allow(unused_variables, reason = "the generated dispatch then has no backend to hand them to")
 )]
 
+mod adapted;
 #[cfg(feature = "cpu")]
 mod dot;
 #[cfg(feature = "cpu")]
 mod flat;
 #[cfg(feature = "cpu")]
+mod gemm;
+#[cfg(feature = "cpu")]
 mod host;
+#[cfg(feature = "cpu")]
+mod low_rank;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -19,10 +24,13 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::Tensor;
 
+pub use adapted::{adapted_product, has_adapted_product};
 #[cfg(feature = "cpu")]
 pub use flat::Flat;
 #[cfg(feature = "cpu")]
-pub use host::multiply as multiply_on_host;
+pub use host::{LowRank, multiply as multiply_on_host};
+#[cfg(feature = "cpu")]
+pub use low_rank::{Adapted, HostWeight};
 
 use crate::device::has_backend;
 
@@ -48,7 +56,7 @@ impl Side {
 
 /// `x Wᵀ`, in the type of `x`.
 ///
-/// The weight may be in a narrower type than `x`: it is widened for the length of the product, on the CPU a tile
+/// The weight may be in a narrower type than `x`: it is widened for the length of the product, on the CPU a part
 /// at a time. The weight counts as a constant, and only what is stored is kept for the backward pass; but a leaf that
 /// requires gradients gets them.
 ///
@@ -95,7 +103,7 @@ impl FrozenBackend for burn::backend::Flex {
         weight: FloatTensor<Self>,
         side: Side,
     ) -> FloatTensor<Self> {
-        host::dense(&x, &weight, side).unwrap_or_else(|| multiply::<Self>(x, weight, side))
+        host::dense(&x, &weight, side, None).unwrap_or_else(|| multiply::<Self>(x, weight, side))
     }
 }
 
