@@ -9,9 +9,9 @@ use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 use nextcart_kernels::has_adapted_product;
 
-use super::op::Parts;
+use super::op::{Parts, has_backend};
 
-/// `x Wᵀ + scale · x Aᵀ Bᵀ` for `x [rows, d_input]`; `None` where [`has_adapted_product`] says so.
+/// `x Wᵀ + scale · x Aᵀ Bᵀ` for `x [rows, d_input]`; `None` where [`has_adapted_product`] says that there is none.
 pub(super) fn forward(
     x: &Tensor<2>,
     parts: Parts,
@@ -19,7 +19,9 @@ pub(super) fn forward(
     [a, b]: [&Tensor<2>; 2],
     scale: f64,
 ) -> Option<Tensor<2>> {
-    has_adapted_product(x, a, b, shape).then(|| {
+    // Features may differ between the two crates: both must have the device's backend.
+    let has_both = has_backend(x.device().as_dispatch()) && has_adapted_product(x, a, b, shape);
+    has_both.then(|| {
         Tensor::from_dispatch(<Dispatch as Nf4AdaptedBackend>::nf4_adapted_matmul(
             x.clone().into_dispatch(),
             parts.packed.into_dispatch(),

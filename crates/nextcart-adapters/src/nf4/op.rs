@@ -65,7 +65,7 @@ pub(super) fn dequantize(parts: Parts, shape: [usize; 2]) -> Tensor<2> {
 }
 
 /// Whether [`Nf4Backend`] is compiled for this device's backend, which this crate's features decide.
-fn has_backend(device: &DispatchDevice) -> bool {
+pub(super) fn has_backend(device: &DispatchDevice) -> bool {
     match device {
         #[cfg(feature = "cpu")]
         DispatchDevice::Flex(_) => true,

@@ -9,7 +9,7 @@ use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
 use burn::tensor::{DType, Tensor};
 
 /// `x Wᵀ + scale · x Aᵀ Bᵀ`, in the type of `x` and computed in f32, as one operation; `None` where the device has none
-/// for it, and for factors that are not in f32 or a weight that takes gradients.
+/// for it, for factors that are not in f32, inputs in f64, a weight that takes gradients, and where a side is empty.
 ///
 /// The weight may be in a narrower type than `x`. It counts as a constant, and for the backward pass only `x` is kept,
 /// where `A` is trained, beside the few values of `x Aᵀ`.
@@ -71,7 +71,7 @@ pub fn has_adapted_product(
     assert_eq!(a.dims(), [rank, d_input], "A as wide as the weight");
     assert_eq!(b.dims(), [d_output, rank], "B from A's rank to the weight's rows");
     let filled = ![rows, d_input, d_output, rank].contains(&0);
-    let wide = [a.dtype(), b.dtype()] == [DType::F32; 2];
+    let wide = [a.dtype(), b.dtype()] == [DType::F32; 2] && x.dtype() != DType::F64;
     filled && wide && has_backend(x.device().as_dispatch())
 }
 

@@ -22,7 +22,7 @@ pub trait HostWeight: Clone + Debug + Send + 'static {
     fn multiply(&self, x: &FlexTensor, side: Side, update: LowRank<'_>) -> FlexTensor;
 }
 
-/// `x Wᵀ + scale · x Aᵀ Bᵀ` for a frozen weight and factors in f32.
+/// `x Wᵀ + scale · x Aᵀ Bᵀ` for a frozen weight and factors in f32, no side of which is empty.
 #[derive(Debug, Clone)]
 pub struct Adapted<W> {
     /// `[d_output, d_input]`.

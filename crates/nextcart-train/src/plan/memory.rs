@@ -59,7 +59,7 @@ const LOGIT_COPIES: f64 = 3.0;
 
 /// What a process takes on the host beside tensors: code, stacks of threads, buffers of matrix products. Fitted
 /// as well: more threads take more.
-const RUNTIME: u64 = 24 << 20;
+const RUNTIME: u64 = 8 << 20;
 
 /// Tensors as large as a parameter that exist at one time while it is updated, beside itself, its gradient and the old
 /// moments. Fitted as well.
@@ -67,14 +67,14 @@ const UPDATE_COPIES: f64 = 3.5;
 
 /// Tensors as large as the scores of attention that exist at one time in a forward pass: they, their softmax, and what
 /// products of rows take. Fitted as well.
-const SCORE_COPIES: f64 = 2.5;
+const SCORE_COPIES: f64 = 2.0;
 
 /// Tensors as wide as the feed-forward network that exist at one time in a forward pass: gate, up and their product.
 const FORWARD_COPIES: f64 = 3.0;
 
 /// Tensors as wide as the feed-forward network that the way back through a block holds at one time. Fitted as
 /// well.
-const HIDDEN_COPIES: f64 = 4.0;
+const HIDDEN_COPIES: f64 = 3.0;
 
 impl Planner {
     pub(super) fn memory(&self, device: &DeviceFacts) -> MemoryPlan {

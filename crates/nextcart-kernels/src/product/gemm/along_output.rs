@@ -5,8 +5,11 @@ use super::tile::{Tile, accumulate, panels};
 use super::{DEPTH, ROWS, Update, each, even, tile_of};
 use crate::product::Flat;
 
-/// Vectors of a task at most.
+/// Vectors of a task at most, unless fewer than [`ALIGNED`] columns.
 const VECTORS: usize = 16;
+
+/// Columns of a task are a multiple of these, NF4's blocks.
+const ALIGNED: usize = 64;
 
 /// `x W`, and an update's product added to it.
 ///
@@ -28,6 +31,7 @@ pub(in crate::product) fn along_output<W: Flat + ?Sized>(
     let wanted = 4 * rayon::current_num_threads();
     let vectors = d_input.div_ceil(lanes);
     let width = even(vectors, VECTORS.min(vectors.div_ceil(wanted)).max(4)) * lanes;
+    let width = width.next_multiple_of(ALIGNED.max(lanes)); // a weight in blocks is read block by block
     // Where there are few columns, the rows are shared out as well.
     let parts = wanted.div_ceil(d_input.div_ceil(width)).min(rows.div_ceil(32));
     let together = even(rows, ROWS.min(rows.div_ceil(parts).next_multiple_of(group)));
