@@ -112,7 +112,7 @@ impl ModelInput {
         }
         let positions: Vec<Vec<Option<usize>>> = tokens
             .iter()
-            .map(|row| row.iter().map(|token| token.as_ref().map(|token| token.position)).collect())
+            .map(|row| row.iter().map(|token| token.map(|token| token.position)).collect())
             .collect();
         Self {
             ids: Tensor::from_data(TensorData::new(ids, [batch, seq]), device),

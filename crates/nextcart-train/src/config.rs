@@ -166,9 +166,14 @@ impl SftConfig {
         self.learning_rate * self.schedule.factor(step, self.warmup_steps, total_steps)
     }
 
-    /// Steps of a run, among which there must be some after the warm-up.
+    /// Steps of a run.
+    pub(crate) fn steps(&self, steps_per_epoch: u64) -> u64 {
+        self.max_steps.unwrap_or(self.epochs.saturating_mul(steps_per_epoch))
+    }
+
+    /// The same, among which there must be some after the warm-up.
     pub(crate) fn total_steps(&self, steps_per_epoch: u64) -> Result<u64> {
-        let total = self.max_steps.unwrap_or(self.epochs.saturating_mul(steps_per_epoch));
+        let total = self.steps(steps_per_epoch);
         if self.warmup_steps >= total {
             let expected = format!("fewer than the {total} steps of the run");
             return Err(wrong("warmup_steps", &expected, self.warmup_steps));

@@ -118,16 +118,16 @@ impl ModuleVisitor for Collector<'_> {
 /// Losses and gradients of the samples of one optimiser step.
 #[derive(Debug, Clone)]
 pub struct StepGradients {
-    /// Loss of each micro-batch in nats, summed over its trained tokens.
+    /// Loss of each micro-batch in nats, summed over its trained tokens and choices.
     pub loss_sums: Vec<f64>,
     /// Number of trained tokens in all of them, a choice counted as one.
     pub trained_tokens: usize,
-    /// Gradients of the mean loss per trained token.
+    /// Gradients of the mean loss per trained token, a choice counted as one.
     pub gradients: Gradients,
 }
 
 impl StepGradients {
-    /// Mean loss in nats per trained token.
+    /// Mean loss in nats per trained token, a choice counted as one.
     #[must_use]
     pub fn loss(&self) -> f64 {
         self.loss_sums.iter().sum::<f64>() / self.trained_tokens as f64
@@ -162,8 +162,8 @@ pub fn loss_and_gradients(
 
 /// [`loss_and_gradients`] of batches that the caller makes, one after the other, with options.
 ///
-/// `trained_tokens` is the number in all of them, a choice counted as one, which the losses are divided by: known in advance, no pass over the
-/// gradients is needed later.
+/// `trained_tokens` is the number in all of them, a choice counted as one, which the losses are divided by: known in
+/// advance, no pass over the gradients is needed later.
 ///
 /// # Panics
 /// As [`loss_and_gradients`].

@@ -1,7 +1,7 @@
 //! Predicted memory beside what the operating system saw, where that is Linux.
 //!
 //! The peak is the process's, so each run has one of its own: this binary again, with a variable that names the case,
-//! on one thread and on two.
+//! on two threads and for some on one.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::path::Path;
@@ -157,9 +157,9 @@ fn outcome(case: &Case, threads: usize) -> PlanOutcome {
     record.plan.unwrap()
 }
 
-/// The outcome with the highest peak of up to three runs. A peak depends on which thread gives its memory back first; a
-/// plan is for the worst.
-fn highest(case: &Case, threads: usize) -> PlanOutcome {
+/// The outcome of a run or, where more than [`BOUND`] too much was planned, the one with the highest peak of up to three.
+/// A peak depends on which thread gives its memory back first; a plan is for the worst.
+fn outcome_of_several(case: &Case, threads: usize) -> PlanOutcome {
     let mut found = outcome(case, threads);
     for _ in 0..2 {
         if found.memory_error.unwrap() <= BOUND {
@@ -184,7 +184,7 @@ fn memory_is_what_was_planned_within_15_percent() {
     let alone = |case: &&Case| matches!(case.name, "plain" | "evaluation");
     let one = all.iter().filter(alone).map(|case| (case, 1));
     for (case, threads) in all.iter().map(|case| (case, 2)).chain(one) {
-        let found = highest(case, threads);
+        let found = outcome_of_several(case, threads);
         let seen = found.seen_bytes.unwrap() as f64 / 1e6;
         let error = found.memory_error.unwrap();
         println!(

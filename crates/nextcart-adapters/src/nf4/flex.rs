@@ -52,9 +52,8 @@ impl HostWeight for PackedWeight {
         let product =
             weight.and_then(|weight| multiply_on_host(x, &weight, *shape, side, Some(update)));
         product.unwrap_or_else(|| {
-            let [packed, codes] = [packed, codes].map(FlexTensor::clone);
-            let [scales, offset] = [scales, offset].map(FlexTensor::clone);
-            let weight = dequantize_on::<Flex>(packed, codes, scales, offset, *shape);
+            let Self { packed, codes, scales, offset, shape } = self.clone();
+            let weight = dequantize_on::<Flex>(packed, codes, scales, offset, shape);
             update.added_to(nextcart_kernels::multiply::<Flex>(x.clone(), weight, side), side)
         })
     }

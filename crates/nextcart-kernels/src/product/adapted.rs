@@ -54,11 +54,11 @@ pub fn has_adapted_product(
     b: &Tensor<2>,
     [d_output, d_input]: [usize; 2],
 ) -> bool {
-    fn has_backend(device: &DispatchDevice) -> bool {
+    fn is_host(device: &DispatchDevice) -> bool {
         match device {
             #[cfg(feature = "cpu")]
             DispatchDevice::Flex(_) => true,
-            DispatchDevice::Autodiff(device) => has_backend(&device.clone().inner()),
+            DispatchDevice::Autodiff(device) => is_host(&device.clone().inner()),
             #[allow(
                 unreachable_patterns,
                 reason = "which variants there are depends on burn's features"
@@ -72,7 +72,7 @@ pub fn has_adapted_product(
     assert_eq!(b.dims(), [d_output, rank], "B from A's rank to the weight's rows");
     let filled = ![rows, d_input, d_output, rank].contains(&0);
     let wide = [a.dtype(), b.dtype()] == [DType::F32; 2] && x.dtype() != DType::F64;
-    filled && wide && has_backend(x.device().as_dispatch())
+    filled && wide && is_host(x.device().as_dispatch())
 }
 
 /// Backends with the product and the update in one piece.

@@ -1,9 +1,8 @@
 //! Products on the CPU that never hold more of the weight in f32 than some of its rows or columns.
 
-use burn::backend::Flex;
-use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, TensorData, bf16, f16};
 use pulp::Arch;
 use rayon::prelude::*;
@@ -39,15 +38,15 @@ impl LowRank<'_> {
     }
 }
 
-/// The product with a dense weight; `None` where the weight is a view or of a type that burn alone multiplies.
+/// The product with a dense weight; `None` where the weight is a view or of a type that burn alone multiplies,
+/// and where a side is empty.
 pub(super) fn dense(
     x: &FlexTensor,
     weight: &FlexTensor,
     side: Side,
     update: Option<LowRank<'_>>,
 ) -> Option<FlexTensor> {
-    let dims = weight.shape();
-    let shape = [dims[0], dims[1]];
+    let shape = dims(weight);
     match weight.dtype() {
         DType::F32 => multiply(x, weight.as_slice::<f32>()?, shape, side, update),
         DType::BF16 => multiply(x, weight.as_slice::<bf16>()?, shape, side, update),
@@ -96,6 +95,7 @@ pub(super) fn to_rank(x: &FlexTensor, a: &FlexTensor, scale: f64) -> FlexTensor 
     let arch = Arch::new();
     let parts = inner.par_chunks_mut(TOGETHER * rank).zip(x.par_chunks(TOGETHER * d_input));
     parts.for_each(|(inner, x)| {
+        // The rows of x stand where a weight's do, so that the result is [rows, rank].
         products(arch, a, x, d_input, inner);
         inner.iter_mut().for_each(|value| *value *= scale as f32);
     });

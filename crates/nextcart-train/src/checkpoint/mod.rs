@@ -17,6 +17,7 @@ use crate::parameters::{AnyTensor, HostTensors};
 
 pub use best::best_checkpoint;
 
+pub(crate) use seal::hex;
 pub(crate) use state::{Curves, Identity, Probe, ProjectionFacts, State, first_difference};
 
 const PREFIX: &str = "checkpoint-";
@@ -205,14 +206,14 @@ fn clean(folder: &Path) -> Result<()> {
             && name.starts_with(PREFIX)
         {
             let new = folder.join(replaced);
-            match new.exists() {
-                true if is_whole(&new) => remove(&path)?,
-                true => {
-                    remove(&new)?;
-                    fs::rename(&path, &new).map_err(io(&path))?;
-                }
-                false => fs::rename(&path, &new).map_err(io(&path))?,
+            if is_whole(&new) {
+                remove(&path)?;
+                continue;
             }
+            if new.exists() {
+                remove(&new)?;
+            }
+            fs::rename(&path, &new).map_err(io(&path))?;
         }
     }
     Ok(())

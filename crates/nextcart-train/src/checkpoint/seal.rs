@@ -38,7 +38,8 @@ fn place(document: &[u8]) -> Option<usize> {
     (place + DIGITS <= document.len()).then_some(place)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// The SHA-256 of bytes, in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -10,8 +10,8 @@ use crate::optimizer::Optimizer;
 /// Bytes at the peak of a run.
 ///
 /// Sizes of weights, adapters, moments and activations follow from the shapes. What the host takes beside tensors, and
-/// how many copies of the logits and of the feed-forward network's values exist at one time, were fitted to the peaks of
-/// small models on one and two threads of a CPU.
+/// how many copies of logits, of attention's scores, of the feed-forward network's values and of a parameter in its
+/// update exist at one time, were fitted to the peaks of small models on one and two threads of a CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPlan {
     /// Code, threads and buffers of products, on the host.
@@ -266,6 +266,7 @@ impl Planner {
             let attention = (all * (3 * model.d_model + heads)) as f64 + scores;
             let feed =
                 FORWARD_COPIES * (all * model.d_hidden) as f64 + (all * model.d_model) as f64;
+            // They and their softmax.
             let logits = 2.0 * (DEFAULT_LOSS_ROWS.min(trained) * model.vocab * 4) as f64;
             // The mask, the input of the block, and what it works on.
             let input = (all * model.d_model) as f64 * width;

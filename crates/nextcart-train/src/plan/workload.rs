@@ -83,7 +83,7 @@ impl Workload {
         crate::check::check_packing(samples, config.packing)?;
         let mut sampler = Sampler::new(config, samples);
         let an_epoch = sampler.steps_per_epoch();
-        let steps = config.max_steps.unwrap_or(config.epochs.saturating_mul(an_epoch));
+        let steps = config.steps(an_epoch);
         let seen = steps.min(an_epoch.max(MOST_STEPS));
         let (mut shapes, mut all) = (Vec::new(), StepWork::default());
         for step in 0..seen {
@@ -129,7 +129,7 @@ fn shape(samples: &[Sample], rows: &[Vec<usize>]) -> PassShape {
     let trained = || rows.iter().map(|row| sum(row, Sample::trained_tokens));
     PassShape {
         rows: rows.len(),
-        // The last token of a sample is not read: nothing follows it.
+        // At most: nothing follows a last token, which is not read, and a choice has one an option.
         seq: rows.iter().map(|row| sum(row, |sample| sample.len() - 1)).max().unwrap_or(0),
         most: trained().max().unwrap_or(0),
         trained: trained().sum(),

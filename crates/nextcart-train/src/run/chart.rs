@@ -1,7 +1,7 @@
 //! The loss curve.
 //!
-//! nextcart-eval draws one too, smoothed, for its report. Neither crate may know the other, and what both know has
-//! nothing to do with drawing: forty lines twice are less than a crate for them.
+//! nextcart-eval draws one too, smoothed, out of the template of its page. Neither crate may know the other, and what both
+//! know has nothing to do with drawing.
 
 use plotters::prelude::*;
 

@@ -21,7 +21,7 @@ pub(crate) fn held_memory() -> Option<u64> {
 /// group.
 pub(crate) fn available_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let free = kilobytes(&text, "MemAvailable:")?;
+    let free = bytes_of(&text, "MemAvailable:")?;
     let number = |name: &str| -> Option<u64> {
         fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?.trim().parse().ok()
     };
@@ -39,12 +39,12 @@ pub(crate) fn device_memory(device: &Device) -> Option<u64> {
     device.memory_pool_usage().map(|usage| usage.bytes_reserved)
 }
 
-fn status(line: &str) -> Option<u64> {
-    kilobytes(&fs::read_to_string("/proc/self/status").ok()?, line)
+fn status(name: &str) -> Option<u64> {
+    bytes_of(&fs::read_to_string("/proc/self/status").ok()?, name)
 }
 
 /// A line of Linux's tables, in bytes.
-fn kilobytes(text: &str, name: &str) -> Option<u64> {
+fn bytes_of(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)

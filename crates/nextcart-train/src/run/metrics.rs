@@ -41,7 +41,7 @@ pub struct StepMetrics {
     pub total_steps: u64,
     /// Epochs done after this step, in parts.
     pub epoch: f64,
-    /// Mean loss in nats per trained token, before the step.
+    /// Mean loss in nats per trained token, or per choice, before the step.
     pub loss: f64,
     /// Learning rate of the step.
     pub learning_rate: f64,
@@ -49,7 +49,7 @@ pub struct StepMetrics {
     pub gradient_norm: f64,
     /// Tokens of the step's samples, without padding.
     pub tokens: usize,
-    /// Those of them that are trained.
+    /// What the loss is a mean over: those of them that are trained, a [choice](nextcart_text::Choice) counted as one.
     pub trained_tokens: usize,
     /// Samples of the step.
     pub examples: usize,
@@ -78,7 +78,7 @@ pub struct EvaluationMetrics {
     pub step: u64,
     /// Epochs done before it, in parts.
     pub epoch: f64,
-    /// Mean loss of the held-out samples, in nats per trained token.
+    /// Mean loss of the held-out samples, in nats per trained token, or per choice.
     pub loss: f64,
     /// Share of questions with the right answer, in `[0, 1]`; none where none were asked.
     pub accuracy: Option<f64>,

@@ -5,7 +5,8 @@ use super::{Ending, Observer};
 
 /// A line on the terminal: steps, loss, tokens and samples a second, MFU, memory and the time that is left.
 ///
-/// Memory is the most of the host so far, and that of a device with its own. Speeds are means since this process began to train. It goes to standard error, and nowhere if that is no terminal.
+/// Memory is the most of the host so far, and that of a device with its own. Speeds are means since this process began
+/// to train. It goes to standard error, and nowhere if that is no terminal.
 #[derive(Debug)]
 pub struct ProgressLine {
     bar: ProgressBar,

@@ -10,13 +10,12 @@ use nextcart_models::LlamaConfig;
 use nextcart_text::{Sample, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use super::git;
 use super::log::replace;
 use super::machine::Machine;
-use crate::checkpoint::first_difference;
+use crate::checkpoint::{first_difference, hex};
 use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
 use crate::plan::PlanOutcome;
@@ -169,10 +168,6 @@ impl RunRecord {
         });
         Ok(named.collect())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 /// The wrapper that stands for a checkpoint's own chat template.
 const CHAT: &str = "chat";
 
-/// Prepared questions and how they are asked. The caller reads the questions, of whatever kind they are, and a
-/// [`builder`](Self::builder) makes samples of them: this crate reads `folder/manifest.json` alone, for the record of a
-/// run.
+/// Prepared questions and how they are asked. The caller reads the questions, of whatever kind they are, cuts their
+/// histories to [`history`](Self::history) and their number to the others, and a [`builder`](Self::builder) makes
+/// samples of them: this crate reads `folder/manifest.json` alone, for the record of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
@@ -24,7 +24,7 @@ pub struct DataConfig {
     pub template: String,
     /// What stands around a prompt: `plain` (default), `alpaca`, `seed`, or `chat` for the template beside the model.
     pub wrapper: String,
-    /// Latest purchases of a history that are shown (default none, that is all of them).
+    /// Latest purchases of a history that the caller keeps (default none, that is all of them).
     pub history: Option<usize>,
     /// Most tokens in a sample (default none, that is as many as the model was made for).
     pub max_tokens: Option<usize>,

@@ -16,9 +16,9 @@ impl RunConfig {
     /// Names of the presets.
     pub const PRESETS: &'static [&'static str] = &["tinyllama_qlora", "mistral_qlora", "tiny_cpu"];
 
-    /// TinyLlama-1.1B in NF4, as the seed project tuned it, on histories of four purchases: adapters of rank 16 and alpha 16 on all seven projections,
-    /// 5 epochs of batches of 8 with AdamW in 8 bits, a rate of 1e-3 that falls in a line after 3 steps, a decay of
-    /// 0.001, the seed 3407, and an evaluation each epoch.
+    /// TinyLlama-1.1B in NF4, as the seed project tuned it, on histories of four purchases: adapters of rank 16 and
+    /// alpha 16 on all seven projections, 5 epochs of batches of 8 with AdamW in 8 bits, a rate of 1e-3 that falls in
+    /// a line after 3 steps, a decay of 0.001, the seed 3407, and an evaluation each epoch.
     #[must_use]
     pub fn tinyllama_qlora() -> Self {
         seed_project(packed("TinyLlama/TinyLlama-1.1B-Chat-v1.0"))

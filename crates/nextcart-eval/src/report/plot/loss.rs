@@ -1,10 +1,9 @@
 //! The loss curve.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::axis::{Axis, Tick, decimals};
+use super::frame::{Frame, line};
 
 /// Points of the whole curve to one point of its smoothed form, half a window to each side.
 const POINTS_A_HALF_WINDOW: usize = 40;
@@ -12,20 +11,13 @@ const POINTS_A_HALF_WINDOW: usize = 40;
 /// How many points of a curve are drawn at most: a pixel shows no more.
 const DRAWN: usize = 1500;
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 340.0;
+const SIZE: [f64; 2] = [720.0, 340.0];
 
 /// Training and validation loss by step, as lines in a picture.
 #[derive(Debug, Serialize)]
 pub(crate) struct LossChart {
-    width: f64,
-    height: f64,
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-    x_ticks: Vec<Tick>,
-    y_ticks: Vec<Tick>,
+    #[serde(flatten)]
+    frame: Frame,
     /// Points of lines, as SVG writes them.
     raw: String,
     smooth: String,
@@ -40,20 +32,15 @@ impl LossChart {
     pub(crate) fn new(training: &[(u64, f64)], validation: &[(u64, f64)]) -> Option<Self> {
         let (training, validation) = (finite(training), finite(validation));
         let (steps, losses) = ranges(training.iter().chain(&validation))?;
-        let (left, right, top, bottom) = (60.0, WIDTH - 14.0, 14.0, HEIGHT - 48.0);
-        let x = Axis::linear(steps, (left, right));
-        let y = Axis::linear(losses, (bottom, top));
-        let line = |points: &[(f64, f64)]| line(&x, &y, points);
+        let mut frame = Frame::new(SIZE, [60.0, 14.0, 14.0, 48.0]);
+        let x = Axis::linear(steps, frame.across());
+        let y = Axis::linear(losses, frame.upwards());
+        let line = |points: &[(f64, f64)]| line(&x, &y, points.iter().copied());
         let digits = decimals(losses.1 - losses.0);
+        frame.x_ticks = whole(x);
+        frame.y_ticks = y.ticks(|loss| format!("{loss:.digits$}"));
         Some(Self {
-            width: WIDTH,
-            height: HEIGHT,
-            left,
-            right,
-            top,
-            bottom,
-            x_ticks: whole(x),
-            y_ticks: y.ticks(|loss| format!("{loss:.digits$}")),
+            frame,
             raw: line(&thin(&training)),
             smooth: line(&thin(&smooth(&training))),
             validation: line(&validation),
@@ -118,15 +105,6 @@ fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     kept.map(|(_, point)| *point).collect()
 }
 
-fn line(x: &Axis, y: &Axis, points: &[(f64, f64)]) -> String {
-    let mut line = String::new();
-    for &(step, loss) in points {
-        let _ = write!(line, "{},{} ", x.at(step), y.at(loss));
-    }
-    line.truncate(line.trim_end().len());
-    line
-}
-
 fn summary(training: &[(f64, f64)], validation: &[(f64, f64)]) -> String {
     let ends = |points: &[(f64, f64)]| {
         let (first, last) = (points.first()?, points.last()?);
@@ -174,7 +152,7 @@ mod tests {
         {
             let chart = LossChart::new(&training, &[]).unwrap();
             assert!(!chart.raw.contains("NaN") && !chart.raw.contains("inf"), "{training:?}");
-            assert!(chart.y_ticks.len() > 1, "{training:?}");
+            assert!(chart.frame.y_ticks.len() > 1, "{training:?}");
         }
     }
 

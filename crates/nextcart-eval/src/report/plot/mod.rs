@@ -1,6 +1,7 @@
 //! Pictures as places and words; the templates draw them as SVG.
 
 mod axis;
+mod frame;
 mod loss;
 mod reliability;
 mod scatter;

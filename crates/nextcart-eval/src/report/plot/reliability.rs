@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::axis::{Axis, Tick};
+use super::axis::Axis;
+use super::frame::Frame;
 use crate::calibration::{Calibration, CalibrationBin};
 
 const SIZE: f64 = 390.0;
@@ -13,13 +14,8 @@ const RADIUS: f64 = 11.0;
 /// A reliability diagram: a dot a bin, its area the bin's share of the questions.
 #[derive(Debug, Serialize)]
 pub(crate) struct ReliabilityChart {
-    size: f64,
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-    x_ticks: Vec<Tick>,
-    y_ticks: Vec<Tick>,
+    #[serde(flatten)]
+    frame: Frame,
     dots: Vec<Dot>,
 }
 
@@ -35,9 +31,9 @@ struct Dot {
 
 impl ReliabilityChart {
     pub(crate) fn new(calibration: &Calibration) -> Self {
-        let (left, right, top, bottom) = (76.0, SIZE - 26.0, 12.0, SIZE - 52.0);
-        let x = Axis::linear((0.0, 1.0), (left, right));
-        let y = Axis::linear((0.0, 1.0), (bottom, top));
+        let mut frame = Frame::new([SIZE; 2], [76.0, 26.0, 12.0, 52.0]);
+        let x = Axis::linear((0.0, 1.0), frame.across());
+        let y = Axis::linear((0.0, 1.0), frame.upwards());
         let most = calibration.bins.iter().map(|bin| bin.n).max().unwrap_or(1) as f64;
         let dot = |bin: &CalibrationBin| Dot {
             x: x.at(bin.confidence),
@@ -48,7 +44,7 @@ impl ReliabilityChart {
         };
         let label = |value: f64| format!("{:.0} %", 100.0 * value);
         let dots = calibration.bins.iter().map(dot).collect();
-        let (x_ticks, y_ticks) = (x.ticks(label), y.ticks(label));
-        Self { size: SIZE, left, right, top, bottom, x_ticks, y_ticks, dots }
+        (frame.x_ticks, frame.y_ticks) = (x.ticks(label), y.ticks(label));
+        Self { frame, dots }
     }
 }

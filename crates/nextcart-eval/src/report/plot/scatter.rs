@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::axis::{Axis, Tick};
+use super::axis::Axis;
+use super::frame::{Frame, line};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 340.0;
@@ -23,14 +24,8 @@ pub(crate) struct Mark {
 #[derive(Debug, Serialize)]
 pub(crate) struct Scatter {
     cost: String,
-    width: f64,
-    height: f64,
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-    x_ticks: Vec<Tick>,
-    y_ticks: Vec<Tick>,
+    #[serde(flatten)]
+    frame: Frame,
     /// The front as a line, for runs that lie on it from the cheapest to the best.
     front: String,
     marks: Vec<Placed>,
@@ -57,13 +52,12 @@ impl Scatter {
         let (first, last) = (marks.first()?.x, marks.last()?.x);
         let bottom_value = marks.iter().map(|mark| mark.low).fold(1.0, f64::min);
         let top_value = marks.iter().map(|mark| mark.high).fold(0.0, f64::max);
-        let (left, right, top, bottom) = (60.0, WIDTH - 14.0, 18.0, HEIGHT - 48.0);
-        let x = Axis::logarithmic((first / 1.6, last * 1.6), (left, right));
+        let mut frame = Frame::new([WIDTH, HEIGHT], [60.0, 14.0, 18.0, 48.0]);
+        let x = Axis::logarithmic((first / 1.6, last * 1.6), frame.across());
         let room = (0.08 * (top_value - bottom_value)).max(0.005);
-        let y = Axis::linear((bottom_value - room, top_value + room), (bottom, top));
+        let y = Axis::linear((bottom_value - room, top_value + room), frame.upwards());
         let on_front = || marks.iter().filter(|mark| mark.on_front);
-        let front: Vec<String> =
-            on_front().map(|mark| format!("{},{}", x.at(mark.x), y.at(mark.y))).collect();
+        let front = line(&x, &y, on_front().map(|mark| (mark.x, mark.y)));
         let names: Vec<&str> = on_front().map(|mark| mark.name.as_str()).collect();
         let summary = format!(
             "Accuracy over {cost}. No run is both better and cheaper than: {}.",
@@ -79,17 +73,12 @@ impl Scatter {
             to_the_left: x.at(mark.x) > WIDTH / 2.0,
             value: show(mark.x),
         };
+        frame.x_ticks = x.ticks(show);
+        frame.y_ticks = y.ticks(|value| format!("{:.1} %", 100.0 * value));
         Some(Self {
             cost: cost.to_owned(),
-            width: WIDTH,
-            height: HEIGHT,
-            left,
-            right,
-            top,
-            bottom,
-            x_ticks: x.ticks(show),
-            y_ticks: y.ticks(|value| format!("{:.1} %", 100.0 * value)),
-            front: front.join(" "),
+            frame,
+            front,
             marks: marks.iter().map(place).collect(),
             summary,
         })
@@ -116,8 +105,9 @@ mod tests {
         let names: Vec<&str> = chart.marks.iter().map(|mark| mark.name.as_str()).collect();
         assert_eq!(names, ["a", "c", "b"]);
         for mark in &chart.marks {
-            assert!(chart.left < mark.x && mark.x < chart.right, "{mark:?}");
-            assert!(chart.top < mark.high && mark.high < mark.y && mark.low < chart.bottom);
+            let ((left, right), (bottom, top)) = (chart.frame.across(), chart.frame.upwards());
+            assert!(left < mark.x && mark.x < right, "{mark:?}");
+            assert!(top < mark.high && mark.high < mark.y && mark.low < bottom);
         }
         assert_eq!(chart.front.split(' ').count(), 2);
         assert!(chart.summary.ends_with("cheaper than: a, b."), "{}", chart.summary);
