@@ -42,6 +42,7 @@ mod answering;
 mod audit;
 mod baselines;
 mod calibration;
+mod choice_model;
 mod comparison;
 mod edited;
 mod error;
@@ -65,10 +66,11 @@ pub use audit::{
 pub use baselines::{
     Blend, Bm25Options, CatalogueRanker, Chance, CoOccurrence, Epoch, Interactions, ItemIndex,
     ItemKnn, ItemKnnOptions, Markov, MarkovOptions, Popularity, PunctuationRule, Random,
-    RankingScore, Recency, RecencyOptions, RecentPopularity, SasRec, SasRecConfig, TextIndex,
-    TextSimilarity, full_ranking,
+    RankingScore, Recency, RecencyOptions, RecentPopularity, SasRec, SasRecConfig, Stack,
+    TextIndex, TextSimilarity, full_ranking,
 };
 pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
+pub use choice_model::ChoiceModel;
 pub use comparison::{ComparisonFiles, RunComparison, RunPair, RunSummary};
 pub use edited::Edited;
 pub use error::{Error, Result};

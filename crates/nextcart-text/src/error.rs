@@ -66,9 +66,15 @@ pub enum Error {
         /// Its index.
         option: usize,
     },
-    /// Offsets for a sample that is no choice.
-    #[error("offsets are for a choice between options, and the sample is none")]
+    /// Offsets or a scale for a sample that is no choice.
+    #[error("offsets and a scale are for a choice between options, and the sample is none")]
     NoChoice,
+    /// A scale that says nothing.
+    #[error("scale of a choice: expected a positive number, found {found}")]
+    Scale {
+        /// The scale.
+        found: f64,
+    },
     /// Not one offset an option.
     #[error("a choice needs one offset an option: expected {expected}, found {found}")]
     Offsets {

@@ -75,7 +75,18 @@ impl Sample {
         Ok(Self { choice: Some(choice), ..Self::new(ids, trained)? })
     }
 
-    /// The same choice with a number added to the log-likelihood of each option, in nats, such as what the option is
+    /// The same choice whose options' log-likelihoods count so much, as a temperature of `1 / scale` would make them
+    /// (default 1): long options differ by many nats, of which few say what is chosen.
+    ///
+    /// # Errors
+    /// If the sample is no choice, or the scale is no positive number.
+    pub fn with_scale(mut self, scale: f64) -> Result<Self> {
+        let choice = self.choice.take().ok_or(Error::NoChoice)?;
+        self.choice = Some(choice.with_scale(scale)?);
+        Ok(self)
+    }
+
+    /// The same choice with a number added to the scaled log-likelihood of each option, in nats, such as what the option is
     /// worth without the history: the model then learns what is beyond it.
     ///
     /// # Errors

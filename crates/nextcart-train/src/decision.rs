@@ -8,15 +8,14 @@ use nextcart_text::Choice;
 #[derive(Debug, Clone)]
 pub(crate) struct Decision {
     options: Vec<Range<usize>>, // among the places of the batch
-    answer: usize,
-    offsets: Vec<f64>,
+    choice: Choice,
 }
 
 /// A loss and its derivative by the log-likelihood of each place.
 pub(crate) struct Objective {
     /// In nats, summed over tokens and choices.
     pub(crate) loss: f64,
-    /// `dL / d ln p`, one a place: -1 for a token of its own, `p_i - y_i` for one of a choice's option `i`.
+    /// `dL / d ln p`, one a place: -1 for a token of its own, `scale · (p_i - y_i)` for one of a choice's option `i`.
     pub(crate) slopes: Vec<f32>,
 }
 
@@ -26,8 +25,7 @@ impl Decision {
         let place = |id: usize| first + id - choice.prompt();
         Self {
             options: choice.options().map(|ids| place(ids.start)..place(ids.end)).collect(),
-            answer: choice.answer(),
-            offsets: choice.offsets().to_vec(),
+            choice: choice.clone(),
         }
     }
 
@@ -35,12 +33,12 @@ impl Decision {
         self.options[0].start..self.options[self.options.len() - 1].end
     }
 
-    /// Score of each option: the log-likelihood of its tokens and its offset.
     fn scores(&self, log_likelihoods: &[f32]) -> Vec<f64> {
-        let option = |(places, offset): (&Range<usize>, &f64)| {
-            log_likelihoods[places.clone()].iter().map(|&ll| f64::from(ll)).sum::<f64>() + offset
+        let option = |places: &Range<usize>| -> f64 {
+            log_likelihoods[places.clone()].iter().map(|&ll| f64::from(ll)).sum()
         };
-        self.options.iter().zip(&self.offsets).map(option).collect()
+        let options: Vec<f64> = self.options.iter().map(option).collect();
+        self.choice.scores(&options)
     }
 }
 
@@ -55,13 +53,14 @@ pub(crate) fn objective(decisions: &[Decision], log_likelihoods: &[f32]) -> Obje
         let places = decision.places();
         loss += alone(next..places.start);
         next = places.end;
+        let (answer, scale) = (decision.choice.answer(), decision.choice.scale());
         let scores = decision.scores(log_likelihoods);
         let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let total = most + scores.iter().map(|score| (score - most).exp()).sum::<f64>().ln();
-        loss += total - scores[decision.answer];
+        loss += total - scores[answer];
         for (index, (option, score)) in decision.options.iter().zip(&scores).enumerate() {
-            let right = if index == decision.answer { 1.0 } else { 0.0 };
-            slopes[option.clone()].fill(((score - total).exp() - right) as f32);
+            let right = if index == answer { 1.0 } else { 0.0 };
+            slopes[option.clone()].fill((scale * ((score - total).exp() - right)) as f32);
         }
     }
     loss += alone(next..log_likelihoods.len());
@@ -87,6 +86,17 @@ mod tests {
         for (found, expected) in found.slopes.iter().zip(expected) {
             assert!((f64::from(*found) - expected).abs() < 1e-6, "{found}, {expected}");
         }
+    }
+
+    #[test]
+    fn a_scale_makes_scores_and_slopes_smaller() {
+        let sample = Sample::choice(&[1], &[&[2, 3], &[4]], 1).unwrap().with_scale(0.5).unwrap();
+        let decision = Decision::new(sample.as_choice().unwrap(), 0);
+        let found = objective(&[decision], &[-1.0, -2.0, -1.0]);
+        let p = 1.0 / (1.0 + f64::exp(-1.0)); // of scores -1.5 and -0.5
+        assert!((found.loss + p.ln()).abs() < 1e-6, "{}", found.loss);
+        let slope = (0.5 * (1.0 - p)) as f32;
+        assert_eq!(found.slopes, [slope, slope, -slope]);
     }
 
     #[test]

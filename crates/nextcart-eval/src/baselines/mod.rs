@@ -12,6 +12,7 @@ mod ranker;
 mod recent;
 mod rules;
 mod sasrec;
+mod stack;
 mod text;
 
 pub use blend::Blend;
@@ -25,4 +26,5 @@ pub use ranker::{CatalogueRanker, RankingScore, full_ranking};
 pub use recent::{Recency, RecencyOptions, RecentPopularity};
 pub use rules::{Chance, PunctuationRule};
 pub use sasrec::{Epoch, SasRec, SasRecConfig};
+pub use stack::Stack;
 pub use text::{Bm25Options, TextIndex, TextSimilarity};

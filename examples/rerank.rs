@@ -1,0 +1,367 @@
+//! Fine-tunes a language model to choose between what a retriever finds, and asks what that is worth.
+//!
+//! Run: `cargo run --release --example rerank -- FOLDER --model CHECKPOINT`
+//!
+//! The retriever adds up item-kNN, text similarity, Markov and popularity, all fitted on the training part. The model
+//! reads the latest purchases as a list of titles, and scores each option as the next line of it: a title and, as a
+//! digit, what the retriever thinks of it. It learns on validation questions, whose targets the retriever has not
+//! seen, and both are asked the test questions. Ctrl-C leaves a checkpoint; the same command goes on from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use clap::Parser;
+use indicatif::ProgressBar;
+use nextcart_adapters::{LoraConfig, TargetModules};
+use nextcart_data::{
+    Dataset, Part, PrepareOptions, Prepared, Product, Purchase, Question, SplitMethod, prepare,
+};
+use nextcart_eval::{
+    Blend, CatalogueRanker, ChoiceModel, Edited, Error, Evaluation, Interactions, ItemKnn,
+    ItemKnnOptions, Markov, MarkovOptions, Popularity, Predictor, Progress, RecencyOptions,
+    RecentPopularity, ScoreTable, Stack, TextIndex, evaluate, evaluate_in,
+};
+use nextcart_metrics::mcnemar_exact;
+use nextcart_models::{Checkpoint, Llama, LlamaConfig, save_adapter, score_continuations};
+use nextcart_prompt::{Template, Wrapper};
+use nextcart_text::{Sample, SampleBuilder};
+use nextcart_train::{Ending, Every, ProgressLine, Run, Schedule, SftConfig, WatchConfig};
+use serde::Serialize;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Fine-tunes a language model to choose between what a retriever finds, and asks what that is worth.
+#[derive(Parser)]
+struct Arguments {
+    /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
+    /// these, each customer's last purchase becomes the test and the one before it validation.
+    folder: PathBuf,
+    /// Folder of a Llama-family checkpoint.
+    #[arg(long)]
+    model: PathBuf,
+    /// Folder for all that is written.
+    #[arg(long, default_value = "out/rerank")]
+    out: PathBuf,
+    /// Validation questions that the retriever's weights are fitted on; the model learns on others.
+    #[arg(long, default_value_t = 2_000)]
+    weighing: usize,
+    /// Validation questions that the model learns on.
+    #[arg(long, default_value_t = 4_000)]
+    train: usize,
+    /// Test questions.
+    #[arg(long, default_value_t = 4_000)]
+    test: usize,
+    /// Of these, questions to the model before it learnt and to the one without history.
+    #[arg(long, default_value_t = 1_000)]
+    twins: usize,
+    /// Purchases that the model reads, the latest ones.
+    #[arg(long, default_value_t = 5)]
+    history: usize,
+    /// Blocks with adapters, the last ones: those below need no backward pass.
+    #[arg(long, default_value_t = 10)]
+    blocks: usize,
+    /// What a nat of a line's likelihood counts.
+    #[arg(long, default_value_t = 0.2)]
+    scale: f64,
+    #[arg(long, default_value_t = 5e-4)]
+    learning_rate: f64,
+    /// Start from the retriever's log-odds.
+    #[arg(long)]
+    prior: bool,
+}
+
+/// How a purchase and an option are written.
+const INPUT: &str = "\
+{% for item in history %}
+- {{ item.title | line }}
+{% endfor %}";
+const OUTPUT: &str = "\
+- {{ candidates[answer].title | line }}\
+{% if candidates[answer].fit is not none %} (fit {{ candidates[answer].fit }} of 9){% endif %}";
+
+/// A question as the template sees it.
+#[derive(Serialize)]
+struct Asked<'a> {
+    id: &'a str,
+    history: &'a [Purchase],
+    candidates: Vec<Hinted<'a>>,
+    answer: usize,
+}
+
+#[derive(Serialize)]
+struct Hinted<'a> {
+    title: &'a str,
+    fit: Option<u8>,
+}
+
+/// Set by Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
+    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("error: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130); // the second time at once
+        }
+    })?;
+    let data = load(arguments)?;
+    let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
+    let mut weighing: Vec<Question> = part(Part::Validation).collect();
+    let mut train = weighing.split_off(arguments.weighing.min(weighing.len()));
+    train.truncate(arguments.train);
+    let test: Vec<Question> = part(Part::Test).take(arguments.test).collect();
+
+    let retriever = retriever(&data, &weighing)?;
+    let weights = retriever.weights().map(|(name, weight)| format!("{name} {weight:.2}"));
+    println!("retriever: {}", weights.collect::<Vec<_>>().join(", "));
+    let mut evaluations = vec![evaluate(&mut knn_text(&data, &weighing)?, &test)?];
+
+    let device = Device::default();
+    let checkpoint = Checkpoint::open(&arguments.model)?;
+    let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
+    let template = Template::new("rerank", "Products that a customer bought:", INPUT, OUTPUT)?;
+    let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain).with_max_tokens(600);
+    let base = checkpoint.load(&device)?;
+    let shown: BTreeMap<&str, &Product> = train
+        .iter()
+        .chain(&test)
+        .flat_map(|question| &question.candidates)
+        .map(|product| (product.item.as_str(), product))
+        .collect();
+    let worth = worth(&base, &llama, &builder, &shown, &arguments.out)?;
+    let mut asker = Asker { arguments, builder, retriever, worth };
+    evaluations.insert(0, evaluate(&mut asker.retriever, &test)?);
+    println!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()));
+
+    let samples = train.iter().map(|question| asker.ask(question));
+    let samples: Vec<Sample> = samples.collect::<Result<_, Error>>()?;
+    if let Some(sample) = samples.first() {
+        println!("{}\n", tokenizer.decode(sample.ids())?);
+        let tokens = samples.iter().map(Sample::len).sum::<usize>();
+        println!("{} tokens a question", tokens / samples.len());
+    }
+    let twins = &test[..arguments.twins.min(test.len())];
+    let mut ask = |name: &str, model: &Llama, blind: bool, asked: &[Question]| {
+        let chooses = ChoiceModel::new(name, model, &llama, |question| asker.ask(question));
+        if blind {
+            score(&mut Edited::without_history(chooses), asked, &arguments.out)
+        } else {
+            score(&mut { chooses }, asked, &arguments.out)
+        }
+    };
+    if !twins.is_empty() {
+        evaluations.push(ask("untuned", &base, false, twins)?);
+    }
+    if !samples.is_empty() {
+        let (tuned, lora) = tune(base, &llama, &samples, arguments)?;
+        let name = arguments.model.display().to_string();
+        save_adapter(arguments.out.join("adapter"), &tuned, &lora, &name)?;
+        evaluations.insert(0, ask("tuned", &tuned, false, &test)?);
+        if !twins.is_empty() {
+            evaluations.push(ask("tuned", &tuned, true, twins)?);
+        }
+    }
+    println!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()));
+    let hits = |evaluation: &Evaluation| -> Vec<bool> {
+        evaluation.predictions.iter().map(|prediction| prediction.hit > 0.5).collect()
+    };
+    let (first, n) = (&evaluations[0], evaluations[0].predictions.len());
+    for other in evaluations[1..].iter().filter(|other| other.predictions.len() == n) {
+        let test = mcnemar_exact(&hits(first), &hits(other))?;
+        println!(
+            "{} against {}: {} questions to {}, McNemar p = {:.2e}",
+            first.name, other.name, test.first_only, test.second_only, test.p
+        );
+    }
+    Ok(())
+}
+
+/// Reads a prepared folder, or prepares one of files.
+fn load(arguments: &Arguments) -> Result<Dataset> {
+    let folder = &arguments.folder;
+    if folder.join("manifest.json").is_file() {
+        return Ok(Prepared::open(folder)?.load()?);
+    }
+    let data = arguments.out.join("data");
+    if data.join("manifest.json").is_file() {
+        return Ok(Prepared::open(data)?.load()?);
+    }
+    let options = PrepareOptions {
+        split: SplitMethod::LeaveOneOut,
+        max_history: 50,
+        ..PrepareOptions::default()
+    };
+    let files = [folder.clone()];
+    Ok(prepare(&files, &files, data, &options)?.load()?)
+}
+
+/// Item-kNN and text similarity, the best of the simple baselines.
+fn knn_text(data: &Dataset, weighing: &[Question]) -> Result<impl Predictor + use<>> {
+    let knn = ItemKnn::fit(&training(data), ItemKnnOptions::default())?;
+    Ok(Blend::fit("knn_text", knn, TextIndex::tf_idf(bought(data)), weighing)?)
+}
+
+/// All that training says of an option.
+fn retriever(data: &Dataset, weighing: &[Question]) -> Result<Stack> {
+    let training = training(data);
+    let parts: Vec<Box<dyn CatalogueRanker>> = vec![
+        Box::new(ItemKnn::fit(&training, ItemKnnOptions::default())?),
+        Box::new(TextIndex::tf_idf(bought(data))),
+        Box::new(Markov::fit(&training, MarkovOptions::default())?),
+        Box::new(Popularity::fit(data.histories.iter().map(|history| &history.items))),
+        Box::new(RecentPopularity::fit(&data.histories, RecencyOptions::default())?),
+    ];
+    Ok(Stack::fit("retriever", parts, weighing)?)
+}
+
+fn training(data: &Dataset) -> Interactions {
+    Interactions::new(data.histories.iter().map(|history| &history.items))
+}
+
+/// The items that training knows.
+fn bought(data: &Dataset) -> Vec<&Product> {
+    let training = training(data);
+    let known = |product: &&Product| training.items().position(&product.item).is_some();
+    data.catalogue.products().filter(known).collect()
+}
+
+/// Makes choices of questions.
+struct Asker<'a> {
+    arguments: &'a Arguments,
+    builder: SampleBuilder<'a>,
+    retriever: Stack,
+    worth: BTreeMap<String, f64>,
+}
+
+impl Asker<'_> {
+    fn ask(&mut self, question: &Question) -> Result<Sample, Error> {
+        let odds = self.retriever.score(question)?;
+        let mean = odds.iter().sum::<f64>() / odds.len() as f64;
+        let fit = |odds: &f64| ((odds - mean) * 2.0 + 4.5).round().clamp(0.0, 9.0) as u8;
+        let candidates = question.candidates.iter().zip(&odds);
+        let Arguments { history, scale, prior, .. } = *self.arguments;
+        let asked = Asked {
+            id: &question.id,
+            history: &question.history[question.history.len().saturating_sub(history)..],
+            candidates: candidates
+                .map(|(product, odds)| Hinted { title: &product.title, fit: Some(fit(odds)) })
+                .collect(),
+            answer: question.answer,
+        };
+        let offsets: Vec<f64> = question
+            .candidates
+            .iter()
+            .zip(&odds)
+            .map(|(product, odds)| {
+                let odds = if prior { odds - mean } else { 0.0 };
+                odds - scale * self.worth.get(&product.item).copied().unwrap_or_default()
+            })
+            .collect();
+        let sample = self.builder.choice(&asked, question.answer);
+        let sample = sample.and_then(|sample| sample.with_scale(scale)?.with_offsets(&offsets));
+        sample.map_err(|source| Error::predictor("rerank", &question.id, source))
+    }
+}
+
+/// The log-likelihood of each product's line without any purchase before it, by which options differ whoever asks.
+fn worth(
+    model: &Llama,
+    llama: &LlamaConfig,
+    builder: &SampleBuilder,
+    products: &BTreeMap<&str, &Product>,
+    out: &Path,
+) -> Result<BTreeMap<String, f64>> {
+    let file = out.join("worth.json");
+    let mut known: BTreeMap<String, f64> = match std::fs::read(&file) {
+        Ok(text) => serde_json::from_slice(&text)
+            .with_context(|| format!("`{}` is damaged: delete it", file.display()))?,
+        Err(_) => BTreeMap::new(),
+    };
+    let missing: Vec<&&Product> =
+        products.iter().filter(|(id, _)| !known.contains_key(**id)).map(|(_, p)| p).collect();
+    let bar = ProgressBar::new(missing.len() as u64);
+    for products in missing.chunks(64) {
+        if STOP.load(Ordering::Relaxed) {
+            bail!("stopped");
+        }
+        let candidates =
+            products.iter().map(|product| Hinted { title: &product.title, fit: None }).collect();
+        let asked = Asked { id: "titles", history: &[], candidates, answer: 0 };
+        let built = builder.decisions(&asked)?.remove(0);
+        let answers: Vec<&[u32]> = built.answers.iter().map(Vec::as_slice).collect();
+        let scores = score_continuations(model, llama, &built.prompt, &answers);
+        let scores = scores.iter().map(|score| score.log_likelihood);
+        known.extend(products.iter().map(|product| product.item.clone()).zip(scores));
+        bar.inc(products.len() as u64);
+    }
+    std::fs::create_dir_all(out)?;
+    std::fs::write(&file, serde_json::to_vec(&known)?)?;
+    Ok(known)
+}
+
+fn tune(
+    base: Llama,
+    llama: &LlamaConfig,
+    samples: &[Sample],
+    arguments: &Arguments,
+) -> Result<(Llama, LoraConfig)> {
+    let first = llama.layers.saturating_sub(arguments.blocks);
+    let blocks: Vec<String> = (first..llama.layers).map(|block| block.to_string()).collect();
+    let targets = format!(r"model\.layers\.({})\..*_proj", blocks.join("|"));
+    let lora = LoraConfig::new()
+        .with_rank(16)
+        .with_alpha(32.0)
+        .with_target_modules(TargetModules::Pattern(targets));
+    let steps = (samples.len() / 8) as u64;
+    let config = SftConfig {
+        epochs: 1,
+        batch_size: 8,
+        group_by_length: true,
+        learning_rate: arguments.learning_rate,
+        warmup_steps: (steps / 20).min(20),
+        schedule: Schedule::Cosine,
+        ..SftConfig::default()
+    };
+    let watch = WatchConfig { save: Every::Steps(50), ..WatchConfig::default() };
+    let model = base.with_adapters(&lora, 7)?;
+    let mut run = Run::open(arguments.out.join("run"), model, llama, config, samples)?
+        .with_watch(watch)
+        .with_observer(ProgressLine::new("fine-tuning"));
+    if run.train(&STOP)? == Ending::Interrupted {
+        eprintln!("stopped after step {}; the same command goes on", run.trainer().steps());
+        std::process::exit(130);
+    }
+    Ok((run.into_model(), lora))
+}
+
+/// Asks all questions, or goes on with those that an interrupted run left.
+fn score(predictor: &mut dyn Predictor, test: &[Question], out: &Path) -> Result<Evaluation> {
+    let bar = ProgressBar::new(test.len() as u64);
+    let folder = out.join(predictor.name().replace(", ", "-").replace(' ', "_"));
+    let each = |_: &_| {
+        bar.inc(1);
+        match STOP.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    match evaluate_in(folder, "rerank", predictor, test, each)? {
+        Progress::Done(evaluation) => Ok(evaluation),
+        Progress::Interrupted { answered, of } => {
+            bail!("stopped after {answered} of {of} questions; the same command goes on")
+        }
+    }
+}
