@@ -7,7 +7,7 @@
 //! digit, what the retriever thinks of it. It learns on validation questions, whose targets the retriever has not
 //! seen, and both are asked the test questions. Ctrl-C leaves a checkpoint; the same command goes on from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
