@@ -18,7 +18,8 @@ pub enum Answering {
     /// By pointwise mutual information with the history: the log-likelihood less that of the same prompt
     /// without the history, `ln P(a | prompt) - ln P(a | prompt without history)`, so that what is likely
     /// anyway gains nothing (Holtzman et al., *Surface Form Competition*, <https://arxiv.org/abs/2104.08315>).
-    /// Costs twice as much.
+    /// Costs twice as much. Its history-blind twin finds all options alike, whatever they give away: set it beside the
+    /// same model's twin by likelihood.
     Pmi,
     /// Writes one of the answers, greedily token by token within the trie of all of them (De Cao et al., *GENRE*,
     /// <https://arxiv.org/abs/2010.00904>); always valid, and not always the likeliest. Needs a template that

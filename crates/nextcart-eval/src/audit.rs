@@ -28,8 +28,9 @@ pub const MARGIN: f64 = 0.03;
 /// Right answers by chance below which no leak is shown: intervals are too narrow for so few.
 const MIN_EXPECTED_HITS: f64 = 5.0;
 
-/// Questions that the classifier looks at, evenly spaced among more.
-const MOST_CLASSIFIED: usize = 50_000;
+/// Options that the classifier looks at, those of evenly spaced questions where there are more: its memory
+/// follows them.
+const MOST_CLASSIFIED: usize = 200_000;
 
 /// The finding of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -126,7 +127,8 @@ pub fn audit(questions: &[Question]) -> Result<Audit> {
 /// - purchases: the option that the most or fewest customers bought, or any or none. Counts are of the training
 ///   part, and scored on held-out questions, whose answers they do not hold ([`PurchaseSource`]);
 /// - a classifier trained on the options of other customers' questions: a conditional logit over words,
-///   punctuation, shape and place, by cross-validation over customers.
+///   punctuation, shape and place, by cross-validation over customers; left out where a fold has no other
+///   customer to learn from, as when all questions are of one.
 ///
 /// Equal options share the credit. Chance is the mean of `1 / candidates`, so the numbers of candidates may
 /// differ.
@@ -142,6 +144,10 @@ pub fn audit(questions: &[Question]) -> Result<Audit> {
 /// - *inconclusive* otherwise.
 ///
 /// The intervals take the questions as independent.
+///
+/// All questions count alike, whatever their part, and the classifier learns from the training part where there is
+/// one. A leak that test questions alone have is thinned by the others: where the test is large enough for a verdict,
+/// audit it by itself, too, with the training histories.
 ///
 /// # Errors
 /// If there are no questions, an answer is no candidate, a question has no other candidate, or there are
@@ -168,7 +174,7 @@ pub fn audit_with(questions: &[Question], options: &AuditOptions<'_>) -> Result<
     let picks = "the place at which the answers of other customers stand most often";
     tried.extend(Tried::of("most_common_place", picks, questions.iter(), hits)?);
     tried.extend(by_purchases(questions, &folds, &purchases)?);
-    tried.extend(by_classifier(questions, &folds, options.seed)?);
+    tried.extend(by_classifier(questions, &folds, options.seed, MOST_CLASSIFIED)?);
 
     let mut rules = judged(tried)?;
     rules.sort_by(|a, b| (b.accuracy - b.chance).total_cmp(&(a.accuracy - a.chance)));
@@ -224,10 +230,16 @@ fn by_purchases(
     Ok(tried)
 }
 
-fn by_classifier(questions: &[Question], folds: &[usize], seed: u64) -> Result<Option<Tried>> {
-    let step = questions.len().div_ceil(MOST_CLASSIFIED).max(1);
+fn by_classifier(
+    questions: &[Question],
+    folds: &[usize],
+    seed: u64,
+    most_options: usize,
+) -> Result<Option<Tried>> {
+    let options: usize = questions.iter().map(|question| question.candidates.len()).sum();
+    let step = options.div_ceil(most_options);
     let taken: Vec<Question>;
-    let (questions, folds) = if step == 1 {
+    let (questions, folds) = if step <= 1 {
         (questions, folds.to_vec())
     } else {
         taken = questions.iter().step_by(step).cloned().collect();
@@ -270,7 +282,7 @@ impl Tried {
 }
 
 fn judged(tried: Vec<Tried>) -> Result<Vec<RuleScore>> {
-    let corrected = 1.0 - (1.0 - CONFIDENCE) / tried.len() as f64;
+    let corrected = corrected(tried.len());
     let none = || Error::NoQuestions { purpose: "audit" };
     let score = |tried: Tried| {
         let Tried { name, picks, hits, n, chance } = tried;
@@ -283,12 +295,22 @@ fn judged(tried: Vec<Tried>) -> Result<Vec<RuleScore>> {
     tried.into_iter().map(score).collect()
 }
 
+/// Whether an accuracy is surely above chance, by its corrected lower bound, and by more than the margin.
+fn is_leak(accuracy: f64, corrected_low: f64, n: usize, chance: f64) -> bool {
+    let enough = n as f64 * chance >= MIN_EXPECTED_HITS;
+    enough && corrected_low > chance && accuracy > chance + MARGIN
+}
+
+/// Confidence of an interval of one of so many tries, after Bonferroni.
+fn corrected(tries: usize) -> f64 {
+    1.0 - (1.0 - CONFIDENCE) / tries as f64
+}
+
 impl RuleScore {
     /// Whether the rule is surely above chance, and by more than the margin.
     #[must_use]
     pub fn leaks(&self) -> bool {
-        let enough = self.n as f64 * self.chance >= MIN_EXPECTED_HITS;
-        enough && self.corrected_low > self.chance && self.accuracy > self.chance + MARGIN
+        is_leak(self.accuracy, self.corrected_low, self.n, self.chance)
     }
 
     /// The figures alone, as for a [`ScoreTable`](crate::ScoreTable).

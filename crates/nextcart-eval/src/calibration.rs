@@ -37,14 +37,15 @@ pub struct Calibration {
 pub struct CalibrationBin {
     /// Mean probability of the predictions.
     pub confidence: f64,
-    /// Share of them that is right.
+    /// Share of them that is right; of a tie for the top the first option is the prediction.
     pub accuracy: f64,
     /// Number of questions.
     pub n: usize,
 }
 
 impl Calibration {
-    /// Compares probabilities with what came true; `None` without predictions.
+    /// Compares probabilities with what came true; `None` without predictions, and of a predictor that writes, whose
+    /// scores say only which option it wrote.
     ///
     /// # Errors
     /// None in practice: only where a metric refuses a probability.
@@ -52,7 +53,7 @@ impl Calibration {
         let (mut answers, mut chosen, mut right) = (Vec::new(), Vec::new(), Vec::new());
         let mut brier = 0.0;
         for prediction in predictions {
-            let shares = probabilities(&prediction.scores);
+            let Some(shares) = prediction.probabilities() else { return Ok(None) };
             answers.push(shares[prediction.answer]);
             chosen.push(shares[prediction.predicted]);
             right.push(prediction.is_right());
@@ -78,7 +79,7 @@ impl Calibration {
 }
 
 /// Softmax; infinite scores share all of it, and scores that are all lost share alike.
-pub(crate) fn probabilities(scores: &[f64]) -> Vec<f64> {
+pub(crate) fn softmax(scores: &[f64]) -> Vec<f64> {
     let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weight = |score: f64| if score == most { 1.0 } else { (score - most).exp() };
     let sum: f64 = scores.iter().map(|&score| weight(score)).sum();
@@ -130,11 +131,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_has_no_probability() {
+        let mut written = predictions(&[([0.0, 1.0, 0.0, 0.0], 1)]);
+        assert!(Calibration::of(&written).unwrap().is_some());
+        written[0].text = Some("b".into());
+        assert_eq!(Calibration::of(&written).unwrap(), None);
+    }
+
+    #[test]
     fn infinite_scores_are_probabilities_too() {
         let (none, all) = (f64::NEG_INFINITY, f64::INFINITY);
-        assert_eq!(probabilities(&[none, 2.0]), [0.0, 1.0]);
-        assert_eq!(probabilities(&[none, none]), [0.5, 0.5]);
-        assert_eq!(probabilities(&[all, 1.0, all]), [0.5, 0.0, 0.5]);
-        assert_eq!(probabilities(&[-1e300, -1e300]), [0.5, 0.5]);
+        assert_eq!(softmax(&[none, 2.0]), [0.0, 1.0]);
+        assert_eq!(softmax(&[none, none]), [0.5, 0.5]);
+        assert_eq!(softmax(&[all, 1.0, all]), [0.5, 0.0, 0.5]);
+        assert_eq!(softmax(&[-1e300, -1e300]), [0.5, 0.5]);
     }
 }

@@ -113,7 +113,7 @@ impl<P: Predictor> Predictor for Edited<P> {
 }
 
 /// Fisher and Yates.
-fn shuffle<T>(values: &mut [T], random: &mut SplitMix64) {
+pub(crate) fn shuffle<T>(values: &mut [T], random: &mut SplitMix64) {
     for last in (1..values.len()).rev() {
         values.swap(last, random.below(last + 1));
     }

@@ -8,6 +8,7 @@ use nextcart_metrics::{
 };
 use serde::Serialize;
 
+use crate::calibration::softmax;
 use crate::error::{Error, Result};
 use crate::{Answer, Predictor};
 
@@ -46,6 +47,12 @@ impl Prediction {
     #[must_use]
     pub fn is_right(&self) -> bool {
         self.valid && self.predicted == self.answer
+    }
+
+    /// The probability of each option by the scores; `None` where the predictor writes, whose scores say only
+    /// which option that is.
+    pub(crate) fn probabilities(&self) -> Option<Vec<f64>> {
+        self.text.is_none().then(|| softmax(&self.scores))
     }
 
     /// What was answered to a question: the text that the predictor wrote, or the title of the option it chose.
@@ -116,6 +123,11 @@ impl Evaluation {
         Ok(Self { name, predictions, accuracy, low, high, n })
     }
 
+    /// Whether the predictor writes its answers.
+    pub(crate) fn is_written(&self) -> bool {
+        self.predictions.iter().any(|prediction| prediction.text.is_some())
+    }
+
     /// Share of answers that are one of the options, in `[0, 1]`: 1 unless the predictor writes freely.
     #[must_use]
     pub fn valid_ratio(&self) -> f64 {
@@ -138,6 +150,13 @@ impl Evaluation {
         let users: Vec<&str> = questions.iter().map(|question| question.user.as_str()).collect();
         bootstrap_clustered(&hits, &users, RESAMPLES, CONFIDENCE, RESAMPLE_SEED)?
             .ok_or(Error::NoQuestions { purpose: "score" })
+    }
+
+    /// Whether another predictor answered the same questions in the same order, by their ids.
+    pub(crate) fn is_paired(&self, other: &Self) -> bool {
+        let mut pairs = self.predictions.iter().zip(&other.predictions);
+        self.predictions.len() == other.predictions.len()
+            && pairs.all(|(a, b)| a.question == b.question)
     }
 
     /// Time that scoring took, over all questions.
@@ -189,22 +208,34 @@ pub(crate) fn ask(
     let started = Instant::now();
     let Answer { scores, text, valid } = predictor.answer(question)?;
     let seconds = started.elapsed().as_secs_f64();
-    let (predictor, id) = (|| predictor.name().to_owned(), || question.id.clone());
-    let (expected, found) = (question.candidates.len(), scores.len());
-    if found != expected {
-        return Err(Error::ScoreCount { predictor: predictor(), question: id(), expected, found });
-    }
-    if let Some(index) = scores.iter().position(|score| score.is_nan()) {
-        return Err(Error::ScoreNan { predictor: predictor(), question: id(), index });
-    }
+    check_scores(predictor.name(), &question.id, question.candidates.len(), &scores)?;
     let hit = match valid {
         true => Rank::of(&scores, question.answer)?.hit_at(1, TieRule::Expected),
         false => 0.0,
     };
     let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let predicted = scores.iter().position(|&score| score == best).unwrap_or_default();
-    let answer = question.answer;
-    Ok(Prediction { question: id(), scores, predicted, answer, hit, valid, text, seconds })
+    let (id, answer) = (question.id.clone(), question.answer);
+    Ok(Prediction { question: id, scores, predicted, answer, hit, valid, text, seconds })
+}
+
+/// There must be one score a candidate, all of them numbers.
+pub(crate) fn check_scores(
+    predictor: &str,
+    question: &str,
+    expected: usize,
+    scores: &[f64],
+) -> Result<()> {
+    let (predictor, question) = (|| predictor.to_owned(), || question.to_owned());
+    let found = scores.len();
+    if found != expected {
+        let (predictor, question) = (predictor(), question());
+        return Err(Error::ScoreCount { predictor, question, expected, found });
+    }
+    match scores.iter().position(|score| score.is_nan()) {
+        None => Ok(()),
+        Some(index) => Err(Error::ScoreNan { predictor: predictor(), question: question(), index }),
+    }
 }
 
 /// The answer must be one of the candidates.
@@ -247,10 +278,7 @@ pub struct Comparison {
 /// # Errors
 /// If the two were not evaluated on the same questions in the same order, or on none.
 pub fn compare(first: &Evaluation, second: &Evaluation) -> Result<Comparison> {
-    let ids = |evaluation: &'_ Evaluation| -> Vec<String> {
-        evaluation.predictions.iter().map(|prediction| prediction.question.clone()).collect()
-    };
-    if ids(first) != ids(second) {
+    if !first.is_paired(second) {
         return Err(Error::Unpaired { first: first.name.clone(), second: second.name.clone() });
     }
     let hits = |evaluation: &Evaluation| -> Vec<f64> {

@@ -56,7 +56,9 @@ mod ranking;
 mod report;
 mod resume;
 mod template_model;
+mod tfidf;
 mod titles;
+mod words;
 
 pub use answering::Answering;
 pub use audit::{
@@ -65,9 +67,8 @@ pub use audit::{
 };
 pub use baselines::{
     Blend, Bm25Options, CatalogueRanker, Chance, CoOccurrence, Epoch, Interactions, ItemIndex,
-    ItemKnn, ItemKnnOptions, Markov, MarkovOptions, Popularity, PunctuationRule, Random,
-    RankingScore, Recency, RecencyOptions, RecentPopularity, SasRec, SasRecConfig, Stack,
-    TextIndex, TextSimilarity, full_ranking,
+    ItemKnn, ItemKnnOptions, Markov, MarkovOptions, Popularity, PunctuationRule, Random, Recency,
+    RecencyOptions, RecentPopularity, SasRec, SasRecConfig, Stack, TextIndex, TextSimilarity,
 };
 pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use choice_model::ChoiceModel;
@@ -83,7 +84,7 @@ pub use evaluation::{
 };
 pub use orders::{OrderConsistency, PlaceScore, by_place, order_consistency};
 pub use predictor::{Answer, FnPredictor, Predictor};
-pub use ranking::{CatalogueRanks, rank_catalogue};
+pub use ranking::{CatalogueRanks, RankingScore, full_ranking, rank_catalogue};
 pub use report::{Report, ReportFiles, ScoreTable, read_predictions, write_predictions};
 pub use resume::{Progress, evaluate_in};
 pub use template_model::TemplateModel;

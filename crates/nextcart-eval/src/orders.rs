@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::Predictor;
 use crate::error::{Error, Result};
-use crate::evaluation::{CONFIDENCE, Evaluation, Score, ask};
+use crate::evaluation::{CONFIDENCE, Evaluation, Score, ask, check_answer};
 use nextcart_metrics::wilson;
 
 /// How a predictor does where the answer stands at one place.
@@ -32,11 +32,13 @@ pub struct PlaceScore {
 pub struct OrderConsistency {
     /// Questions, each asked in all cyclic orders of its options.
     pub n: usize,
-    /// Share of questions that are answered by the same option in all orders, in `[0, 1]`.
+    /// Share of questions that are answered by the same option in all orders, in `[0, 1]`; options that tie for
+    /// the top count together, and an answer that is none of the options is never the same.
     pub consistent: f64,
     /// Mean accuracy over all orders: that of a question whose options stand in no particular order.
     pub accuracy: f64,
-    /// Accuracy of the scores averaged over the orders, which takes out the preference for a place.
+    /// Accuracy of the scores averaged over the orders, which takes out the preference for a place; wrong where
+    /// the answer is none of the options in any order.
     pub averaged: Score,
     /// By the place of the answer, over all orders: every answer stood in every place.
     pub places: Vec<PlaceScore>,
@@ -69,25 +71,28 @@ pub fn order_consistency(
     let mut averaged = Vec::with_capacity(questions.len());
     let mut consistent = 0;
     for question in questions {
+        check_answer(question)?;
         let orders = cyclic_orders(question.candidates.len());
         let mut scores = Vec::with_capacity(orders.len());
-        let mut preferred: Vec<Vec<usize>> = Vec::with_capacity(orders.len());
+        let mut preferred: Vec<Vec<usize>> = Vec::with_capacity(orders.len()); // none of an invalid answer
         for order in &orders {
             let mut moved = question.clone();
             moved.candidates =
                 order.iter().map(|&option| question.candidates[option].clone()).collect();
             let answer = order.iter().position(|&option| option == question.answer);
-            moved.answer = answer.unwrap_or(usize::MAX); // refused with the question's name
+            moved.answer = answer.unwrap_or_default(); // every order holds it
             let found = ask(predictor, &moved)?;
             let picked = found.valid.then_some(found.predicted);
             seen.push(Seen { answer: found.answer, picked, hit: found.hit });
             preferred.push(top(&found.scores, order, found.valid));
             scores.push(found.scores);
         }
-        consistent += usize::from(preferred.windows(2).all(|pair| pair[0] == pair[1]));
+        let same = preferred.iter().all(|options| *options == preferred[0]);
+        consistent += usize::from(same && !preferred[0].is_empty());
         let mean = average_over_orders(&orders, &scores);
         // Averages of infinities of both signs are no numbers: such a question counts as wrong.
-        let rank = Rank::of(&mean, question.answer);
+        let rank = Rank::of(&mean, question.answer).ok();
+        let rank = rank.filter(|_| preferred.iter().any(|options| !options.is_empty()));
         averaged.push(rank.map_or(0.0, |rank| rank.hit_at(1, TieRule::Expected)));
     }
     let averaged = Score::of(predictor.name(), averaged.into_iter())?;
@@ -150,7 +155,7 @@ fn spread(places: &[PlaceScore]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::fixtures::question;
-    use crate::{Chance, FnPredictor, evaluate};
+    use crate::{Answer, Chance, FnPredictor, evaluate};
 
     fn questions() -> Vec<Question> {
         let titles = ["d", "b", "c", "a"];
@@ -179,6 +184,38 @@ mod tests {
         assert_eq!((found.consistent, found.accuracy, found.spread), (1.0, 0.0, 0.0));
         let found = order_consistency(&mut Chance, &questions()).unwrap();
         assert_eq!((found.consistent, found.accuracy, found.spread), (1.0, 0.25, 0.0));
+    }
+
+    /// Writes the title of the option `b`, or what is no option.
+    struct Writer {
+        rubbish: bool,
+    }
+
+    impl Predictor for Writer {
+        fn name(&self) -> &str {
+            "writer"
+        }
+
+        fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
+            Ok(self.answer(question)?.scores)
+        }
+
+        fn answer(&mut self, question: &Question) -> Result<Answer> {
+            let written = |title: &str| f64::from(u8::from(!self.rubbish && title == "b"));
+            let scores = question.candidates.iter().map(|c| written(&c.title)).collect();
+            Ok(Answer { scores, text: Some("b".into()), valid: !self.rubbish })
+        }
+    }
+
+    #[test]
+    fn rubbish_in_every_order_is_neither_consistent_nor_right() {
+        let found = order_consistency(&mut Writer { rubbish: true }, &questions()).unwrap();
+        assert_eq!((found.consistent, found.accuracy, found.averaged.accuracy), (0.0, 0.0, 0.0));
+        let found = order_consistency(&mut Writer { rubbish: false }, &questions()).unwrap();
+        assert_eq!((found.consistent, found.averaged.accuracy), (1.0, 0.75));
+        let none = [question("q", &[], &[], 0)];
+        let error = order_consistency(&mut Chance, &none).unwrap_err();
+        assert!(matches!(error, Error::Answer { .. }), "{error}");
     }
 
     #[test]

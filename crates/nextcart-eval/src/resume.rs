@@ -139,19 +139,17 @@ impl Kept {
         }
         let mut kept =
             Self { folder, predictor, predictions: Vec::new(), written: 0, last: Instant::now() };
-        for path in kept.files()? {
+        let whole = kept.folder.join(WHOLE);
+        let files = if whole.exists() { vec![whole] } else { kept.parts()? };
+        for path in files {
             kept.read(&path, questions)?;
         }
         kept.written = kept.predictions.len();
         Ok(kept)
     }
 
-    /// The whole, or the parts in their order.
-    fn files(&self) -> Result<Vec<PathBuf>> {
-        let whole = self.folder.join(WHOLE);
-        if whole.exists() {
-            return Ok(vec![whole]);
-        }
+    /// The parts in their order.
+    fn parts(&self) -> Result<Vec<PathBuf>> {
         let failed = |source| read_error(&self.folder, source);
         let mut parts = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
@@ -205,14 +203,14 @@ impl Kept {
     }
 
     fn finish(self) -> Result<Evaluation> {
-        let parts = self.files()?;
-        let whole = self.folder.join(WHOLE);
+        let parts = self.parts()?;
         let evaluation = Evaluation::of(&self.predictor, self.predictions.clone())?;
-        if !whole.exists() {
+        if !self.folder.join(WHOLE).exists() {
             self.write(WHOLE, &evaluation)?;
-            for part in parts {
-                fs::remove_file(&part).map_err(|source| Error::Write { path: part, source })?;
-            }
+        }
+        // Some may be left of a run that was killed between the two.
+        for part in parts {
+            fs::remove_file(&part).map_err(|source| Error::Write { path: part, source })?;
         }
         Ok(evaluation)
     }
@@ -297,11 +295,12 @@ mod tests {
         check_same(found, evaluate(&mut predictor(&mut 0), &questions).unwrap());
         assert_eq!((asked, names(&out)), (700, vec![RUN.to_owned(), WHOLE.to_owned()]));
 
-        // Nothing is asked again, and what was answered is found.
+        // Nothing is asked again, and what was answered is found; a part that a kill left behind goes.
+        fs::copy(out.join(WHOLE), out.join("part-0000000515.parquet")).unwrap();
         let done = evaluate_in(&out, "v1", &mut predictor(&mut asked), &questions, go_on).unwrap();
         let Progress::Done(found) = done else { panic!("{done:?}") };
         check_same(found, evaluate(&mut predictor(&mut 0), &questions).unwrap());
-        assert_eq!(asked, 700);
+        assert_eq!((asked, names(&out)), (700, vec![RUN.to_owned(), WHOLE.to_owned()]));
     }
 
     #[test]

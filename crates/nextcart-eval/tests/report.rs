@@ -4,14 +4,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray, StringArray, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt32Type};
+use arrow::record_batch::RecordBatch;
 use nextcart_data::{Part, Product, Purchase, Question};
 use nextcart_eval::{
-    Chance, Error, Evaluation, FnPredictor, Popularity, PunctuationRule, Report, TrainingFacts,
-    audit, evaluate, read_predictions, write_predictions,
+    Answer, Chance, Error, Evaluation, FnPredictor, Popularity, Predictor, PunctuationRule, Report,
+    TrainingFacts, audit, evaluate, read_predictions, write_predictions,
 };
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 fn product(title: &str) -> Product {
@@ -110,6 +113,51 @@ fn all_files_hold_what_was_found() {
     assert!(fs::read_to_string(files.chart.unwrap()).unwrap().contains("</svg>"));
 }
 
+/// Writes `Rice` to all questions but some, to which it writes what is no option.
+struct Writer;
+
+impl Predictor for Writer {
+    fn name(&self) -> &str {
+        "a|writer"
+    }
+
+    fn score(&mut self, question: &Question) -> Result<Vec<f64>, Error> {
+        Ok(self.answer(question)?.scores)
+    }
+
+    fn answer(&mut self, question: &Question) -> Result<Answer, Error> {
+        let valid = !question.id.ends_with('7');
+        let scores = vec![0.0, 0.0, 0.0, f64::from(u8::from(valid))];
+        let text = Some(if valid { "Rice" } else { "**Ricecake**" }.into());
+        Ok(Answer { scores, text, valid })
+    }
+}
+
+#[test]
+fn what_a_predictor_writes_is_shown_without_probabilities_and_with_its_valid_ratio() {
+    let (questions, folder) = (&questions()[7..8], tempfile::tempdir().unwrap());
+    let evaluations = [evaluate(&mut Writer, questions).unwrap()];
+    let report = Report { questions, evaluations: &evaluations, ..Report::default() };
+    let files = report.write(folder.path()).unwrap();
+    let json = fs::read(files.metrics).unwrap();
+    let metrics: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(metrics["valid_ratio"]["a|writer"], 0.0);
+    let page = fs::read_to_string(files.html).unwrap();
+    assert!(page.contains("0.0 % of what it wrote is one of the options"), "{page}");
+    assert!(page.contains("predicted <strong>**Ricecake**</strong>"), "{page}");
+    // Of no option can it be said that it was predicted, nor how probable that is.
+    assert!(!page.contains("<td>predicted") && !page.contains("confidence"), "{page}");
+    let page = fs::read_to_string(files.page).unwrap();
+    for text in [
+        "0.0 % of what a\\|writer wrote is one of the options",
+        "| option | score of a\\|writer | |",
+        "a\\|writer wrote: \\*\\*Ricecake\\*\\*",
+        "| Tea \\| Mint | 0.000 |  |",
+    ] {
+        assert!(page.contains(text), "`{text}` is not in\n{page}");
+    }
+}
+
 #[test]
 fn predictions_become_evaluations_again() {
     let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
@@ -130,6 +178,38 @@ fn predictions_become_evaluations_again() {
     let error = read_predictions(&path).unwrap_err();
     assert!(error.to_string().starts_with("column `question` in "), "{error}");
     assert!(error.to_string().ends_with("expected text, found no such column"), "{error}");
+}
+
+#[test]
+fn missing_values_of_a_foreign_file_are_refused_and_no_zeros() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("foreign.parquet");
+    let scores: [Option<f64>; 2] = [Some(1.0), None];
+    let lists = |scores| ListArray::from_iter_primitive::<Float64Type, _, _>([Some(scores)]);
+    let text = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    let index = |index: Option<u32>| Arc::new(UInt32Array::from(vec![index])) as ArrayRef;
+    let number = || Arc::new(Float64Array::from(vec![0.0])) as ArrayRef;
+    for (scores, answer, expected) in [
+        (scores, Some(0), "column `scores` in "),
+        ([Some(1.0), Some(0.0)], None, "column `answer` in "),
+    ] {
+        let batch = RecordBatch::try_from_iter([
+            ("question", text("q")),
+            ("predictor", text("mine")),
+            ("scores", Arc::new(lists(scores)) as ArrayRef),
+            ("predicted", index(Some(0))),
+            ("answer", index(answer)),
+            ("hit", number()),
+            ("seconds", number()),
+        ]);
+        let batch = batch.unwrap();
+        let file = fs::File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let error = read_predictions(&path).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
 }
 
 #[test]

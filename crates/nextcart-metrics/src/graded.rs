@@ -31,8 +31,8 @@ impl Gain {
 /// `ignore_ties=False`.
 ///
 /// # Errors
-/// If the slices differ in length, a score is not a number, or a relevance is negative or not
-/// finite.
+/// If the slices differ in length, a score is not a number, or a relevance is negative or its gain not
+/// finite, as `2^1024` is not.
 pub fn ndcg_at_k(
     scores: &[f64],
     relevance: &[f64],
@@ -42,8 +42,8 @@ pub fn ndcg_at_k(
 ) -> Result<Option<f64>> {
     same_length(("scores", scores), ("relevance", relevance))?;
     all_values("scores", scores, "a number", |score| !score.is_nan())?;
-    let worth = |value: f64| value.is_finite() && value >= 0.0;
-    all_values("relevance", relevance, "a finite number of at least 0", worth)?;
+    let worth = |value: f64| value >= 0.0 && gain.of(value).is_finite();
+    all_values("relevance", relevance, "at least 0 with a finite gain", worth)?;
 
     let mut gains: Vec<f64> = relevance.iter().map(|&value| gain.of(value)).collect();
     let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -110,6 +110,13 @@ mod tests {
     fn exponential_gain_stresses_the_best_item() {
         let ndcg = |gain| ndcg_at_k(&[0.9, 0.1], &[1.0, 3.0], 2, gain, TieRule::ByIndex);
         assert!(ndcg(Gain::Exponential).unwrap() < ndcg(Gain::Linear).unwrap());
+    }
+
+    #[test]
+    fn a_gain_beyond_all_numbers_is_an_error_and_no_silent_nan() {
+        let ndcg = |gain| ndcg_at_k(&[0.9, 0.1], &[2000.0, 1.0], 2, gain, TieRule::ByIndex);
+        assert!(ndcg(Gain::Exponential).is_err());
+        assert_eq!(ndcg(Gain::Linear).unwrap(), Some(1.0));
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub struct McNemar {
     pub first_only: usize,
     /// Questions that the second alone got right.
     pub second_only: usize,
-    /// Two-sided p-value, in `(0, 1]`.
+    /// Two-sided p-value, in `[0, 1]`; 0 only where it is below the smallest f64.
     pub p: f64,
 }
 

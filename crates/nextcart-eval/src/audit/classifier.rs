@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use nextcart_data::{Part, Product, Question};
 use nextcart_metrics::SplitMix64;
 
-use crate::titles;
+use crate::edited::shuffle;
+use crate::{titles, words};
 
 /// Questions that a fold's classifier is trained on at most, and passes over them.
 const MOST_TRAINED: usize = 20_000;
@@ -44,9 +45,7 @@ pub(super) fn scores(questions: &[Question], folds: &[usize], seed: u64) -> Opti
             return None;
         }
         let mut random = SplitMix64::new(seed.wrapping_add(fold as u64));
-        for last in (1..training.len()).rev() {
-            training.swap(last, random.below(last + 1));
-        }
+        shuffle(&mut training, &mut random);
         training.truncate(MOST_TRAINED);
         let weights = fit(questions, &features, size, &training);
         for (index, scores) in scores.iter_mut().enumerate().filter(|(i, _)| folds[*i] == fold) {
@@ -145,9 +144,8 @@ fn extract(questions: &[Question]) -> (Vec<Vec<Sparse>>, usize) {
 
 /// Words in lower case and punctuation marks, each once a title.
 fn tokens(title: &str) -> Vec<String> {
-    let words = title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let marks = title.chars().filter(char::is_ascii_punctuation).map(String::from);
-    let mut tokens: Vec<String> = words.map(str::to_lowercase).chain(marks).collect();
+    let mut tokens: Vec<String> = words::words(title).chain(marks).collect();
     tokens.sort_unstable();
     tokens.dedup();
     tokens

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use nextcart_data::Question;
-use nextcart_metrics::holm;
+use nextcart_metrics::{holm, wilson};
 use serde::Serialize;
 
-use super::{Audit, Verdict};
+use super::{Audit, Verdict, corrected, is_leak};
 use crate::Predictor;
 use crate::edited::Edited;
-use crate::error::Result;
-use crate::evaluation::{Comparison, Evaluation, Score, compare, evaluate};
+use crate::error::{Error, Result};
+use crate::evaluation::{Comparison, Evaluation, Score, chance, compare, evaluate};
 use crate::orders::{OrderConsistency, PlaceScore, by_place, order_consistency};
 
 /// How much of the questions a model's audit asks again.
@@ -32,6 +32,8 @@ impl Default for ModelAuditOptions {
 /// A model's score beside those of its twins, on the same questions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelAudit {
+    /// Accuracy of guessing on these questions.
+    pub chance: f64,
     /// The model as it is.
     pub full: Score,
     /// Without the history.
@@ -63,6 +65,7 @@ pub fn audit_model(
     questions: &[Question],
     options: &ModelAuditOptions,
 ) -> Result<ModelAudit> {
+    let chance = chance(questions).ok_or(Error::NoQuestions { purpose: "audit" })?;
     let blind = evaluate(&mut Edited::without_history(&mut *predictor), questions)?;
     let lift = compare(full, &blind)?;
     let mut other = Edited::with_other_history(&mut *predictor, questions, options.seed)?;
@@ -78,6 +81,7 @@ pub fn audit_model(
         }
     };
     Ok(ModelAudit {
+        chance,
         full: full.score(),
         blind: blind.score(),
         other_history: other.score(),
@@ -151,21 +155,28 @@ impl From<Audit> for FullAudit {
 }
 
 impl FullAudit {
-    /// The verdict on the questions, with the models' history-blind twins among the rules: one that is surely
-    /// above chance, and by more than the margin, makes a leak; one that may be leaves a clean verdict
-    /// inconclusive. Chance is the mean over the audit's questions, of which a model may have answered a part.
+    /// The verdict on the questions, with the models' history-blind twins judged as the rules are, among
+    /// themselves and on the questions that they answered: one that is surely above chance, and by more than the
+    /// margin, makes a leak; one that may be leaves a clean verdict inconclusive.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let (chance, allowed) =
-            (self.questions.chance, self.questions.chance + self.questions.margin);
-        let twins = || self.models.iter().map(|model| &model.blind);
-        if twins().any(|blind| blind.low > chance && blind.accuracy > allowed) {
+        if self.models.iter().any(|model| self.twin_leaks(model)) {
             return Verdict::Leaks;
         }
+        let margin = self.questions.margin;
+        let may_leak = |model: &ModelAudit| model.blind.high > model.chance + margin;
         match self.questions.verdict {
-            Verdict::Clean if twins().any(|blind| blind.high > allowed) => Verdict::Inconclusive,
+            Verdict::Clean if self.models.iter().any(may_leak) => Verdict::Inconclusive,
             verdict => verdict,
         }
+    }
+
+    /// Whether one of the models shows a leak without the history.
+    pub(crate) fn twin_leaks(&self, model: &ModelAudit) -> bool {
+        let Score { accuracy, n, .. } = model.blind;
+        let interval = wilson(accuracy * n as f64, n, corrected(self.models.len()));
+        let low = interval.ok().flatten().map_or(0.0, |interval| interval.low);
+        is_leak(accuracy, low, n, model.chance)
     }
 
     /// The findings in plain words, a paragraph each.
@@ -266,5 +277,30 @@ mod tests {
         assert_ne!(whole.questions.verdict, Verdict::Leaks, "{}", whole.questions.explain());
         assert_eq!(whole.verdict(), Verdict::Leaks);
         assert!(whole.explain().contains("though no rule shows it"), "{}", whole.explain());
+    }
+
+    #[test]
+    fn a_twin_is_judged_as_rules_are_by_its_own_questions_and_not_by_a_few() {
+        let of = |questions: &[Question]| {
+            let mut first = FnPredictor::new("first", |q| {
+                (0..q.candidates.len()).map(|place| -(place as f64)).collect()
+            });
+            let full = evaluate(&mut first, questions).unwrap();
+            let options = ModelAuditOptions { ordered: 0, ..ModelAuditOptions::default() };
+            audit_model(&mut first, &full, questions, &options).unwrap()
+        };
+        let all = audit(&questions()).unwrap();
+        assert_ne!(all.verdict, Verdict::Leaks);
+        let verdict =
+            |models: Vec<ModelAudit>| FullAudit { questions: all.clone(), models }.verdict();
+        // All of three are right, as one of 64 who guess would have it.
+        let ask = |i: usize| question(&i.to_string(), &["Tea"], &["a", "b", "c", "d"], 0);
+        assert_ne!(verdict(vec![of(&(0..3).map(ask).collect::<Vec<_>>())]), Verdict::Leaks);
+        assert_eq!(verdict(vec![of(&(0..30).map(ask).collect::<Vec<_>>())]), Verdict::Leaks);
+        // Half of the answers is what guessing among two gets, though the other questions have four options.
+        let ask = |i: usize| question(&i.to_string(), &["Tea"], &["a", "b"], i % 2);
+        let two = of(&(0..400).map(ask).collect::<Vec<_>>());
+        assert_eq!((two.chance, two.blind.accuracy), (0.5, 0.5));
+        assert_ne!(verdict(vec![two]), Verdict::Leaks);
     }
 }

@@ -400,6 +400,16 @@ fn rule_names_are_unique() {
 }
 
 #[test]
+fn the_classifier_looks_at_so_many_options_however_they_are_shared_among_questions() {
+    for (n, candidates, expected) in [(100, 4, 50), (10, 40, 5), (50, 4, 50)] {
+        let some = questions(n, candidates, |_| ());
+        let folds: Vec<usize> = (0..n).map(|index| index % 3).collect();
+        let found = by_classifier(&some, &folds, 1, 200).unwrap().unwrap();
+        assert_eq!(found.n, expected, "{n} of {candidates}");
+    }
+}
+
+#[test]
 fn a_question_without_a_choice_is_refused() {
     let mut some = questions(9, 4, |_| {});
     some.push(question("whole", &["Tea"], &["Oats"], 0));

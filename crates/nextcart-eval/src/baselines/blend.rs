@@ -19,7 +19,8 @@ const ROUNDING: f64 = 1e-6;
 ///
 /// The score is `w · a / spread(a) + (1 - w) · b / spread(b)`. A spread is the root mean square distance of a
 /// candidate's score from the mean of its question, and `w` the one of 0, 0.05, …, 1 with the highest
-/// accuracy, both on validation questions; of equally good weights the one nearest to ½.
+/// accuracy, both on validation questions; of equally good weights the one nearest to ½. Infinite scores, as of
+/// items that a predictor does not know, count in no spread, and not at all where the weight is 0.
 #[derive(Debug, Clone)]
 pub struct Blend<A, B> {
     name: String,
@@ -87,16 +88,22 @@ fn factors(weight: f64, [first, second]: [f64; 2]) -> [f64; 2] {
 }
 
 fn sum(first: &[f64], second: &[f64], [a, b]: [f64; 2]) -> Vec<f64> {
-    first.iter().zip(second).map(|(first, second)| a * first + b * second).collect()
+    first.iter().zip(second).map(|(first, second)| scaled(a, *first) + scaled(b, *second)).collect()
+}
+
+/// Nothing of a score whose factor is 0, even of an infinite one.
+fn scaled(factor: f64, score: f64) -> f64 {
+    if factor == 0.0 { 0.0 } else { factor * score }
 }
 
 /// Root mean square distance from the mean of the question; 1 if there is none.
 fn spread<'a>(scores: impl Iterator<Item = &'a Vec<f64>>) -> f64 {
     let (mut squares, mut count) = (0.0, 0_usize);
     for scores in scores {
-        let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
-        squares += scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>();
-        count += scores.len();
+        let finite = || scores.iter().filter(|score| score.is_finite());
+        let mean = finite().sum::<f64>() / finite().count().max(1) as f64;
+        squares += finite().map(|score| (score - mean).powi(2)).sum::<f64>();
+        count += finite().count();
     }
     let spread = (squares / count.max(1) as f64).sqrt();
     if spread > 0.0 { spread } else { 1.0 }
@@ -127,7 +134,8 @@ impl<A: CatalogueRanker, B: CatalogueRanker> CatalogueRanker for Blend<A, B> {
         let [a, b] = self.factors;
         for (scores, others) in scores.iter_mut().zip(others) {
             for (score, place) in scores.iter_mut().zip(&places) {
-                *score = a * *score + b * place.map_or(0.0, |place| others[place as usize]);
+                let other = place.map_or(0.0, |place| others[place as usize]);
+                *score = scaled(a, *score) + scaled(b, other);
             }
         }
         Ok(scores)
@@ -177,6 +185,24 @@ mod tests {
         let scores = blend.score(&validation()[0]).unwrap();
         let spread = (2.0_f64 / 3.0).sqrt();
         assert!(scores.iter().all(|score| (score - 1.0 / spread).abs() < 1e-12), "{scores:?}");
+    }
+
+    #[test]
+    fn an_item_that_one_of_them_does_not_know_comes_last_and_spoils_nothing() {
+        let unsure = || FnPredictor::new("a", |_| vec![0.0, 10.0, f64::NEG_INFINITY]);
+        let second = || FnPredictor::new("b", |_| vec![2.0, 1.0, 0.0]);
+        let mut blend = Blend::fit("both", unsure(), second(), &validation()).unwrap();
+        assert_eq!((blend.weight() > 0.0, blend.weight() < 1.0), (true, true));
+        let scores = blend.score(&validation()[0]).unwrap();
+        assert!(scores[0].is_finite() && scores[2] == f64::NEG_INFINITY, "{scores:?}");
+        // Where the other knows everything and it nothing, it has no say.
+        let wrong = FnPredictor::new("a", |question| {
+            let wrong = (question.answer + 1) % 3;
+            (0..3).map(|place| if place == wrong { f64::INFINITY } else { 0.0 }).collect()
+        });
+        let mut blend = Blend::fit("both", wrong, knows(&[0, 1, 2]), &validation()).unwrap();
+        assert_eq!(blend.weight(), 0.0);
+        assert!(blend.score(&validation()[0]).unwrap().iter().all(|score| score.is_finite()));
     }
 
     #[test]

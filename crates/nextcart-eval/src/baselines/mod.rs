@@ -22,7 +22,7 @@ pub use item_knn::{ItemKnn, ItemKnnOptions};
 pub use markov::{Markov, MarkovOptions};
 pub use popularity::Popularity;
 pub use random::Random;
-pub use ranker::{CatalogueRanker, RankingScore, full_ranking};
+pub use ranker::CatalogueRanker;
 pub use recent::{Recency, RecencyOptions, RecentPopularity};
 pub use rules::{Chance, PunctuationRule};
 pub use sasrec::{Epoch, SasRec, SasRecConfig};

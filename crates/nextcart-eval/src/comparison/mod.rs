@@ -38,7 +38,7 @@ pub struct RunComparison {
 /// Two runs on the questions that both answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunPair {
-    /// Name of the more accurate run.
+    /// Name of the run that is more accurate on all that it answered.
     pub first: String,
     /// Name of the other.
     pub second: String,
@@ -131,8 +131,8 @@ fn name_apart(runs: &mut [RunSummary]) {
 
 fn pair(first: &RunSummary, second: &RunSummary) -> Result<RunPair> {
     let common = common(&first.evaluation, &second.evaluation);
-    let right = |found: &Prediction| found.predicted == found.answer;
-    let (a, b): (Vec<bool>, Vec<bool>) = common.iter().map(|(a, b)| (right(a), right(b))).unzip();
+    let (a, b): (Vec<bool>, Vec<bool>) =
+        common.iter().map(|(a, b)| (a.is_right(), b.is_right())).unzip();
     let test = mcnemar_exact(&a, &b)?;
     Ok(RunPair {
         first: first.name.clone(),

@@ -74,8 +74,10 @@ impl RunSummary {
         let path = folder.join(PREDICTIONS);
         let mut evaluations = read_predictions(&path)?;
         let by_name = |name: &str| evaluations.iter().position(|found| found.name == name);
-        let blind = by_name(BLIND).map(|index| evaluations[index].clone());
         let main = by_name(TUNED).unwrap_or(0);
+        // A predictor is no twin of itself.
+        let blind = by_name(BLIND).filter(|index| *index != main);
+        let blind = blind.map(|index| evaluations[index].clone());
         if evaluations.is_empty() {
             let (part, expected) = ("rows".to_owned(), "at least one prediction");
             return Err(Error::RunFile { path, part, expected, found: "none".to_owned() });

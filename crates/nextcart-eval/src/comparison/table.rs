@@ -54,7 +54,12 @@ pub(super) fn sentence(pair: &RunPair) -> String {
     let (Some(p), Some(holm)) = (pair.p, pair.p_holm) else {
         return format!("{first} and {second} have no questions in common.");
     };
-    let finding = if holm < 0.05 { "better" } else { "not shown to be better" };
+    // On what both answered, the one that is less accurate on all of its own may be the better.
+    let finding = match (holm < 0.05, first_only >= second_only) {
+        (false, _) => "not shown to be better",
+        (true, true) => "better",
+        (true, false) => "worse",
+    };
     format!(
         "{first} is {finding} than {second}: of {n} questions, {first_only} only the first got right and \
          {second_only} only the second (McNemar {}, after Holm {}).",

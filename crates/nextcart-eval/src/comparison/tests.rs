@@ -26,12 +26,13 @@ fn questions() -> Vec<Question> {
 
 /// A finished run below a folder, as the quickstart leaves it.
 fn run(folder: &Path, name: &str, questions: &[Question], right: usize) -> PathBuf {
+    run_of(folder, name, questions, model("fine_tuned", questions, right))
+}
+
+fn run_of(folder: &Path, name: &str, questions: &[Question], tuned: Evaluation) -> PathBuf {
     let folder = folder.join(name);
-    let evaluations = [
-        model("popularity", questions, 9),
-        model("fine_tuned", questions, right),
-        model("history_blind", questions, 20),
-    ];
+    let evaluations =
+        [model("popularity", questions, 9), tuned, model("history_blind", questions, 20)];
     let audit = audit(questions).unwrap().into();
     let report =
         Report { questions, evaluations: &evaluations, audit: Some(&audit), ..Report::default() };
@@ -144,6 +145,39 @@ fn runs_on_other_questions_are_not_tested_against_each_other() {
     assert_eq!(long.count(), 2);
     assert!(found.to_string().contains("no questions in common"), "{found}");
     assert!(RunComparison::of(vec![]).is_err());
+}
+
+#[test]
+fn the_better_of_a_pair_is_the_one_that_is_better_on_what_both_answered() {
+    let (folder, questions) = (tempfile::tempdir().unwrap(), questions());
+    let read = |name, questions: &[Question], right| {
+        RunSummary::read(run(folder.path(), name, questions, right)).unwrap()
+    };
+    // 60 % of the first half, where the other knows everything, which is 50 % of the whole.
+    let runs = vec![read("few", &questions[..30], 18), read("many", &questions, 30)];
+    let found = RunComparison::of(runs).unwrap();
+    let pair = &found.pairs[0];
+    assert_eq!((pair.first.as_str(), pair.first_only, pair.second_only), ("few", 0, 12));
+    assert!(found.to_string().contains("few is worse than many: of 30 questions"), "{found}");
+}
+
+#[test]
+fn an_answer_that_is_no_option_is_right_in_no_test() {
+    let (folder, questions) = (tempfile::tempdir().unwrap(), questions());
+    // It writes rubbish, and of equal scores the first would be right in every fourth question.
+    let mut predictions = model("fine_tuned", &questions, 0).predictions;
+    for found in &mut predictions {
+        (found.valid, found.hit, found.predicted) = (false, 0.0, 0);
+        (found.scores, found.text) = (vec![0.0; 4], Some("rubbish".into()));
+    }
+    let rubbish = Evaluation::of("fine_tuned", predictions).unwrap();
+    let rubbish = run_of(folder.path(), "rubbish", &questions, rubbish);
+    let other = run(folder.path(), "other", &questions, 6);
+    let runs = [rubbish, other].map(|path| RunSummary::read(path).unwrap());
+    assert_eq!(runs[0].calibration, None, "what is written has no probability");
+    let found = RunComparison::of(runs.to_vec()).unwrap();
+    let pair = &found.pairs[0];
+    assert_eq!((pair.first.as_str(), pair.first_only, pair.second_only), ("other", 6, 0));
 }
 
 #[test]

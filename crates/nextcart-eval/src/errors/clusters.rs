@@ -6,10 +6,10 @@ use nextcart_metrics::wilson;
 use serde::Serialize;
 
 use super::answers::{AnswerPair, EXAMPLES, ErrorExample};
-use super::tfidf::{TfIdf, Weights};
-use super::words::words;
 use crate::error::{Error, Result};
 use crate::evaluation::CONFIDENCE;
+use crate::tfidf::{TfIdf, Weights};
+use crate::words::words;
 
 /// How many clusters are named at most.
 const CLUSTERS: usize = 8;
@@ -64,7 +64,7 @@ pub(super) fn cluster(answers: &[AnswerPair<'_>]) -> Result<Vec<ErrorCluster>> {
         terms.insert(0, term);
         terms.truncate(TERMS);
         let words = with_words
-            .get_or_insert_with(|| answers.iter().map(|answer| words(answer.truth)).collect());
+            .get_or_insert_with(|| answers.iter().map(|a| words(a.truth).collect()).collect());
         let having = || words.iter().zip(answers).filter(|(words, _)| words.contains(&terms[0]));
         let (questions, errors) = (having().count(), having().filter(|(_, a)| !a.right).count());
         let interval = wilson(errors as f64, questions, CONFIDENCE)?

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::tfidf::TfIdf;
+use crate::tfidf::TfIdf;
 
 /// How often items were bought in training, and how telling the words of titles are.
 ///

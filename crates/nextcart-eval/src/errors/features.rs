@@ -6,10 +6,9 @@ use nextcart_data::{Product, Question};
 
 use super::facts::TrainingFacts;
 use super::slices::Values;
-use super::tfidf::{TfIdf, Weights, cosine};
-use super::words::words;
-use crate::calibration::probabilities;
 use crate::evaluation::Prediction;
+use crate::tfidf::{TfIdf, Weights, cosine};
+use crate::words::words;
 
 /// A property of questions by which they are cut into slices.
 pub(super) struct Feature {
@@ -72,17 +71,22 @@ pub(super) fn features(asked: &[Asked<'_>], facts: Option<&TrainingFacts>) -> Ve
             question.history.iter().any(|bought| same(&bought.product, target))
         }),
         count("title length", "words of the target's title", &|(question, _)| {
-            words(&question.target().title).len()
+            words(&question.target().title).count()
         }),
         count("answer position", "place of the target among the options", &|(question, _)| {
             question.answer + 1
         }),
-        share(
+    ]);
+    let confidence =
+        asked.iter().map(|(_, found)| found.probabilities().map(|shares| shares[found.predicted]));
+    // What is written has none.
+    if let Some(confidence) = confidence.collect() {
+        found.push(share(
             "confidence",
             "probability of the prediction, by the softmax of the scores over the options",
-            asked.iter().map(|(_, found)| probabilities(&found.scores)[found.predicted]).collect(),
-        ),
-    ]);
+            confidence,
+        ));
+    }
     found
 }
 

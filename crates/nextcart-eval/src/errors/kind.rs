@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::words::{are_similar, is_part, words};
+use super::near::{are_similar, is_part};
+use crate::words::words;
 
 /// How similar two titles of a near miss are at least: `1 - distance / length`, by Levenshtein's
 /// distance in characters without regard to case.
@@ -48,6 +49,7 @@ impl ErrorKind {
     /// The kind of a wrong answer.
     #[must_use]
     pub fn of(truth: &str, given: &str) -> Self {
+        let words = |title: &str| words(title).collect::<Vec<_>>();
         let (right, found) = (words(truth), words(given));
         if right.is_empty() {
             Self::BlankTruth

@@ -5,9 +5,8 @@ mod clusters;
 mod facts;
 mod features;
 mod kind;
+mod near;
 mod slices;
-mod tfidf;
-mod words;
 
 use std::collections::HashMap;
 
@@ -102,10 +101,7 @@ fn hits(evaluation: &Evaluation) -> Vec<f64> {
 }
 
 fn blind_hits(evaluation: &Evaluation, blind: &Evaluation) -> Result<Vec<f64>> {
-    let ids = |evaluation: &'_ Evaluation| -> Vec<String> {
-        evaluation.predictions.iter().map(|prediction| prediction.question.clone()).collect()
-    };
-    if ids(evaluation) != ids(blind) {
+    if !evaluation.is_paired(blind) {
         let (first, second) = (evaluation.name.clone(), blind.name.clone());
         return Err(Error::Unpaired { first, second });
     }

@@ -69,6 +69,18 @@ fn chosen_titles_are_set_beside_the_right_ones() {
 }
 
 #[test]
+fn what_is_written_is_not_cut_by_its_confidence() {
+    let (questions, mut model, _) = evaluated();
+    let has = |model: &Evaluation| {
+        let found = ErrorAnalysis::of(model, None, &questions, None).unwrap();
+        found.slices.iter().any(|slices| slices.by == "confidence")
+    };
+    assert!(has(&model));
+    model.predictions.iter_mut().for_each(|found| found.text = Some("Tea".into()));
+    assert!(!has(&model));
+}
+
+#[test]
 fn the_category_is_cut_where_it_tells_something_apart() {
     let (mut questions, model, _) = evaluated();
     for (index, question) in questions.iter_mut().enumerate() {

@@ -6,7 +6,6 @@ use nextcart_data::Question;
 use serde::Serialize;
 
 use super::Report;
-use crate::calibration::probabilities;
 use crate::errors::ErrorKind;
 use crate::evaluation::Prediction;
 
@@ -16,6 +15,9 @@ const RIGHT: usize = 40;
 
 /// How many purchases of a history are shown, the latest.
 const SHOWN_PURCHASES: usize = 8;
+
+/// Options of a question that are shown at most.
+const SHOWN_OPTIONS: usize = 20;
 
 /// Longest title that is shown, in characters.
 const SHOWN_TITLE: usize = 200;
@@ -45,17 +47,20 @@ struct Item {
     kind: &'static str,
     bought: String,
     predicted: String,
-    confidence: f64,
+    /// `None` for what is written, which has no probability.
+    confidence: Option<f64>,
     earlier: usize,
     history: Vec<String>,
     options: Vec<OptionRow>,
+    /// Options that are not shown.
+    further: usize,
 }
 
 #[derive(Debug, Serialize)]
 struct OptionRow {
     title: String,
     score: f64,
-    probability: f64,
+    probability: Option<f64>,
     bought: bool,
     predicted: bool,
 }
@@ -93,18 +98,19 @@ const RIGHT_LABEL: &str = "right";
 
 impl Item {
     fn new(question: &Question, found: &Prediction) -> Self {
-        let shares = probabilities(&found.scores);
+        let shares = found.probabilities();
+        let share = |place: usize| shares.as_ref().map(|shares| shares[place]);
         let (bought, given) = (&question.target().title, found.given(question));
         let right = found.is_right();
         let earlier = question.history.len().saturating_sub(SHOWN_PURCHASES);
-        let option = |(place, title): (usize, &str)| OptionRow {
-            title: short(title),
+        let option = |&place: &usize| OptionRow {
+            title: short(&question.candidates[place].title),
             score: found.scores[place],
-            probability: shares[place],
+            probability: share(place),
             bought: place == found.answer,
-            predicted: place == found.predicted,
+            predicted: found.valid && place == found.predicted,
         };
-        let titles = question.candidates.iter().map(|candidate| candidate.title.as_str());
+        let shown = shown_options(found);
         Self {
             id: question.id.clone(),
             right,
@@ -114,12 +120,29 @@ impl Item {
             },
             bought: short(bought),
             predicted: short(given),
-            confidence: shares[found.predicted],
+            confidence: share(found.predicted),
             earlier,
             history: question.history[earlier..].iter().map(|p| short(&p.product.title)).collect(),
-            options: titles.enumerate().map(option).collect(),
+            options: shown.iter().map(option).collect(),
+            further: found.scores.len() - shown.len(),
         }
     }
+}
+
+/// The options to show, in their order: of many the bought, the predicted and those with the highest scores.
+pub(super) fn shown_options(found: &Prediction) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..found.scores.len()).collect();
+    if places.len() > SHOWN_OPTIONS {
+        let first = |place: &usize| *place == found.answer || *place == found.predicted;
+        let rank = |place: &usize| (first(place), found.scores[*place]);
+        places.sort_by(|a, b| {
+            let ((a, x), (b, y)) = (rank(a), rank(b));
+            b.cmp(&a).then(y.total_cmp(&x))
+        });
+        places.truncate(SHOWN_OPTIONS);
+        places.sort_unstable();
+    }
+    places
 }
 
 /// The start of a title that is too long.
@@ -157,6 +180,29 @@ mod tests {
         assert_eq!((item.earlier, item.history.len()), (12, SHOWN_PURCHASES));
         assert_eq!((item.bought.as_str(), item.options[2].title.as_str()), ("Rice", "(no title)"));
         assert!(Browser::new(&Report::default()).is_none());
+    }
+
+    #[test]
+    fn of_a_catalogue_the_bought_the_predicted_and_the_nearest_are_shown() {
+        let titles: Vec<String> = (0..1000).map(|i| format!("Item {i}")).collect();
+        let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+        let questions = [question("q", &[], &titles, 3)];
+        let mut last =
+            FnPredictor::new("last", |q| (0..q.candidates.len()).map(|i| i as f64).collect());
+        let evaluations = [evaluate(&mut last, &questions).unwrap()];
+        let report =
+            Report { questions: &questions, evaluations: &evaluations, ..Report::default() };
+        let item = &Browser::new(&report).unwrap().answers[0];
+        assert_eq!((item.options.len(), item.further), (SHOWN_OPTIONS, 1000 - SHOWN_OPTIONS));
+        assert!(item.options[0].bought && item.options[0].title == "Item 3");
+        assert!(item.options[SHOWN_OPTIONS - 1].predicted);
+        assert_eq!(item.options[1].title, "Item 981");
+        let folder = tempfile::tempdir().unwrap();
+        let files = report.write(folder.path()).unwrap();
+        for page in [files.html, files.page] {
+            let page = std::fs::read_to_string(page).unwrap();
+            assert!(page.contains("980 further options") && !page.contains("Item 500"), "{page}");
+        }
     }
 
     #[test]

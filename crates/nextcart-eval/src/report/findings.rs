@@ -59,12 +59,7 @@ fn errors(report: &Report<'_>) -> Result<Option<ErrorAnalysis>> {
         return Ok(None);
     }
     // The twin may have been asked fewer questions.
-    let same = |blind: &&Evaluation| {
-        let ids = |e: &'_ Evaluation| {
-            e.predictions.iter().map(|p| p.question.clone()).collect::<Vec<_>>()
-        };
-        blind.name != main.name && ids(blind) == ids(main)
-    };
+    let same = |blind: &&Evaluation| blind.name != main.name && blind.is_paired(main);
     let blind = report.evaluation(BLIND).filter(same);
     ErrorAnalysis::of(main, blind, report.questions, report.training).map(Some)
 }

@@ -40,6 +40,8 @@ struct ScoreRow {
     #[serde(flatten)]
     score: Score,
     meaning: Option<&'static str>,
+    /// Share of answers that are one of the options, of a predictor that writes.
+    valid: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +56,7 @@ pub(super) fn page(report: &Report<'_>, findings: &Findings) -> Result<String> {
     let score = |evaluation: &Evaluation| ScoreRow {
         score: evaluation.score(),
         meaning: meaning(&evaluation.name),
+        valid: evaluation.is_written().then(|| evaluation.valid_ratio()),
     };
     let calibration = findings
         .calibration

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use nextcart_data::Question;
 
 use super::audit_rows::AuditSection;
+use super::browser::shown_options;
 use super::figures::{interval, p_value, percent, points};
 use super::findings::{Findings, conclusion};
 use super::{BLIND, CHART, HTML, METRICS, PREDICTIONS, Report, TUNED, table};
@@ -115,13 +116,20 @@ fn scores(page: &mut String, report: &Report<'_>) {
             let _ = writeln!(page, "- `{}`: {meaning}", evaluation.name);
         }
     }
+    for evaluation in report.written() {
+        let (name, valid) = (inline(&evaluation.name), percent(evaluation.valid_ratio()));
+        let _ = writeln!(
+            page,
+            "- {valid} of what {name} wrote is one of the options; the rest is wrong."
+        );
+    }
     page.push('\n');
 }
 
 /// What a score says, by the name of its predictor.
 pub(super) fn meaning(name: &str) -> Option<&'static str> {
     Some(match name {
-        TUNED => "the language model after fine-tuning, by the likelihood of each option.",
+        TUNED => "the language model after fine-tuning.",
         "base" => "the same model before fine-tuning; the difference is what the tuning adds.",
         BLIND => {
             "the fine-tuned model with the history left out of the prompt; above chance, the \
@@ -163,8 +171,9 @@ fn audited(page: &mut String, audit: &AuditSection) {
     for row in &audit.rows {
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {} | {} |",
+            "| {}{} | {} | {} | {} | {} |",
             inline(&row.name),
+            if row.leaks { " (leaks)" } else { "" },
             inline(&row.picks),
             percent(row.accuracy),
             interval(row.low, row.high),
@@ -210,15 +219,25 @@ fn example(page: &mut String, evaluation: &Evaluation, found: &Prediction, quest
     for purchase in &question.history[hidden..] {
         let _ = writeln!(page, "- {}", inline(&purchase.product.title));
     }
-    let _ = writeln!(page, "\n| option | score of {} | |\n|---|--:|---|", evaluation.name);
-    for (place, (candidate, score)) in question.candidates.iter().zip(&found.scores).enumerate() {
-        let mark = match (place == found.answer, place == found.predicted) {
+    let name = inline(&evaluation.name);
+    let _ = writeln!(page, "\n| option | score of {name} | |\n|---|--:|---|");
+    let shown = shown_options(found);
+    for &place in &shown {
+        let (candidate, score) = (&question.candidates[place], found.scores[place]);
+        let mark = match (place == found.answer, found.valid && place == found.predicted) {
             (true, true) => "bought, predicted",
             (true, false) => "bought",
             (false, true) => "predicted",
             (false, false) => "",
         };
         let _ = writeln!(page, "| {} | {score:.3} | {mark} |", inline(&candidate.title));
+    }
+    if let Some(text) = &found.text {
+        let _ = writeln!(page, "\n{name} wrote: {}", inline(text));
+    }
+    let further = found.scores.len() - shown.len();
+    if further > 0 {
+        let _ = writeln!(page, "\nand {further} further options");
     }
     page.push('\n');
 }

@@ -13,6 +13,7 @@ mod predictions;
 mod read;
 mod table;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nextcart_data::Question;
@@ -84,7 +85,8 @@ pub struct Report<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportFiles {
     /// `metrics.json`: `scores: [{name, accuracy, low, high, n}]`, `chance`, the lift, the audits and
-    /// their verdict, the calibration and the analysis of errors.
+    /// their verdict, the calibration and the analysis of errors; `valid_ratio` by the names of predictors that
+    /// write.
     pub metrics: PathBuf,
     /// `report.md`.
     pub page: PathBuf,
@@ -99,6 +101,8 @@ pub struct ReportFiles {
 #[derive(Serialize)]
 struct Metrics<'a> {
     scores: Vec<Score>,
+    /// Of predictors that write.
+    valid_ratio: BTreeMap<&'a str, f64>,
     chance: Option<f64>,
     lift_over_history_blind: Option<&'a Comparison>,
     lift_over_best_baseline: Option<&'a Comparison>,
@@ -121,6 +125,7 @@ impl Report<'_> {
         let findings = Findings::new(self)?;
         let metrics = Metrics {
             scores: self.evaluations.iter().map(Evaluation::score).collect(),
+            valid_ratio: self.written().map(|e| (&*e.name, e.valid_ratio())).collect(),
             chance: findings.chance,
             lift_over_history_blind: findings.lift.as_ref(),
             lift_over_best_baseline: findings.over_baseline.as_ref(),
@@ -190,6 +195,11 @@ impl Report<'_> {
     /// The run's result: `fine_tuned` or, without it, the first evaluation.
     fn main(&self) -> Option<&Evaluation> {
         self.evaluation(TUNED).or(self.evaluations.first())
+    }
+
+    /// Of the evaluations those of predictors that write.
+    fn written(&self) -> impl Iterator<Item = &Evaluation> {
+        self.evaluations.iter().filter(|evaluation| evaluation.is_written())
     }
 
     fn heading(&self) -> &str {

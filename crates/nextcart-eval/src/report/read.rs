@@ -62,7 +62,8 @@ impl Columns<'_> {
         let seconds = self.numbers::<Float64Type>("seconds", "numbers")?;
         let valid = match self.batch.column_by_name("valid") {
             None => None,
-            Some(column) => {
+            Some(_) => {
+                let column = self.column("valid", "true or false")?;
                 Some(column.as_boolean_opt().ok_or_else(|| self.error("valid", "true or false"))?)
             }
         };
@@ -75,7 +76,8 @@ impl Columns<'_> {
                 let scores = lists.value(row);
                 let scores = scores
                     .as_primitive_opt::<Float64Type>()
-                    .ok_or_else(|| self.error("scores", "lists of numbers"))?;
+                    .filter(|scores| scores.null_count() == 0)
+                    .ok_or_else(|| self.error("scores", "lists of numbers without nulls"))?;
                 let prediction = Prediction {
                     question: questions.value(row).to_owned(),
                     scores: scores.values().to_vec(),
@@ -105,7 +107,13 @@ impl Columns<'_> {
 
     fn column(&self, name: &'static str, expected: &'static str) -> Result<&dyn Array> {
         let column = self.batch.column_by_name(name);
-        column.map(|column| &**column).ok_or_else(|| self.error(name, expected))
+        let column = column.ok_or_else(|| self.error(name, expected))?;
+        // Only what was written may be missing.
+        if name != "text" && column.null_count() > 0 {
+            let (path, found) = (self.path.to_owned(), "nulls".to_owned());
+            return Err(Error::Column { path, column: name, expected, found });
+        }
+        Ok(&**column)
     }
 
     fn error(&self, column: &'static str, expected: &'static str) -> Error {

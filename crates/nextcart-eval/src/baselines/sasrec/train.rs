@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::Device;
 use nextcart_data::{History, Part, Question};
+use nextcart_metrics::{Rank, TieRule};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
@@ -14,8 +15,8 @@ use super::dropout::Dropout;
 use super::model::Model;
 use super::predictor::SasRec;
 use crate::baselines::interactions::Interactions;
-use crate::baselines::ranker::hits_and_gains;
 use crate::error::{Error, Result};
+use crate::ranking::target_ranks;
 
 /// Places that count in the figure that ends training.
 const K: usize = 10;
@@ -74,8 +75,9 @@ pub(super) fn fit(
         }
         let items = interactions.items().clone();
         let mut now = SasRec::new(items, model.valid(), config.max_length);
-        let (_, gains) = hits_and_gains(&mut now, validation, training, K)?;
-        let ndcg = gains.iter().sum::<f64>() / gains.len() as f64;
+        let ranks = target_ranks(&mut now, validation, training)?.into_iter();
+        let gain = |rank: Option<Rank>| rank.map_or(0.0, |rank| rank.ndcg_at(K, TieRule::Expected));
+        let ndcg = ranks.map(gain).sum::<f64>() / validation.len() as f64;
         let better = curve.iter().all(|epoch| ndcg > epoch.ndcg);
         curve.push(Epoch { loss, ndcg });
         tracing::info!(epoch = curve.len(), loss, ndcg, "trained");

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use nextcart_data::{Product, Question};
 
-use super::words::counts;
 use crate::baselines::interactions::ItemIndex;
 use crate::baselines::ranker::CatalogueRanker;
 use crate::error::{Error, Result};
 use crate::predictor::Predictor;
+use crate::words::counts;
 
 /// Constants of BM25.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,6 @@
 
 mod index;
 mod similarity;
-mod words;
 
 pub use index::{Bm25Options, TextIndex};
 pub use similarity::TextSimilarity;

@@ -1,12 +1,10 @@
 //! The candidate whose title resembles those of the history.
 
-use std::collections::{BTreeMap, HashMap};
-
 use nextcart_data::Question;
 
-use super::words::counts;
 use crate::Predictor;
 use crate::error::Result;
+use crate::tfidf::{TfIdf, cosine};
 
 /// Scores a candidate by the TF-IDF cosine of its title with each title of the history, summed;
 /// name `text`.
@@ -16,45 +14,20 @@ use crate::error::Result;
 /// catalogue's titles is `ln((1 + n) / (1 + df)) + 1`, scikit-learn's default.
 #[derive(Debug, Clone, Default)]
 pub struct TextSimilarity {
-    titles: usize,
-    titles_with: HashMap<String, usize>,
+    words: TfIdf,
 }
 
 impl TextSimilarity {
     /// Counts the words of the catalogue's titles.
     pub fn fit(titles: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let mut fitted = Self::default();
-        for title in titles {
-            fitted.titles += 1;
-            for word in counts(title.as_ref()).into_keys() {
-                *fitted.titles_with.entry(word).or_default() += 1;
-            }
-        }
-        fitted
+        Self { words: TfIdf::fit(titles) }
     }
 
     /// Cosine of two titles in `[0, 1]`; 0 if one of them has no word.
     #[must_use]
     pub fn cosine(&self, first: &str, second: &str) -> f64 {
-        dot(&self.vector(first), &self.vector(second))
+        cosine(&self.words.weights(first), &self.words.weights(second))
     }
-
-    /// Weights of the words of a title, of length 1.
-    fn vector(&self, title: &str) -> BTreeMap<String, f64> {
-        let mut vector: BTreeMap<String, f64> = BTreeMap::new();
-        for (word, count) in counts(title) {
-            let titles_with = self.titles_with.get(&word).copied().unwrap_or_default();
-            let idf = ((1 + self.titles) as f64 / (1 + titles_with) as f64).ln() + 1.0;
-            vector.insert(word, count as f64 * idf);
-        }
-        let length = vector.values().map(|weight| weight * weight).sum::<f64>().sqrt();
-        vector.values_mut().for_each(|weight| *weight /= length);
-        vector
-    }
-}
-
-fn dot(a: &BTreeMap<String, f64>, b: &BTreeMap<String, f64>) -> f64 {
-    a.iter().filter_map(|(word, weight)| b.get(word).map(|other| weight * other)).sum()
 }
 
 impl Predictor for TextSimilarity {
@@ -63,11 +36,11 @@ impl Predictor for TextSimilarity {
     }
 
     fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
-        let history: Vec<_> =
-            question.history.iter().map(|purchase| self.vector(&purchase.product.title)).collect();
+        let titles = question.history.iter().map(|purchase| &purchase.product.title);
+        let history: Vec<_> = titles.map(|title| self.words.weights(title)).collect();
         let score = |title: &str| -> f64 {
-            let vector = self.vector(title);
-            history.iter().map(|bought| dot(bought, &vector)).sum()
+            let own = self.words.weights(title);
+            history.iter().map(|bought| cosine(bought, &own)).sum()
         };
         Ok(question.candidates.iter().map(|candidate| score(&candidate.title)).collect())
     }

@@ -8,7 +8,7 @@ use crate::report::figures::{interval, percent};
 
 /// Scores by property, kinds of errors, words they share. Writing into a `String` cannot fail.
 pub(super) fn write(page: &mut String, found: &ErrorAnalysis) {
-    let _ = writeln!(page, "## Where `{}` is right and wrong\n", found.predictor);
+    let _ = writeln!(page, "## Where {} is right and wrong\n", inline(&found.predictor));
     let _ = writeln!(
         page,
         "| by | | accuracy | 95 % interval | without history | n |\n|---|---|--:|--:|--:|--:|"

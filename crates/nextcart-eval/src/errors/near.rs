@@ -1,10 +1,4 @@
-//! Titles as words, and how near two of them are.
-
-/// Runs of letters and digits, in lower case.
-pub(super) fn words(title: &str) -> Vec<String> {
-    let runs = title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    runs.map(str::to_lowercase).collect()
-}
+//! How near two titles are.
 
 /// Whether `part` is `whole` with some words left out, or none.
 pub(super) fn is_part(part: &[String], whole: &[String]) -> bool {
@@ -69,6 +63,7 @@ mod tests {
 
     #[test]
     fn words_may_be_left_out_but_not_change_places() {
+        let words = |title: &str| crate::words::words(title).collect::<Vec<_>>();
         let is = |part: &str, whole: &str| is_part(&words(part), &words(whole));
         assert!(is("Pure Golden", "Pure Cane, Golden!"));
         assert!(is("", "Tea") && is("Tea", "tea"));

@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::words::words;
+use crate::words::counts;
 
 /// How telling words are, counted on some titles: `ln((1 + n) / (1 + df)) + 1`, scikit-learn's
 /// default.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TfIdf {
+pub(crate) struct TfIdf {
     titles: usize,
     titles_with: HashMap<String, usize>,
 }
 
 /// Words and their weights, of length 1 unless there are none; sorted by word, so that sums have one
 /// order on every run.
-pub(super) type Weights = BTreeMap<String, f64>;
+pub(crate) type Weights = BTreeMap<String, f64>;
 
 impl TfIdf {
-    pub(super) fn fit<S: AsRef<str>>(titles: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn fit<S: AsRef<str>>(titles: impl IntoIterator<Item = S>) -> Self {
         let mut fitted = Self::default();
         for title in titles {
             fitted.titles += 1;
@@ -28,7 +28,7 @@ impl TfIdf {
         fitted
     }
 
-    pub(super) fn weights(&self, title: &str) -> Weights {
+    pub(crate) fn weights(&self, title: &str) -> Weights {
         let mut weights = Weights::new();
         for (word, count) in counts(title) {
             let titles_with = self.titles_with.get(&word).copied().unwrap_or_default();
@@ -42,19 +42,11 @@ impl TfIdf {
 }
 
 /// Cosine of the angle between two titles, in `[0, 1]`; 0 if one of them has no word.
-pub(super) fn cosine(a: &Weights, b: &Weights) -> f64 {
+pub(crate) fn cosine(a: &Weights, b: &Weights) -> f64 {
     let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     let shared = few.iter().filter_map(|(word, x)| many.get(word).map(|y| x * y));
     // Rounding alone would put equal titles above 1, and the sum of nothing is -0.
     shared.fold(0.0, |sum, product| sum + product).min(1.0)
-}
-
-fn counts(title: &str) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for word in words(title) {
-        *counts.entry(word).or_default() += 1;
-    }
-    counts
 }
 
 #[cfg(test)]
