@@ -13,7 +13,10 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use nextcart_eval::{RunComparison, RunSummary};
 
-/// Sets finished runs side by side.
+/// Sets finished runs side by side: what each reached, what it cost, and which differences are sure.
+///
+/// A run is a folder with a report, as the quickstart writes it with --out. Pairs are compared on the questions that
+/// both answered.
 #[derive(Parser)]
 struct Arguments {
     /// Folders of finished runs.

@@ -11,6 +11,9 @@ use clap::Parser;
 use nextcart_data::describe;
 
 /// Prints counts and distributions of a folder that `prepare` wrote.
+///
+/// Lengths of histories, popularity, ties in time, titles that several items have, items that training does not
+/// know, and the parts in which the questions lie.
 #[derive(Parser)]
 struct Arguments {
     /// The prepared folder.

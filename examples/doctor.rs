@@ -15,6 +15,10 @@ use nextcart_prompt::{ChatTemplate, Layout, Template, Wrapper};
 use nextcart_text::{Error, Lengths, SampleBuilder, Tokenizer, diagnose};
 
 /// Looks for faults in samples before a model is trained on them.
+///
+/// Makes a sample of each training question, as training does, shows one token by token with its loss mask and
+/// labels, and counts what is wrong with any: two beginnings, no end, an empty answer, options that say the same,
+/// purchases dropped because the sample was too long.
 #[derive(Parser)]
 struct Arguments {
     /// Questions, or a folder that `prepare` wrote.
@@ -110,7 +114,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let shown = arguments.show.unwrap_or(ill.unwrap_or(0));
     match diagnoses.get(shown) {
         Some(diagnosis) => {
-            writeln!(out, "sample {shown}\n\n{}", diagnosis.show(out.is_terminal()))?;
+            writeln!(out, "sample {shown}\n\n{}", diagnosis.show(in_colour()))?;
         }
         None if arguments.show.is_some() => {
             bail!("expected a sample {shown}, found {} of them", diagnoses.len());
@@ -125,6 +129,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         writeln!(out, "nothing found")?;
     }
     Ok(())
+}
+
+/// Whether the output goes to someone who wants colours.
+fn in_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !refused
 }
 
 /// Training questions of a folder, or all questions of a file.

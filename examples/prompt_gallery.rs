@@ -20,6 +20,9 @@ use nextcart_prompt::{
 };
 
 /// Prints one question as every built-in template asks it.
+///
+/// Between « and » stands the answer, which is all that a model is trained on. Without a folder the question is of
+/// a small shop made for it.
 #[derive(Parser)]
 struct Arguments {
     /// A folder that `prepare` wrote; a small generated shop if left out.
