@@ -3,6 +3,7 @@
 //! Run: `cargo run --release --example doctor -- DIR --tokenizer CHECKPOINT [--template seed]`
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +58,11 @@ enum Around {
 
 fn main() -> ExitCode {
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    // A reader such as `head` has seen enough.
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(is_closed) {
+        return ExitCode::SUCCESS;
+    }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     eprintln!("error: {}", causes.join(": "));
     ExitCode::FAILURE
@@ -108,8 +114,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
 
-    // Not `println!`, which panics where a reader such as `head` has seen enough.
-    let mut out = std::io::stdout();
+    let mut out = String::new();
     let ill = diagnoses.iter().position(|diagnosis| !diagnosis.findings.is_empty());
     let shown = arguments.show.unwrap_or(ill.unwrap_or(0));
     match diagnoses.get(shown) {
@@ -128,7 +133,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     if found.is_empty() {
         writeln!(out, "nothing found")?;
     }
-    Ok(())
+    print(&out)
+}
+
+/// Not `println!`, which panics where the output cannot be written.
+fn print(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to the standard output")
 }
 
 /// Whether the output goes to someone who wants colours.

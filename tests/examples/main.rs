@@ -9,6 +9,7 @@ mod doctor;
 #[path = "../fences.rs"]
 mod fences;
 mod finetune;
+mod output;
 mod picture;
 mod prepare;
 mod prompt_gallery;
