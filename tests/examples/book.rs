@@ -61,7 +61,7 @@ impl Session {
             ("sh", note) => {
                 let reason = SKIPPED.iter().find(|(mark, _)| *mark == note);
                 let (_, reason) = reason.unwrap_or_else(|| panic!("{place}: no mark `{note}`"));
-                self.skipped.entry(reason).or_default().push(format!("{place}: {}", block.text));
+                self.skipped.entry(*reason).or_default().push(format!("{place}: {}", block.text));
                 self.output = None;
             }
             ("text", note @ ("" | "varies")) => {
@@ -116,7 +116,7 @@ fn shows<'a>(shown: &'a str, output: &str) -> Result<(), &'a str> {
         let found = rest.windows(part.len()).position(|window| window == part);
         let Some(place) = found else {
             // The first line that is nowhere says most.
-            return Err(part.iter().find(|line| !rest.contains(line)).unwrap_or(&part[0]));
+            return Err(part.iter().copied().find(|line| !rest.contains(line)).unwrap_or(part[0]));
         };
         rest = &rest[place + part.len()..];
     }
