@@ -29,7 +29,7 @@ exec "$EXAMPLES/$name" "$@"
 "#;
 
 /// Why commands are not run here.
-const SKIPPED: [(&str, &str); 3] = [
+static SKIPPED: [(&str, &str); 3] = [
     ("gpu", "needs a GPU"),
     ("hub", "needs the network: fetches a model from the hub"),
     ("build", "builds the workspace"),
