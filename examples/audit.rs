@@ -25,7 +25,8 @@ use nextcart_eval::{AuditOptions, Findings, PurchaseSource, ScoreTable, audit_wi
 /// training holds.
 #[derive(Parser)]
 struct Arguments {
-    /// Questions as nextcart writes them, or the seed project's `final_dataset.parquet`.
+    /// Questions as nextcart writes them, a folder that `prepare` wrote, or the seed project's
+    /// `final_dataset.parquet`.
     questions: PathBuf,
     /// Prepared folder whose training histories say how often items were bought; without it the training part
     /// of the questions does, or the other customers if there is none.
@@ -55,7 +56,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let path = &arguments.questions;
+    let inside = arguments.questions.join("questions.parquet");
+    let path = if inside.is_file() { &inside } else { &arguments.questions };
     let questions = read_any_questions(path)?;
     let histories = arguments.data.as_ref().map(|folder| Prepared::open(folder)?.histories());
     let histories = histories.transpose()?;

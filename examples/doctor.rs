@@ -75,6 +75,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
     let path = &arguments.tokenizer;
     let file = if path.is_dir() { path.join("tokenizer.json") } else { path.clone() };
+    if !file.is_file() {
+        let expected = "expected a tokenizer.json, or the folder of a checkpoint that has one";
+        bail!("cannot read `{}`: {expected}", file.display());
+    }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let tokenizer = Tokenizer::from_file(&file, eos(arguments, folder)?)?;

@@ -106,7 +106,14 @@ fn run(arguments: &Arguments) -> Result<()> {
     let device = Device::default();
     let out = arguments.out.as_path();
     let options = load_options(arguments);
-    let checkpoint = arguments.model.as_deref().map(|model| Base::load(model, options, &device));
+    let checkpoint = arguments.model.as_deref().map(|model| {
+        // A damaged checkpoint says itself what is wrong.
+        let expected =
+            "--model: expected the folder of a checkpoint, or an id `owner/name` on the hub";
+        let is_there = Path::new(model).exists();
+        let loaded = Base::load(model, options, &device);
+        if is_there { loaded } else { loaded.context(expected) }
+    });
     let checkpoint = checkpoint.transpose()?;
     let checkpoints = out.join("checkpoints");
     if arguments.resume && !checkpoints.is_dir() {

@@ -46,6 +46,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
     let Arguments { reviews, meta, out, seed } = arguments;
     let questions = seed_protocol(reviews, meta, *seed, &Resources::default(), &STOP)?;
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    }
     write_questions(out, &questions)?;
     // Not `println!`, which panics where the output cannot be written.
     writeln!(std::io::stdout(), "{} questions written to {}", questions.len(), out.display())
