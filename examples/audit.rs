@@ -2,6 +2,7 @@
 //!
 //! Run: `cargo run --release --example audit -- QUESTIONS.parquet [--json]`
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +25,8 @@ use nextcart_eval::{AuditOptions, Findings, PurchaseSource, ScoreTable, audit_wi
 /// training holds.
 #[derive(Parser)]
 struct Arguments {
-    /// Questions as nextcart writes them, or the seed project's `final_dataset.parquet`.
+    /// Questions as nextcart writes them, a folder that `prepare` wrote, or the seed project's
+    /// `final_dataset.parquet`.
     questions: PathBuf,
     /// Prepared folder whose training histories say how often items were bought; without it the training part
     /// of the questions does, or the other customers if there is none.
@@ -43,13 +45,19 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    // A reader such as `head` has seen enough.
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(is_closed) {
+        return ExitCode::SUCCESS;
+    }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     eprintln!("error: {}", causes.join(": "));
     ExitCode::FAILURE
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let path = &arguments.questions;
+    let inside = arguments.questions.join("questions.parquet");
+    let path = if inside.is_file() { &inside } else { &arguments.questions };
     let questions = read_any_questions(path)?;
     let histories = arguments.data.as_ref().map(|folder| Prepared::open(folder)?.histories());
     let histories = histories.transpose()?;
@@ -57,12 +65,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     let options = AuditOptions { histories: histories.as_deref(), folds, seed };
     let found = audit_with(&questions, &options)
         .with_context(|| format!("cannot audit `{}`", path.display()))?;
-    // Not `println!`, which panics where a reader such as `head` has seen enough.
-    let mut out = std::io::stdout();
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
-        return Ok(());
+        return print(&(serde_json::to_string_pretty(&found)? + "\n"));
     }
+    let mut out = String::new();
     writeln!(out, "{}\n", ScoreTable::new(&found.scores()))?;
     let part = |part| questions.iter().filter(|question| question.part == part).count();
     writeln!(
@@ -76,7 +82,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     writeln!(out, "purchases: {}", source(found.purchases))?;
     write!(out, "{}", table(&found.findings))?;
     writeln!(out, "verdict: {:?}\n\n{}", found.verdict, found.explain())?;
-    Ok(())
+    print(&out)
+}
+
+/// Not `println!`, which panics where the output cannot be written.
+fn print(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to the standard output")
 }
 
 fn source(purchases: PurchaseSource) -> &'static str {

@@ -5,13 +5,15 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::Parser;
 use nextcart_data::{
-    Dataset, Part, PrepareOptions, Prepared, Product, Question, SplitMethod, prepare,
+    Dataset, Part, PrepareOptions, Prepared, Product, Question, Resources, SplitMethod,
+    prepare_until,
 };
 use nextcart_eval::{
     Blend, Bm25Options, CatalogueRanker, CoOccurrence, Interactions, ItemKnn, ItemKnnOptions,
@@ -76,16 +78,33 @@ struct Row {
     fit_seconds: f64,
 }
 
+/// Set by Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Whether files are written that an interrupt must remove.
+static PREPARING: AtomicBool = AtomicBool::new(false);
+
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    // A reader such as `head` has seen enough.
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(is_closed) {
+        return ExitCode::SUCCESS;
+    }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     eprintln!("error: {}", causes.join(": "));
     ExitCode::FAILURE
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    ctrlc::set_handler(|| {
+        // The first time while files are prepared waits until what was written is removed.
+        if !PREPARING.load(Ordering::Relaxed) || STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })?;
     let data = load(arguments)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
     let test: Vec<Question> = part(Part::Test).take(arguments.questions).collect();
@@ -93,7 +112,6 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Some(question) = test.iter().find(|question| question.candidates.len() < 2) {
         bail!("question `{}` has no candidates but its target: expected some", question.id);
     }
-    let mut out = std::io::stdout();
     let mut rows = Vec::new();
     for (index, fit) in BASELINES.iter().enumerate() {
         let started = Instant::now();
@@ -104,16 +122,21 @@ fn run(arguments: &Arguments) -> Result<()> {
         let row = Row { candidates, catalogue, fit_seconds };
         if !arguments.json {
             if index == 0 {
-                writeln!(out, "{}", heading(&row))?;
+                say(&heading(&row))?;
             }
-            writeln!(out, "{}", line(&row))?;
+            say(&line(&row))?;
         }
         rows.push(row);
     }
     if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+        say(&serde_json::to_string_pretty(&rows)?)?;
     }
     Ok(())
+}
+
+/// Not `println!`, which panics where the output cannot be written.
+fn say(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("cannot write to the standard output")
 }
 
 /// Reads a prepared folder, or prepares one of files.
@@ -131,7 +154,11 @@ fn load(arguments: &Arguments) -> Result<Dataset> {
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
     let out: &Path = arguments.out.as_deref().unwrap_or(scratch.path());
     let files = [folder.clone()];
-    Ok(prepare(&files, &files, out, &options)?.load()?)
+    PREPARING.store(true, Ordering::Relaxed);
+    let data =
+        prepare_until(&files, &files, out, &options, &Resources::default(), &STOP)?.load()?;
+    PREPARING.store(false, Ordering::Relaxed);
+    Ok(data)
 }
 
 type Fit = fn(&Arguments, &Dataset, &[Question]) -> Result<Option<Box<dyn CatalogueRanker>>>;

@@ -13,7 +13,10 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use nextcart_eval::{RunComparison, RunSummary};
 
-/// Sets finished runs side by side.
+/// Sets finished runs side by side: what each reached, what it cost, and which differences are sure.
+///
+/// A run is a folder with a report, as the quickstart writes it with --out. Pairs are compared on the questions that
+/// both answered.
 #[derive(Parser)]
 struct Arguments {
     /// Folders of finished runs.
@@ -26,6 +29,11 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    // A reader such as `head` has seen enough.
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(is_closed) {
+        return ExitCode::SUCCESS;
+    }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     eprintln!("error: {}", causes.join(": "));
     ExitCode::FAILURE
@@ -40,7 +48,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let compared = RunComparison::of(runs)?;
     let files = compared.write(&arguments.out)?;
 
-    // Not `println!`, which panics where a reader such as `head` has seen enough.
-    writeln!(std::io::stdout(), "{compared}\n\npage: {}", files.page.display())?;
-    Ok(())
+    // Not `println!`, which panics where the output cannot be written.
+    writeln!(std::io::stdout(), "{compared}\n\npage: {}", files.page.display())
+        .context("cannot write to the standard output")
 }

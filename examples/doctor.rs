@@ -3,6 +3,7 @@
 //! Run: `cargo run --release --example doctor -- DIR --tokenizer CHECKPOINT [--template seed]`
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +16,10 @@ use nextcart_prompt::{ChatTemplate, Layout, Template, Wrapper};
 use nextcart_text::{Error, Lengths, SampleBuilder, Tokenizer, diagnose};
 
 /// Looks for faults in samples before a model is trained on them.
+///
+/// Makes a sample of each training question, as training does, shows one token by token with its loss mask and
+/// labels, and counts what is wrong with any: two beginnings, no end, an empty answer, options that say the same,
+/// purchases dropped because the sample was too long.
 #[derive(Parser)]
 struct Arguments {
     /// Questions, or a folder that `prepare` wrote.
@@ -53,6 +58,11 @@ enum Around {
 
 fn main() -> ExitCode {
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    // A reader such as `head` has seen enough.
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(is_closed) {
+        return ExitCode::SUCCESS;
+    }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     eprintln!("error: {}", causes.join(": "));
     ExitCode::FAILURE
@@ -65,6 +75,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
     let path = &arguments.tokenizer;
     let file = if path.is_dir() { path.join("tokenizer.json") } else { path.clone() };
+    if !file.is_file() {
+        let expected = "expected a tokenizer.json, or the folder of a checkpoint that has one";
+        bail!("cannot read `{}`: {expected}", file.display());
+    }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let tokenizer = Tokenizer::from_file(&file, eos(arguments, folder)?)?;
@@ -104,13 +118,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
 
-    // Not `println!`, which panics where a reader such as `head` has seen enough.
-    let mut out = std::io::stdout();
+    let mut out = String::new();
     let ill = diagnoses.iter().position(|diagnosis| !diagnosis.findings.is_empty());
     let shown = arguments.show.unwrap_or(ill.unwrap_or(0));
     match diagnoses.get(shown) {
         Some(diagnosis) => {
-            writeln!(out, "sample {shown}\n\n{}", diagnosis.show(out.is_terminal()))?;
+            writeln!(out, "sample {shown}\n\n{}", diagnosis.show(in_colour()))?;
         }
         None if arguments.show.is_some() => {
             bail!("expected a sample {shown}, found {} of them", diagnoses.len());
@@ -124,7 +137,18 @@ fn run(arguments: &Arguments) -> Result<()> {
     if found.is_empty() {
         writeln!(out, "nothing found")?;
     }
-    Ok(())
+    print(&out)
+}
+
+/// Not `println!`, which panics where the output cannot be written.
+fn print(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to the standard output")
+}
+
+/// Whether the output goes to someone who wants colours.
+fn in_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !refused
 }
 
 /// Training questions of a folder, or all questions of a file.

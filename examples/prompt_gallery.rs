@@ -4,11 +4,12 @@
 //!
 //! Without a folder it makes a small shop and asks about that.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{
@@ -20,6 +21,9 @@ use nextcart_prompt::{
 };
 
 /// Prints one question as every built-in template asks it.
+///
+/// Between « and » stands the answer, which is all that a model is trained on. Without a folder the question is of
+/// a small shop made for it.
 #[derive(Parser)]
 struct Arguments {
     /// A folder that `prepare` wrote; a small generated shop if left out.
@@ -60,6 +64,11 @@ impl Answers {
 
 fn main() -> ExitCode {
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    // A reader such as `head` has seen enough.
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(is_closed) {
+        return ExitCode::SUCCESS;
+    }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     eprintln!("error: {}", causes.join(": "));
     ExitCode::FAILURE
@@ -74,7 +83,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             catalogue().iter().map(|it| Template::builtin(it.name)).collect::<Result<_, _>>()?
         }
     };
-    let generated = tempfile::tempdir()?;
+    let generated = tempfile::tempdir().context("cannot make a temporary folder")?;
     let prepared = match &arguments.folder {
         Some(folder) => Prepared::open(folder)?,
         None => small_shop(generated.path())?,
@@ -84,8 +93,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let context = contexts.of(&question);
     let fields = Fields::new(&context);
 
-    // Not `println!`, which panics where a reader such as `head` has seen enough.
-    let mut out = std::io::stdout();
+    let mut out = String::new();
     for template in templates {
         let template = match template.takes_style() {
             true => template.with_style(arguments.answers.style())?,
@@ -109,7 +117,12 @@ fn run(arguments: &Arguments) -> Result<()> {
             writeln!(out, "\n")?;
         }
     }
-    Ok(())
+    print(&out)
+}
+
+/// Not `println!`, which panics where the output cannot be written.
+fn print(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to the standard output")
 }
 
 /// A built-in template, or one from a file.

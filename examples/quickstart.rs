@@ -8,13 +8,13 @@
 //! at the next step and leaves a checkpoint from which `--resume` goes on.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Parser, value_parser};
@@ -41,12 +41,18 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// From raw reviews to a fine-tuned model and an honest score.
+///
+/// Without options it needs nothing: it makes a small shop, pre-trains a small Llama on its histories, fine-tunes
+/// it with LoRA and sets its score beside those of simpler predictors, of chance and of its twin that cannot see
+/// the history. That takes two to four minutes on two cores. `report.html` in the folder of --out has the rest.
+///
+/// Ctrl-C leaves a checkpoint; the same command with --resume goes on from there.
 #[derive(Parser)]
 struct Arguments {
-    /// Review files in the Amazon 2018 format (.json, .json.gz); generated ones if left out.
+    /// Review files or folders, as `prepare` takes them; generated ones if left out.
     #[arg(long, num_args = 1.., requires = "meta")]
     reviews: Vec<PathBuf>,
-    /// Metadata files that belong to the reviews.
+    /// Metadata files or folders that belong to the reviews.
     #[arg(long, num_args = 1.., requires = "reviews")]
     meta: Vec<PathBuf>,
     /// Folder or hub id of a Llama-family checkpoint; a small one is pre-trained if left out.
@@ -100,14 +106,21 @@ fn run(arguments: &Arguments) -> Result<()> {
     let device = Device::default();
     let out = arguments.out.as_path();
     let options = load_options(arguments);
-    let checkpoint = arguments.model.as_deref().map(|model| Base::load(model, options, &device));
+    let checkpoint = arguments.model.as_deref().map(|model| {
+        // A damaged checkpoint says itself what is wrong.
+        let expected =
+            "--model: expected the folder of a checkpoint, or an id `owner/name` on the hub";
+        let is_there = Path::new(model).exists();
+        let loaded = Base::load(model, options, &device);
+        if is_there { loaded } else { loaded.context(expected) }
+    });
     let checkpoint = checkpoint.transpose()?;
     let checkpoints = out.join("checkpoints");
     if arguments.resume && !checkpoints.is_dir() {
         bail!("nothing to resume: `{}` is missing", checkpoints.display());
     }
 
-    heading("Reviews to questions");
+    heading("Reviews to questions")?;
     let (corpus, prepared) = reviews_to_questions(arguments)?;
     if !arguments.resume {
         clear(out)?;
@@ -116,7 +129,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let test: Vec<Question> =
         part(Part::Test).take(arguments.questions as usize).cloned().collect();
 
-    heading("Questions to prompts");
+    heading("Questions to prompts")?;
     let template = Template::builtin("options_first")?;
     let history_free = Template::builtin("history_free")?;
     let train: Vec<&Question> = part(Part::Train).collect();
@@ -124,9 +137,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let Some(first) = train.first() else { bail!("no question to train on") };
     let prompt = template.render(first)?;
     let shown = prompt.prefix(Wrapper::Plain);
-    println!("{shown}{}\n", prompt.output);
+    say(format_args!("{shown}{}\n", prompt.output))?;
 
-    heading("Base model");
+    heading("Base model")?;
     let mut base = match checkpoint {
         Some(base) => base,
         None => {
@@ -136,10 +149,10 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     };
 
-    heading("Fine-tuning");
+    heading("Fine-tuning")?;
     let builder = base.builder(&template);
     let built = builder.build_all(&train)?;
-    println!("{}\n", Lengths::of(&built));
+    say(format_args!("{}\n", Lengths::of(&built)))?;
     look_at(&built, &train, &base.tokenizer)?;
     let samples: Vec<Sample> = built.into_iter().map(|built| built.sample).collect();
     let held_out = builder.build_all(&validation)?.into_iter().map(|built| built.sample);
@@ -154,9 +167,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let tuned =
         stage.train(base.model.clone().with_adapters(&lora, 7)?, base.tuning.clone(), arguments)?;
     save_adapter(out.join("adapter"), &tuned.model, &lora, &base.name)?;
-    println!("adapter: {}", out.join("adapter").display());
+    say(format_args!("adapter: {}", out.join("adapter").display()))?;
 
-    heading("Scores");
+    heading("Scores")?;
     let histories = || prepared.histories.iter().map(|history| &history.items);
     let titles = || prepared.catalogue.products().map(|product| &product.title);
     let mut predictors: Vec<Box<dyn Predictor + '_>> = vec![
@@ -191,9 +204,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         validation_loss: &tuned.validation,
         prompt: Some(&shown),
     };
-    println!("{}\n\n{}", report.table(), audit.explain());
+    say(format_args!("{}\n\n{}", report.table(), audit.explain()))?;
     let files = report.write(out)?;
-    println!("\nreport: {}, {}", files.page.display(), files.html.display());
+    say(format_args!("\nreport: {}, {}", files.page.display(), files.html.display()))?;
     Ok(())
 }
 
@@ -224,11 +237,11 @@ fn look_at(built: &[Built], questions: &[&Question], tokenizer: &Tokenizer) -> R
             *found.entry(finding.kind()).or_default() += 1;
         }
         if index == 0 {
-            println!("{}", diagnosis.near_answer(3).show(std::io::stdout().is_terminal()));
+            say(diagnosis.near_answer(3).show(in_colour()))?;
         }
     }
     for (finding, samples) in found {
-        println!("{samples} samples: {finding}");
+        say(format_args!("{samples} samples: {finding}"))?;
     }
     Ok(())
 }
@@ -259,14 +272,20 @@ fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corpus>, Datase
     for (what, lines) in [("reviews", &manifest.reviews), ("items", &manifest.items.lines)] {
         let Tally { read, kept, rejected, reasons, .. } = lines;
         let reasons: Vec<String> = reasons.iter().map(|(why, n)| format!("; {n} {why}")).collect();
-        println!("{what}: {read} read, {kept} kept, {rejected} rejected{}", reasons.concat());
+        say(format_args!(
+            "{what}: {read} read, {kept} kept, {rejected} rejected{}",
+            reasons.concat()
+        ))?;
     }
     let (histories, questions) = (&manifest.histories, &manifest.questions);
-    println!("histories: {} users, {} purchases", histories.users, histories.interactions);
-    println!(
+    say(format_args!(
+        "histories: {} users, {} purchases",
+        histories.users, histories.interactions
+    ))?;
+    say(format_args!(
         "questions: {} to train, {} to validate, {} to test",
         questions.train, questions.validation, questions.test
-    );
+    ))?;
     Ok((corpus, prepared))
 }
 
@@ -332,7 +351,10 @@ impl Base {
         };
         let model = llama.init(1, device).trainable();
         let parameters = model.num_params() as f64 / 1e6;
-        println!("a Llama of {parameters:.1} M parameters and {} tokens", tokenizer.vocab());
+        say(format_args!(
+            "a Llama of {parameters:.1} M parameters and {} tokens",
+            tokenizer.vocab()
+        ))?;
 
         let mut samples = Vec::new();
         for history in &prepared.histories {
@@ -354,7 +376,7 @@ impl Base {
         let model = stage.train(model, config, arguments)?.model.frozen();
         let folder = arguments.out.join("base");
         save_checkpoint(&folder, &model, &llama, Some(&tokenizer))?;
-        println!("base model: {}", folder.display());
+        say(format_args!("base model: {}", folder.display()))?;
         let model = if arguments.qlora { model.quantized()? } else { model };
         let tuning = SftConfig {
             max_steps: Some(200),
@@ -437,7 +459,7 @@ impl Stage<'_> {
         let validation = run.trainer().evaluations().to_vec();
         let losses = run.trainer().losses().to_vec();
         if let (Some(first), Some(last)) = (losses.first(), losses.last()) {
-            println!("loss {:.3} at the first step, {:.3} at the last", first.1, last.1);
+            say(format_args!("loss {:.3} at the first step, {:.3} at the last", first.1, last.1))?;
         }
         Ok(Trained { model: run.into_model(), losses, validation })
     }
@@ -474,8 +496,19 @@ fn warmup(steps: u64) -> u64 {
     (steps / 10).min(10)
 }
 
-fn heading(text: &str) {
-    println!("\n== {text}");
+fn heading(text: &str) -> Result<()> {
+    say(format_args!("\n== {text}"))
+}
+
+/// Whether the output goes to someone who wants colours.
+fn in_colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !refused
+}
+
+/// Not `println!`, which panics where the output cannot be written.
+fn say(text: impl std::fmt::Display) -> Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("cannot write to the standard output")
 }
 
 fn progress(name: &str, length: u64) -> ProgressBar {

@@ -3,15 +3,19 @@
 //! Run: `cargo run --release --example seed_protocol -- --reviews F.. --meta F.. --out questions.parquet`
 //! and then `cargo run --release --example audit -- questions.parquet`.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Parser;
 use nextcart_data::{Resources, seed_protocol, write_questions};
 
 /// Writes questions by the seed project's protocol, leak included.
+///
+/// That project cleaned the titles of the answers and left those of the other options as they were, so that the
+/// option with the fewest digits and punctuation marks is nearly always right. `audit` says so of the file.
 #[derive(Parser)]
 struct Arguments {
     /// Review files or folders.
@@ -42,7 +46,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
     let Arguments { reviews, meta, out, seed } = arguments;
     let questions = seed_protocol(reviews, meta, *seed, &Resources::default(), &STOP)?;
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    }
     write_questions(out, &questions)?;
-    println!("{} questions written to {}", questions.len(), out.display());
-    Ok(())
+    // Not `println!`, which panics where the output cannot be written.
+    writeln!(std::io::stdout(), "{} questions written to {}", questions.len(), out.display())
+        .context("cannot write to the standard output")
 }

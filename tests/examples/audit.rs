@@ -93,6 +93,7 @@ fn few_questions_are_no_false_alarm_and_said_to_be_few() {
     assert_eq!((&found["verdict"], &found["conclusive"]), (&"inconclusive".into(), &false.into()));
     let text = check_succeeds("audit", folder.path(), &["out/questions.parquet"]);
     assert!(text.contains("Too few questions to tell"), "{text}");
+    assert_eq!(check_succeeds("audit", folder.path(), &["out"]), text, "the folder is as good");
 }
 
 #[test]

@@ -36,7 +36,9 @@ fn prints_what_the_manifest_and_the_histories_say() {
 #[test]
 fn a_folder_that_is_none_or_was_not_prepared() {
     let (folder, _) = corpus();
-    check_fails("describe", folder.path(), &["absent"], &["cannot read `absent/manifest.json`: "]);
+    let no_folder = ["`absent`: expected a folder", "`prepare` writes", "no such folder"];
+    check_fails("describe", folder.path(), &["absent"], &no_folder);
+    check_fails("describe", folder.path(), &["."], &["`.`: ", "manifest.json", "none in it"]);
     fs::create_dir(folder.path().join("out")).unwrap();
     fs::write(folder.path().join("out/manifest.json"), "{}").unwrap();
     let expected = ["cannot process the JSON file `out/manifest.json`: ", "missing field"];

@@ -51,6 +51,10 @@ fn what_cannot_be_read_is_one_line() {
     check(&["nowhere", "--tokenizer", "tokenizer.json", "--eos", "2"], &["nowhere"]);
     let tokenizer = ["out", "--tokenizer", "tokenizer.json"];
     check(&tokenizer, &["which token ends a text?", "config.json", "--eos"]);
+    check(
+        &["out", "--tokenizer", "nowhere"],
+        &["cannot read `nowhere`: expected a tokenizer.json"],
+    );
     let eos = ["out", "--tokenizer", "tokenizer.json", "--eos", "9999"];
     check(&eos, &["tokenizer `tokenizer.json`", "the id 9999"]);
     let eos = |tokenizer| ["out", "--eos", "2", "--tokenizer", tokenizer];

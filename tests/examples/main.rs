@@ -2,10 +2,15 @@
 
 mod audit;
 mod baselines;
+mod book;
 mod compare_models;
 mod describe;
 mod doctor;
+#[path = "../fences.rs"]
+mod fences;
 mod finetune;
+mod output;
+mod picture;
 mod prepare;
 mod prompt_gallery;
 mod quickstart;
@@ -28,8 +33,8 @@ struct Run {
     stderr: String,
 }
 
-/// A command that runs an example in a folder. The binary lies beside this test's folder.
-fn command(name: &str, folder: &Path, arguments: &[&str]) -> Command {
+/// The binary of an example: it lies beside this test's folder.
+fn binary(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap();
     let target = this.parent().and_then(Path::parent).unwrap();
     let binary = target.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
@@ -38,7 +43,12 @@ fn command(name: &str, folder: &Path, arguments: &[&str]) -> Command {
         "`{}` is not there: run `cargo build -p nextcart-examples --examples` first",
         binary.display()
     );
-    let mut command = Command::new(binary);
+    binary
+}
+
+/// A command that runs an example in a folder.
+fn command(name: &str, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary(name));
     command.args(arguments).current_dir(folder).env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }

@@ -73,7 +73,7 @@ fn a_short_run_leaves_base_adapter_and_report_and_refuses_what_does_not_fit() {
     assert!(run.success && base.join("model.safetensors").is_file(), "{}", run.stderr);
 
     let missing = check("quickstart", folder.path(), &["--model", "./nowhere"]);
-    check_error(&missing, &["cannot access", "./nowhere"]);
+    check_error(&missing, &["--model: expected the folder", "cannot access", "./nowhere"]);
     let refused = |expected: &[&str]| {
         let model = base.to_str().unwrap();
         let run = check("quickstart", folder.path(), &["--model", model, "--out", "other"]);

@@ -1,27 +1,9 @@
-//! LoRA and QLoRA projections for [`burn`], in PEFT's file format.
+#![doc = include_str!("../README.md")]
 //!
 //! A [`Projection`] is a linear layer `y = x Wᵀ + b` whose weight is dense or packed to 4 bits
 //! ([`nf4`]) and which may carry a trainable low-rank [`LoraAdapter`]. Model code holds projections
 //! and reads the same with and without an adapter. Weights lie as Hugging Face and PEFT store them:
 //! `W [d_output, d_input]`, `A [rank, d_input]`, `B [d_output, rank]`.
-//!
-//! ```
-//! use burn::tensor::{Device, Distribution, Tensor};
-//! use nextcart_adapters::{LoraConfig, Projection};
-//!
-//! let device = Device::flex().autodiff();
-//! let weight = Tensor::random([8, 16], Distribution::Default, &device);
-//! let config = LoraConfig::new().with_rank(4).with_alpha(8.0);
-//!
-//! // QLoRA: pack the frozen weight, then put a trainable update beside it.
-//! let projection = Projection::dense(weight, None).quantize()?.with_adapter(&config, 0)?;
-//! let x = Tensor::<3>::random([2, 3, 16], Distribution::Default, &device);
-//! let gradients = projection.forward(x).sum().backward();
-//!
-//! let adapter = projection.adapter().expect("just added");
-//! assert!(adapter.b().grad(&gradients).is_some());
-//! # Ok::<(), nextcart_adapters::Error>(())
-//! ```
 //!
 //! # Backends
 //!

@@ -285,6 +285,16 @@ pub enum Error {
         /// What holds.
         found: String,
     },
+    /// A folder holds no manifest.
+    #[error(
+        "`{folder}`: expected a folder with the `manifest.json` that `prepare` writes last, found {found}"
+    )]
+    NotPrepared {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there instead.
+        found: &'static str,
+    },
     /// A JSON file could not be read or written.
     #[error("cannot process the JSON file `{path}`")]
     Json {

@@ -1,28 +1,9 @@
-//! Purchase histories from review files, as leak-free next-purchase questions.
+#![doc = include_str!("../README.md")]
 //!
 //! [`prepare`] reads Amazon review and metadata files ([`source`]), writes them as Parquet tables with a
 //! [`Manifest`], orders each user's purchases into histories, cuts these in time ([`Split`]) and asks for
 //! the next purchase among candidates of like popularity ([`Distractors`]). [`synthetic`] generates files
 //! of the same format from a process whose best possible answer is known.
-//!
-//! ```
-//! use nextcart_data::{Part, PrepareOptions, prepare, read_questions};
-//! use nextcart_data::synthetic::{Corpus, SyntheticConfig};
-//!
-//! let folder = tempfile::tempdir()?;
-//! let corpus = Corpus::generate(&SyntheticConfig::tiny())?;
-//! let files = corpus.write(folder.path())?;
-//!
-//! let out = folder.path().join("prepared");
-//! let prepared = prepare(&[files.reviews], &[files.meta], &out, &PrepareOptions::default())?;
-//! let lines = &prepared.manifest.reviews;
-//! assert_eq!(lines.read, lines.kept + lines.rejected);
-//!
-//! let questions = read_questions(out.join("questions.parquet"))?;
-//! let question = questions.iter().find(|question| question.part == Part::Test).expect("a test question");
-//! assert_eq!(corpus.oracle(question).len(), question.candidates.len());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 //!
 //! # What is kept out of the questions
 //! * Anything after the target: no purchase of its history is later, and what training can know of popularity

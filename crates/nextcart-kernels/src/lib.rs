@@ -1,5 +1,4 @@
-//! Operations of Llama-family decoders for [`burn`], fused where that pays, with backward passes that keep
-//! little.
+#![doc = include_str!("../README.md")]
 //!
 //! - [`frozen_product`]: `x Wᵀ` with a weight that takes no gradient and may be stored in fewer bits than `x`;
 //! - [`adapted_product`]: the same with a low-rank update, in one operation on the CPU;
@@ -8,16 +7,6 @@
 //! On the CPU (feature `cpu`) they run on all cores in the widest vectors that the processor has; elsewhere they are
 //! compositions of burn's operations. Either way autodiff sees one operation each and keeps what its
 //! backward pass needs, and not every intermediate result.
-//!
-//! ```
-//! use burn::tensor::{Device, Distribution, Tensor};
-//! use nextcart_kernels::frozen_product;
-//!
-//! let device = Device::default();
-//! let x = Tensor::random([3, 16], Distribution::Default, &device);
-//! let weight = Tensor::random([8, 16], Distribution::Default, &device);
-//! assert_eq!(frozen_product(x, weight).dims(), [3, 8]);
-//! ```
 
 mod decoder;
 mod device;

@@ -1,22 +1,9 @@
-//! Accuracy, ranking and calibration metrics with intervals, on plain slices.
+#![doc = include_str!("../README.md")]
 //!
 //! Every function says its range and its edge cases. A figure that is not defined, such as the mean
 //! of nothing, is `None` and never a silent 0; input that cannot be meant, such as slices of unequal
 //! length or a score that is not a number, is an [`Error`]. Ties between scores are resolved by the
 //! [`TieRule`] that the caller names, because on ties the rule *is* the result.
-//!
-//! ```
-//! use nextcart_metrics::{Rank, TieRule, hit_rate_at_k, wilson};
-//!
-//! // Two questions with three candidates; in the second the target shares the top with another.
-//! let ranks = [Rank::of(&[0.1, 0.7, 0.2], 1)?, Rank::of(&[0.4, 0.4, 0.2], 0)?];
-//! assert_eq!(hit_rate_at_k(&ranks, 1, TieRule::Expected), Some(0.75));
-//! assert_eq!(hit_rate_at_k(&ranks, 1, TieRule::Pessimistic), Some(0.5));
-//!
-//! let interval = wilson(1.5, 2, 0.95)?.expect("two questions are more than none");
-//! assert!(interval.low < 0.75 && 0.75 < interval.high);
-//! # Ok::<(), nextcart_metrics::Error>(())
-//! ```
 
 mod answers;
 mod auc;

@@ -1,21 +1,9 @@
-//! Llama-family language models for [`burn`]: real checkpoints, one readable decoder, generation
-//! and option scoring.
+#![doc = include_str!("../README.md")]
 //!
 //! Weights keep the orientation in which Hugging Face stores them, `[d_output, d_input]`, so that a
 //! checkpoint's tensors are used as they are. The backend is the caller's choice of
 //! [`Device`](burn::tensor::Device).
-//!
-//! ```
-//! use burn::tensor::Device;
-//! use nextcart_models::{Llama, LlamaConfig, ModelInput};
-//!
-//! let device = Device::default();
-//! let config = LlamaConfig::tiny(64);
-//! let model: Llama = config.init(7, &device);
-//! let input = ModelInput::new(&[&[1, 5, 9]], &config, &device);
-//! let logits = model.forward(&input);
-//! assert_eq!(logits.dims(), [1, 3, 64]);
-//! ```
+
 mod adapted;
 mod assemble;
 mod attention;

@@ -1,4 +1,4 @@
-//! Next-purchase questions as instruction, input and output text.
+#![doc = include_str!("../README.md")]
 //!
 //! A [`Template`] holds three Jinja templates, one a part, and turns any serialisable question into
 //! a [`Prompt`]. The built-in ones expect the fields of a nextcart question: `history[]` and
@@ -12,21 +12,6 @@
 //! - the instruction and the input cannot see `answer`, so no template can leak it;
 //! - values are text and nothing else: template syntax inside a title stays as it is, and so do names of
 //!   special tokens.
-//!
-//! ```
-//! use nextcart_prompt::{Template, Wrapper};
-//! use serde_json::json;
-//!
-//! let question = json!({
-//!     "history": [{ "title": "Green Tea" }, { "title": "Tea Strainer" }],
-//!     "candidates": [{ "title": "Dog Leash" }, { "title": "Acacia Honey" }],
-//!     "answer": 1,
-//! });
-//! let prompt = Template::builtin("next_purchase")?.render(&question)?;
-//! assert!(prompt.prefix(Wrapper::Plain).ends_with("Dog Leash\nAcacia Honey\nAnswer:\n"));
-//! assert_eq!(prompt.output, "Acacia Honey");
-//! # Ok::<(), nextcart_prompt::Error>(())
-//! ```
 
 mod catalogue;
 mod chat;

@@ -1,37 +1,10 @@
-//! Supervised fine-tuning with a loss mask, checkpoints and exact resume.
+#![doc = include_str!("../README.md")]
 //!
 //! A [`Sample`](nextcart_text::Sample) is tokens with a mask of those to learn. A [`Trainer`] takes optimiser steps on
 //! samples; the caller writes the loop around them. It trains what takes gradients, be that adapters
 //! or all weights. A [`Run`] writes the loop: it evaluates, saves, stops early and keeps a folder that tells what
 //! happened; a [`RunConfig`] is everything that a run depends on, in one file; a [`Planner`] says before anything
 //! is allocated whether it will fit.
-//!
-//! ```
-//! use burn::tensor::Device;
-//! use nextcart_adapters::LoraConfig;
-//! use nextcart_models::{Llama, LlamaConfig};
-//! use nextcart_text::Sample;
-//! use nextcart_train::{SftConfig, Trainer, evaluate_loss};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(32) };
-//! let model = llama.init(7, &Device::flex().autodiff()).with_adapters(&LoraConfig::new(), 1)?;
-//! let samples = [Sample::completion(&[1, 5, 9], &[7, 2])?, Sample::completion(&[1, 8], &[4, 2])?];
-//! let before = evaluate_loss(&model, &llama, &samples, 8)?;
-//!
-//! let config = SftConfig { max_steps: Some(4), learning_rate: 1e-2, ..SftConfig::default() };
-//! # let folder = tempfile::tempdir()?;
-//! # let folder = folder.path();
-//! let mut trainer = Trainer::new(model, &llama, config, &samples)?;
-//! while let Some(step) = trainer.step()? {
-//!     if step.step.is_multiple_of(2) {
-//!         trainer.save(folder)?; // `Trainer::resume` goes on from here
-//!     }
-//! }
-//! assert!(evaluate_loss(&trainer.into_model(), &llama, &samples, 8)? < before);
-//! # Ok(())
-//! # }
-//! ```
 //!
 //! # Several devices
 //!

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{HISTORIES, QUESTIONS};
 use crate::{
-    Catalogue, History, Manifest, Question, Result,
+    Catalogue, Error, History, Manifest, Question, Result,
     histories::read_training,
     publish::{MANIFEST, TABLES},
     read_questions,
@@ -42,10 +42,19 @@ impl Prepared {
     /// Opens a folder that was prepared before.
     ///
     /// # Errors
-    /// If its manifest cannot be read.
+    /// [`Error::NotPrepared`] if it has no manifest, and if that cannot be read.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        Ok(Self::new(folder, Manifest::read(folder.join(MANIFEST))?))
+        let manifest = folder.join(MANIFEST);
+        if !manifest.exists() {
+            let found = match (folder.is_dir(), folder.exists()) {
+                (true, _) => "none in it",
+                (false, true) => "a file",
+                (false, false) => "no such folder",
+            };
+            return Err(Error::NotPrepared { folder: folder.into(), found });
+        }
+        Ok(Self::new(folder, Manifest::read(manifest)?))
     }
 
     /// Reads questions, training histories and catalogue into memory.
