@@ -39,6 +39,7 @@
 //! ```
 
 mod answering;
+mod assessment;
 mod audit;
 mod baselines;
 mod calibration;
@@ -58,6 +59,7 @@ mod template_model;
 mod titles;
 
 pub use answering::Answering;
+pub use assessment::{Assessed, Assessment};
 pub use audit::{
     Audit, AuditOptions, Count, Findings, FullAudit, MARGIN, ModelAudit, ModelAuditOptions,
     PurchaseSource, RuleScore, Verdict, audit, audit_model, audit_with,
