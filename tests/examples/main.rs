@@ -6,9 +6,12 @@ mod compare_models;
 mod describe;
 mod doctor;
 mod finetune;
+mod finetune_models;
+mod generate;
 mod prepare;
 mod prompt_gallery;
 mod quickstart;
+mod recommend;
 mod seed_protocol;
 
 use std::{
