@@ -5,6 +5,7 @@
 
 mod golden_forward;
 mod golden_lora;
+mod gpu_script;
 mod peft_round_trip;
 mod prompts;
 mod reference;
