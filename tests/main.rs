@@ -3,6 +3,7 @@
 //! Tests named `golden_…` compare with the numbers in the folder that `NEXTCART_REFERENCE` names, and
 //! say that they are skipped where it is not set.
 
+mod assessment;
 mod golden_forward;
 mod golden_lora;
 mod gpu_script;
