@@ -1,5 +1,9 @@
-//! What several benches share: what the command line says, and the memory of their process.
+//! What several benches share: what the command line says, checkpoints of known shapes, and the memory of their process.
 #![allow(dead_code, reason = "not every bench needs all of it")]
+
+use std::path::{Path, PathBuf};
+
+use nextcart_models::{LlamaConfig, Precision, SaveOptions, write_random_checkpoint};
 
 /// What stands on the command line: names and, behind most of them, a value.
 pub(crate) struct Arguments(Vec<String>);
@@ -26,6 +30,28 @@ impl Arguments {
         let place = self.0.iter().position(|argument| argument == name)?;
         Some(&self.0[place + 1..])
     }
+}
+
+/// A folder that is there, or one of a known shape, written with random weights if need be.
+pub(crate) fn checkpoint(model: &str) -> PathBuf {
+    let config = match model {
+        "tinyllama" => LlamaConfig::tinyllama_1_1b(),
+        "mistral" => LlamaConfig::mistral_7b_v0_1(),
+        "smollm2" => LlamaConfig::smollm2_135m(),
+        folder => return PathBuf::from(folder),
+    };
+    let folder = data_folder().join(format!("random-{model}"));
+    if !folder.join("config.json").is_file() {
+        eprintln!("writing {}", folder.display());
+        let options = SaveOptions { format: Precision::Bf16, ..SaveOptions::default() };
+        write_random_checkpoint(&folder, &config, 7, &options).expect("written");
+    }
+    folder
+}
+
+/// Where benches keep what they make.
+pub(crate) fn data_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data")
 }
 
 /// A line of Linux's account of this process, such as `VmHWM:` for the most memory that it held, in MB.

@@ -8,16 +8,14 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use nextcart_models::{
-    Checkpoint, LlamaConfig, LoadOptions, Precision, SaveOptions, write_random_checkpoint,
-};
+use nextcart_models::{Checkpoint, LoadOptions, Precision};
 
-use common::{Arguments, memory};
+use common::{Arguments, checkpoint, memory};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let arguments = Arguments::read();
     let model = arguments.value("--model").unwrap_or_else(|| "tinyllama".to_owned());
-    let folder = folder(&model);
+    let folder = checkpoint(&model);
     if let Some(format) = arguments.value("--load") {
         load(&folder, &format);
         return;
@@ -64,22 +62,4 @@ fn load(folder: &Path, format: &str) {
     let limit = 1.1 * held + PROGRAM;
     assert!(peak <= limit, "{format}: expected {limit:.0} MB at most, found {peak:.0}");
     println!("{format:<10} {seconds:>10.1} {held:>10.0} {peak:>10.0} {:>6.3}", peak / held);
-}
-
-/// A folder that is there, or one of a known shape, written if need be.
-fn folder(model: &str) -> PathBuf {
-    let config = match model {
-        "tinyllama" => LlamaConfig::tinyllama_1_1b(),
-        "mistral" => LlamaConfig::mistral_7b_v0_1(),
-        "smollm2" => LlamaConfig::smollm2_135m(),
-        folder => return PathBuf::from(folder),
-    };
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data");
-    let folder = target.join(format!("random-{model}"));
-    if !folder.join("config.json").is_file() {
-        eprintln!("writing {}", folder.display());
-        let options = SaveOptions { format: Precision::Bf16, ..SaveOptions::default() };
-        write_random_checkpoint(&folder, &config, 7, &options).expect("written");
-    }
-    folder
 }

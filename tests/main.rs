@@ -3,10 +3,12 @@
 //! Tests named `golden_…` compare with the numbers in the folder that `NEXTCART_REFERENCE` names, and
 //! say that they are skipped where it is not set.
 
+mod assessment;
 mod cargo;
 mod fences;
 mod golden_forward;
 mod golden_lora;
+mod gpu_script;
 mod outside;
 mod packaging;
 mod peft_round_trip;

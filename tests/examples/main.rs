@@ -9,11 +9,14 @@ mod doctor;
 #[path = "../fences.rs"]
 mod fences;
 mod finetune;
+mod finetune_models;
+mod generate;
 mod output;
 mod picture;
 mod prepare;
 mod prompt_gallery;
 mod quickstart;
+mod recommend;
 mod seed_protocol;
 
 use std::{

@@ -1,5 +1,5 @@
 //! The packed weight's kernels on a GPU, real or in software, against the CPU.
-#![cfg(feature = "wgpu")]
+#![cfg(any(feature = "cuda", feature = "wgpu"))]
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::io::Write as _;
@@ -17,15 +17,21 @@ const ROWS: [usize; 8] = [1, 3, 8, 9, 40, 64, 65, 130];
 const SHAPES: [[usize; 2]; 7] =
     [[64, 64], [130, 192], [70, 72], [33, 50], [5, 7], [1, 1], [70_000, 8]];
 
-/// The first device that wgpu finds; `None` with a note, unless `NEXTCART_GPU` demands one.
+#[cfg(feature = "cuda")]
+const BACKEND: (DeviceType, &str) = (DeviceType::Cuda, "CUDA");
+#[cfg(not(feature = "cuda"))]
+const BACKEND: (DeviceType, &str) = (DeviceType::Wgpu, "wgpu");
+
+/// The first device that the backend finds; `None` with a note, unless `NEXTCART_GPU` demands one.
 fn gpu() -> Option<Device> {
-    let device = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next();
+    let (kind, name) = BACKEND;
+    let device = Device::enumerate(kind).into_vec().into_iter().next();
     if device.is_none() {
-        assert!(
-            std::env::var_os("NEXTCART_GPU").is_none(),
-            "NEXTCART_GPU is set: wgpu finds nothing"
-        );
-        skipped("wgpu finds no adapter (Debian: apt-get install mesa-vulkan-drivers)");
+        let demanded = std::env::var_os("NEXTCART_GPU").is_some();
+        assert!(!demanded, "NEXTCART_GPU is set: {name} finds nothing");
+        skipped(&format!(
+            "{name} finds no device (for wgpu, Debian: apt-get install mesa-vulkan-drivers)"
+        ));
     }
     device
 }

@@ -101,4 +101,13 @@ impl Question {
     pub fn target(&self) -> &Product {
         &self.candidates[self.answer]
     }
+
+    /// The same with so many of the latest purchases alone; `None` for all of them.
+    #[must_use]
+    pub fn with_latest(&self, purchases: Option<usize>) -> Self {
+        let mut question = self.clone();
+        let kept = purchases.unwrap_or(usize::MAX);
+        question.history.drain(..self.history.len().saturating_sub(kept));
+        question
+    }
 }

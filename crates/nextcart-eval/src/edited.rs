@@ -72,6 +72,12 @@ impl<P: Predictor> Edited<P> {
         Self::new(inner, "shuffled history", Edit::Shuffled(seed))
     }
 
+    /// The same under another name (default the predictor's with what was done).
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
     fn new(inner: P, how: &str, edit: Edit) -> Self {
         Self { name: format!("{}, {how}", inner.name()), inner, edit }
     }

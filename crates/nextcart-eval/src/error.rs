@@ -9,6 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The caller asked to stop.
+    #[error("interrupted: what was answered so far is kept")]
+    Interrupted,
     /// There is nothing to evaluate.
     #[error("no questions to {purpose}: at least one is needed")]
     NoQuestions {

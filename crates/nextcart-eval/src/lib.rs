@@ -6,6 +6,7 @@
 //! writes it all down.
 
 mod answering;
+mod assessment;
 mod audit;
 mod baselines;
 mod calibration;
@@ -28,6 +29,7 @@ mod titles;
 mod words;
 
 pub use answering::Answering;
+pub use assessment::{Assessed, Assessment};
 pub use audit::{
     Audit, AuditOptions, Count, Findings, FullAudit, MARGIN, ModelAudit, ModelAuditOptions,
     PurchaseSource, RuleScore, Verdict, audit, audit_model, audit_with,

@@ -6,6 +6,15 @@ use nextcart_adapters::TargetModules;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The program was built for a GPU that is not there.
+    #[error(
+        "no {backend} device: this program was built for one, and finds no GPU or no driver for it; built without \
+         `--features {backend}` it runs on the CPU"
+    )]
+    NoDevice {
+        /// The backend, by the name of its feature.
+        backend: &'static str,
+    },
     /// A file or folder could not be read or written.
     #[error("cannot access `{path}`")]
     Io {

@@ -12,6 +12,7 @@ mod branched;
 mod cache;
 mod checkpoint;
 mod config;
+mod device;
 mod error;
 mod feed_forward;
 mod generate;
@@ -40,6 +41,7 @@ pub use branched::Branched;
 pub use cache::KvCache;
 pub use checkpoint::{Checkpoint, LoadOptions};
 pub use config::{Architecture, LlamaConfig};
+pub use device::{find_device, gpu_precision};
 pub use error::{Error, Result, TensorMismatch};
 pub use feed_forward::FeedForward;
 pub use generate::{GenerateOptions, generate, generate_text, generate_with};
@@ -54,6 +56,8 @@ pub use rank::score_trie;
 pub use rope::RotaryEmbedding;
 pub use rope_scaling::RopeScaling;
 pub use sampling::Sampling;
-pub use save::{SaveOptions, save_adapter, save_checkpoint, save_checkpoint_with};
+pub use save::{
+    SaveOptions, save_adapter, save_checkpoint, save_checkpoint_with, save_merged_checkpoint,
+};
 pub use score::{ContinuationScore, score_continuations, score_next, score_texts};
 pub use trie::TokenTrie;

@@ -87,7 +87,7 @@ impl Llama {
     }
 
     /// The records of before and that of the adapters in use.
-    fn records_with(&self, into: MergeTarget<'_>) -> Vec<MergeRecord> {
+    pub(crate) fn records_with(&self, into: MergeTarget<'_>) -> Vec<MergeRecord> {
         let mut records = self.merges.clone();
         let record = self.record(into);
         if record.onto == MergedWeights::Original || !record.modules.is_empty() {

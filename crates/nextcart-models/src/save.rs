@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
-use nextcart_adapters::{LoraConfig, Projection, save_peft};
+use nextcart_adapters::{LoraConfig, MergeOnto, Projection, save_peft};
 use nextcart_text::Tokenizer;
 use safetensors::{Dtype, SafeTensorError, View};
 use tempfile::NamedTempFile;
@@ -16,7 +16,7 @@ use crate::checkpoint::{CONFIG, INDEX, TOKENIZER, WEIGHTS};
 use crate::config::{Architecture, LlamaConfig};
 use crate::error::{Error, Result};
 use crate::llama::Llama;
-use crate::merge::{MERGE_RECORD, MergeRecord};
+use crate::merge::{MERGE_RECORD, MergeRecord, MergeTarget};
 use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, projection_path};
 use crate::precision::Precision;
 
@@ -66,8 +66,26 @@ pub fn save_checkpoint_with(
     tokenizer: Option<&Tokenizer>,
     options: &SaveOptions,
 ) -> Result<()> {
-    let tensors = tensors(model, options.format);
+    let tensors = tensors(model, options.format, Source::Projection);
     write_checkpoint(folder.as_ref(), tensors, config, tokenizer, &model.merge_records(), options)
+}
+
+/// Writes a model with the adapters in use folded into the weights that they were trained beside, as
+/// [`merge_and_unload`](Llama::merge_and_unload) of [`MergeTarget::Own`] and then [`save_checkpoint_with`] would, but
+/// with one merged weight in memory at a time: a model in NF4 need not have room for itself unpacked.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn save_merged_checkpoint(
+    folder: impl AsRef<Path>,
+    model: &Llama,
+    config: &LlamaConfig,
+    tokenizer: Option<&Tokenizer>,
+    options: &SaveOptions,
+) -> Result<()> {
+    let tensors = tensors(model, options.format, Source::Merged);
+    let records = model.records_with(MergeTarget::Own);
+    write_checkpoint(folder.as_ref(), tensors, config, tokenizer, &records, options)
 }
 
 /// Writes tensors, each computed when its turn comes, with their config.
@@ -230,7 +248,11 @@ fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
 
 /// The tensors under their names in a checkpoint; each is unpacked and comes to the host only while it is
 /// written.
-fn tensors(model: &Llama, format: Precision) -> Vec<(String, Lazy<'_>)> {
+fn tensors<'a>(
+    model: &'a Llama,
+    format: Precision,
+    projected: impl Fn(&'a Projection) -> Source<'a>,
+) -> Vec<(String, Lazy<'a>)> {
     let embedding = Source::Matrix(model.embed_tokens.val());
     let mut all = vec![(EMBEDDING.to_owned(), Lazy::new(embedding, format))];
     for (layer, block) in model.layers.iter().enumerate() {
@@ -247,7 +269,7 @@ fn tensors(model: &Llama, format: Precision) -> Vec<(String, Lazy<'_>)> {
         if let Some(bias) = projection.bias() {
             all.push((format!("{path}.bias"), Lazy::new(Source::Vector(bias), format)));
         }
-        all.push((format!("{path}.weight"), Lazy::new(Source::Projection(projection), format)));
+        all.push((format!("{path}.weight"), Lazy::new(projected(projection), format)));
     }
     all.push((NORM.to_owned(), Lazy::new(Source::Vector(model.norm.gamma.val()), format)));
     if let Some(head) = &model.lm_head {
@@ -266,6 +288,8 @@ enum Source<'a> {
     Matrix(Tensor<2>),
     Vector(Tensor<1>),
     Projection(&'a Projection),
+    /// With its adapter folded in.
+    Merged(&'a Projection),
 }
 
 impl<'a> Lazy<'a> {
@@ -278,6 +302,10 @@ impl<'a> Lazy<'a> {
             Source::Matrix(tensor) => tensor.clone().into_data(),
             Source::Vector(tensor) => tensor.clone().into_data(),
             Source::Projection(projection) => projection.weight().into_data(),
+            Source::Merged(projection) => {
+                let projection = (*projection).clone();
+                projection.merge_and_unload(MergeOnto::Own).weight().into_data()
+            }
         };
         data.iter::<f32>().collect()
     }
@@ -288,7 +316,9 @@ impl Source<'_> {
         match self {
             Self::Matrix(tensor) => tensor.dims().to_vec(),
             Self::Vector(tensor) => tensor.dims().to_vec(),
-            Self::Projection(projection) => vec![projection.d_output(), projection.d_input()],
+            Self::Projection(projection) | Self::Merged(projection) => {
+                vec![projection.d_output(), projection.d_input()]
+            }
         }
     }
 }

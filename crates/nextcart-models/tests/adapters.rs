@@ -7,7 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_adapters::{Bias, Init, LoraConfig, Projection, TargetModules, load_peft, nf4};
 use nextcart_models::{
     Checkpoint, Error, Llama, LlamaConfig, MERGE_RECORD, MergeRecord, MergeTarget, MergedWeights,
-    ModelInput, save_adapter, save_checkpoint,
+    ModelInput, Precision, SaveOptions, save_adapter, save_checkpoint, save_checkpoint_with,
+    save_merged_checkpoint,
 };
 use tempfile::TempDir;
 
@@ -276,5 +277,30 @@ fn linear_layers_really_take_four_bits() {
         let all = (config.layers * bytes.iter().sum::<usize>()) as f64;
         println!("{:.3} GB", all / 1e9);
         assert!(all <= most && all > 0.8 * most, "{all}");
+    }
+}
+
+#[test]
+fn merging_while_saving_gives_the_bytes_of_merging_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let lora = LoraConfig::new().with_target_modules(["q_proj", "down_proj"].into());
+    let options = SaveOptions { format: Precision::Bf16, max_shard_bytes: 100_000 };
+    let base = config().init(3, &Device::flex());
+    for (name, base) in [("dense", base.clone()), ("packed", base.quantized().unwrap())] {
+        let model = adapted(base, &lora, 1.0);
+        let [before, while_saving] =
+            ["before", "while"].map(|how| folder.path().join(name).join(how));
+        save_merged_checkpoint(&while_saving, &model, &config(), None, &options).unwrap();
+        let merged = model.merge_and_unload(MergeTarget::Own).unwrap();
+        save_checkpoint_with(&before, &merged, &config(), None, &options).unwrap();
+        let mut files = 0;
+        for entry in fs::read_dir(&before).unwrap() {
+            let file = entry.unwrap().file_name();
+            let (expected, found) = (before.join(&file), while_saving.join(&file));
+            assert!(fs::read(expected).unwrap() == fs::read(found).unwrap(), "{name}: {file:?}");
+            files += 1;
+        }
+        assert!(files > 4 && before.join(MERGE_RECORD).is_file(), "{name}: {files} files");
+        assert_eq!(fs::read_dir(&while_saving).unwrap().count(), files);
     }
 }

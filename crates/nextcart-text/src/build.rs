@@ -109,6 +109,14 @@ impl<'a> SampleBuilder<'a> {
         Ok(all)
     }
 
+    /// As [`build_all`](Self::build_all), the samples alone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn samples<Q: Serialize + Sync>(&self, questions: &[Q]) -> Result<Vec<Sample>> {
+        Ok(self.build_all(questions)?.into_iter().map(|built| built.sample).collect())
+    }
+
     /// The prompts to predict a question from; `answer` has no part in them.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 //! What a preparation made.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
-use super::{HISTORIES, QUESTIONS};
+use super::{HISTORIES, QUESTIONS, prepare_until};
 use crate::{
-    Catalogue, Error, History, Manifest, Question, Result,
+    Catalogue, Error, History, Manifest, Part, PrepareOptions, Question, Resources, Result,
     histories::read_training,
     publish::{MANIFEST, TABLES},
     read_questions,
@@ -32,6 +33,34 @@ pub struct Dataset {
     pub catalogue: Catalogue,
     /// Questions of all parts, by user, each user's in the order of time.
     pub questions: Vec<Question>,
+}
+
+impl Dataset {
+    /// What comes of review and metadata files, [prepared](crate::prepare) in a folder with the default options; without
+    /// review files, what the folder holds already.
+    ///
+    /// # Errors
+    /// Those of [`prepare_until`] and [`Prepared::load`].
+    pub fn prepare_or_open(
+        reviews: &[PathBuf],
+        meta: &[PathBuf],
+        folder: impl AsRef<Path>,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
+        let folder = folder.as_ref();
+        if reviews.is_empty() {
+            return Prepared::open(folder)?.load();
+        }
+        let (options, resources) = (PrepareOptions::default(), Resources::default());
+        prepare_until(reviews, meta, folder, &options, &resources, stop)?.load()
+    }
+
+    /// The questions of a part, with so many of the latest purchases of each history (`None` for all of them).
+    #[must_use]
+    pub fn part(&self, part: Part, purchases: Option<usize>) -> Vec<Question> {
+        let of_part = self.questions.iter().filter(|question| question.part == part);
+        of_part.map(|question| question.with_latest(purchases)).collect()
+    }
 }
 
 impl Prepared {

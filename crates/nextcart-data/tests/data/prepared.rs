@@ -340,3 +340,25 @@ fn a_stopped_run_leaves_nothing_behind() {
     assert!(matches!(outcome.unwrap_err(), Error::Interrupted));
     assert_eq!(names(folder.path()), before);
 }
+
+#[test]
+fn a_part_is_given_with_the_latest_purchases() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Corpus::generate(&SyntheticConfig::tiny()).unwrap().write(folder.path()).unwrap();
+    let (out, stop) = (folder.path().join("out"), AtomicBool::new(false));
+    let data = Dataset::prepare_or_open(&[files.reviews], &[files.meta], &out, &stop).unwrap();
+    let again = Dataset::prepare_or_open(&[], &[], &out, &stop).unwrap();
+    assert_eq!((&again.manifest, &again.questions), (&data.manifest, &data.questions));
+    let of = |part| data.questions.iter().filter(move |question| question.part == part);
+    assert!(of(Part::Test).any(|question| question.history.len() > 2));
+    for part in [Part::Train, Part::Validation, Part::Test] {
+        assert!(of(part).eq(&data.part(part, None)));
+        let cut = data.part(part, Some(2));
+        assert_eq!(cut.len(), of(part).count());
+        for (cut, whole) in cut.iter().zip(of(part)) {
+            assert!(cut.history.len() <= 2 && whole.history.ends_with(&cut.history));
+            assert_eq!(cut.history.len(), whole.history.len().min(2));
+            assert_eq!((&cut.id, &cut.candidates), (&whole.id, &whole.candidates));
+        }
+    }
+}

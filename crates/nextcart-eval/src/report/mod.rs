@@ -113,6 +113,18 @@ struct Metrics<'a> {
     errors: Option<&'a ErrorAnalysis>,
 }
 
+impl<'a> Report<'a> {
+    /// A heading and the losses of a run; all else is empty.
+    #[must_use]
+    pub fn of_run(
+        title: &'a str,
+        training_loss: &'a [(u64, f64)],
+        validation_loss: &'a [(u64, f64)],
+    ) -> Self {
+        Self { title, training_loss, validation_loss, ..Self::default() }
+    }
+}
+
 impl Report<'_> {
     /// Writes all files into `folder`, which is created if needed. Files of an earlier run are
     /// replaced, and only once all new ones are written in full.

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# What only a GPU can tell: whether its kernels give what the CPU gives, and how fast and large full-size runs are.
+set -euo pipefail
+
+usage() {
+    cat <<'HELP'
+Usage: bash benches/gpu.sh [OPTIONS]
+
+On a machine with a GPU: tests its kernels against the CPU, takes 200 steps of TinyLlama-1.1B and of Mistral-7B with
+QLoRA, on random weights of their exact shapes, the same with PEFT and bitsandbytes, and writes a table. Nothing but
+crates and Python packages is downloaded; the checkpoints take 17 GB of disk.
+
+  --backend NAME   cuda (default) or wgpu
+  --runs LIST      of tinyllama_lora, tinyllama_qlora, mistral_qlora (default tinyllama_qlora,mistral_qlora)
+  --steps N        optimiser steps of a run (default 200)
+  --tokens N       tokens of a sample (default 384)
+  --batch N        samples of a step (default 8)
+  --out DIR        folder for the table and the Python environment (default out/gpu)
+  --python FILE    a Python with benches/peers/requirements-models.txt (default: one is made)
+  --no-peers       leave PEFT out
+  --dry-run        print the commands and run none
+  --help           this text
+HELP
+}
+
+fail() {
+    echo "error: $*" >&2
+    exit 2
+}
+
+backend=cuda runs=tinyllama_qlora,mistral_qlora steps=200 tokens=384 batch=8
+out=out/gpu python='' peers=1 dry=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --help) usage && exit ;;
+        --dry-run) dry=1 && shift && continue ;;
+        --no-peers) peers='' && shift && continue ;;
+        --backend | --runs | --steps | --tokens | --batch | --out | --python)
+            [ $# -gt 1 ] || fail "$1: expected a value" ;;
+        *) fail "expected an option of --help, found \`$1\`" ;;
+    esac
+    declare "${1#--}=$2"
+    shift 2
+done
+case $backend in cuda | wgpu) ;; *) fail "--backend: expected cuda or wgpu, found \`$backend\`" ;; esac
+for number in steps tokens batch; do
+    [[ ${!number} =~ ^[1-9][0-9]*$ ]] || fail "--$number: expected a number from 1 on, found \`${!number}\`"
+done
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+run() {
+    printf '+ %s\n' "$*"
+    [ -n "$dry" ] || "$@"
+}
+
+machine() {
+    if command -v nvidia-smi >/dev/null; then
+        nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
+    else
+        echo "a GPU through $backend"
+    fi
+}
+
+if [ -z "$dry" ] && [ "$backend" = cuda ] && ! command -v nvidia-smi >/dev/null; then
+    fail "no nvidia-smi, so no driver for an Nvidia GPU: try --backend wgpu, or --dry-run to see what would run"
+fi
+run mkdir -p "$out"
+
+# Kernels, and through wgpu whole training steps, against the CPU. The variable makes a missing GPU an error.
+export NEXTCART_GPU=1
+if [ "$backend" = cuda ]; then
+    run cargo test --release -p nextcart-adapters --features cuda --test gpu
+else
+    run cargo test --release --workspace --features nextcart-train/wgpu --test gpu
+fi
+
+peer=()
+if [ -n "$peers" ]; then
+    if [ -z "$python" ]; then
+        python=$out/peers/bin/python
+        if [ ! -x "$python" ]; then
+            run python3 -m venv "$out/peers"
+            run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt
+        fi
+    fi
+    case $python in /*) ;; *) python=$PWD/$python ;; esac
+    export NEXTCART_PYTHON=$python
+    peer=(--peer)
+fi
+
+case $out in /*) table=$out/rehearsal.md ;; *) table=$PWD/$out/rehearsal.md ;; esac
+run cargo bench -p nextcart-benches --no-default-features --features "$backend" --bench rehearsal -- \
+    --runs "$runs" --steps "$steps" --tokens "$tokens" --batch "$batch" "${peer[@]}" --table "$table"
+
+if [ -z "$dry" ]; then
+    { machine && echo && cat "$table"; } | tee "$out/table.md"
+else
+    echo "+ the table goes to $out/table.md"
+fi

@@ -1,0 +1,121 @@
+//! What the plan predicts for GPUs, without one: memory at the peak, and the time of a step.
+//!
+//! Run: `cargo bench --bench gpu_plan -- [--longest 512] [--mean 400] [--trained 20] [--memory 16 --tflops 8.1]`
+//!
+//! Runs are those of `examples/configs`, in batches of 8 prompts of so many tokens, padding included, computed as the
+//! examples do on a GPU: bf16 where the card has units for it, blocks computed again on the way back. `--memory` (GB) and
+//! `--tflops` (bf16, dense, of the data sheet) name another card. A gigabyte is left to the driver, kernels and what the pools
+//! round up, of which the plan knows nothing. Nothing here was measured on a GPU.
+
+mod common;
+
+use nextcart_models::{LlamaConfig, Precision};
+use nextcart_train::{
+    Checkpointing, DeviceFacts, Error, PassShape, Planner, RunConfig, StepWork, Workload,
+};
+
+use common::Arguments;
+
+struct Card {
+    name: String,
+    gigabytes: f64,
+    teraflops: f64,
+    precision: Precision,
+}
+
+/// Bytes that are not for the run.
+const LEFT: f64 = 1e9;
+
+/// Share of the data sheet's speed that training reaches on GPUs where it is tuned well.
+const SHARE: f64 = 0.3;
+
+fn main() {
+    let arguments = Arguments::read();
+    let number = |name: &str, otherwise| arguments.number(name).unwrap_or(otherwise);
+    let (longest, mean) = (number("--longest", 512), number("--mean", 400));
+    let trained = number("--trained", 20);
+    println!("| card | run | predicted MB | settings | s a step | 1,000 steps |");
+    println!("|---|---|---|---|---|---|");
+    for card in cards(&arguments) {
+        for (name, config, llama) in runs() {
+            plan(&card, name, config, llama, (longest, mean, trained));
+        }
+    }
+}
+
+fn cards(arguments: &Arguments) -> Vec<Card> {
+    let given = |name: &str| -> Option<f64> {
+        arguments.value(name).map(|value| value.parse().expect("a number"))
+    };
+    let card = |name: &str, gigabytes, teraflops, precision| Card {
+        name: name.to_owned(),
+        gigabytes,
+        teraflops,
+        precision,
+    };
+    match (given("--memory"), given("--tflops")) {
+        (Some(gigabytes), Some(teraflops)) => {
+            vec![card(&format!("{gigabytes} GB"), gigabytes, teraflops, Precision::Bf16)]
+        }
+        (None, None) => vec![
+            // No units for bf16: what f32 does.
+            card("T4, 16 GB", 16.0, 8.1, Precision::F32),
+            card("RTX 3090, 24 GB", 24.0, 71.0, Precision::Bf16),
+            card("A100, 80 GB", 80.0, 312.0, Precision::Bf16),
+        ],
+        _ => panic!("--memory and --tflops go together"),
+    }
+}
+
+fn runs() -> [(&'static str, RunConfig, LlamaConfig); 3] {
+    let mut lora = RunConfig::tinyllama_qlora();
+    lora.model.quantized = false;
+    let (tinyllama, mistral) = (LlamaConfig::tinyllama_1_1b(), LlamaConfig::mistral_7b_v0_1());
+    [
+        ("TinyLlama LoRA", lora, tinyllama.clone()),
+        ("TinyLlama QLoRA", RunConfig::tinyllama_qlora(), tinyllama),
+        ("Mistral QLoRA", RunConfig::mistral_qlora(), mistral),
+    ]
+}
+
+fn plan(
+    card: &Card,
+    name: &str,
+    mut config: RunConfig,
+    llama: LlamaConfig,
+    (longest, mean, trained): (usize, usize, usize),
+) {
+    (config.model.weights, config.model.activations) = (card.precision, card.precision);
+    config.training.checkpointing = Checkpointing::Blocks;
+    let rows = config.training.batch_size;
+    let shape = |rows| PassShape { rows, seq: longest, most: trained, trained: rows * trained };
+    let workload = Workload {
+        passes: vec![shape(rows)],
+        evaluation: vec![shape(config.watch.evaluation_batch)],
+        step: StepWork {
+            tokens: (rows * mean) as f64,
+            pairs: (rows * mean * mean) as f64,
+            trained: (rows * trained) as f64,
+        },
+        steps: 1000,
+    };
+    let planner = Planner::new(&config, &llama, workload);
+    let memory = (card.gigabytes * 1e9 - LEFT) as u64;
+    let facts = DeviceFacts { memory, flops: card.teraflops * 1e12, is_host: false, taken: 0 };
+    let plan = planner.estimate(&facts);
+    let settings = match planner.plan(&facts) {
+        Ok(_) => "as they are".to_owned(),
+        Err(Error::DoesNotFit { settings, .. }) if settings.is_empty() => "does not fit".to_owned(),
+        Err(Error::DoesNotFit { settings, .. }) => format!("`{}`", settings.join("`, `")),
+        Err(error) => panic!("{error}"),
+    };
+    let least = plan.seconds_per_step;
+    let likely = least / SHARE;
+    println!(
+        "| {} | {name} | {:.0} | {settings} | {least:.2} to {likely:.2} | {:.0} to {:.0} min |",
+        card.name,
+        plan.bytes() as f64 / 1e6,
+        least * 1000.0 / 60.0,
+        likely * 1000.0 / 60.0
+    );
+}

@@ -1,0 +1,86 @@
+"""Fine-tuning at full size with PEFT, on bf16 weights or on bitsandbytes' NF4. Called by `benches/rehearsal.rs`.
+
+    rehearsal_peft.py JOB
+
+JOB is JSON: the folder `model`, whether it is `quantized`, the file `samples` (a line of JSON each with `input_ids` and
+`completion_mask`), `steps`, `batch`, and whether there is a `gpu`. Prints a line of JSON: seconds of loading, of each step, losses,
+and the peak in MB, on a CPU that of the process. The head is computed where a token is trained alone, as in
+`sft_torch.py`, and blocks are computed again on the way back.
+"""
+import json
+import os
+import sys
+import time
+
+ANSWERS = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # whatever else is printed
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import peft  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+JOB = json.loads(sys.argv[1])
+DEVICE = "cuda" if JOB["gpu"] else "cpu"
+COMPUTE = torch.bfloat16 if JOB["gpu"] and torch.cuda.is_bf16_supported() else torch.float32
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
+
+def peak():
+    if JOB["gpu"]:
+        return torch.cuda.max_memory_reserved() / 1e6
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) * 1024 / 1e6
+
+
+def load():
+    packed = transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=COMPUTE,
+    )
+    base = transformers.AutoModelForCausalLM.from_pretrained(
+        JOB["model"],
+        # What is not packed: in bf16 on a CPU, PyTorch would compute in bf16 as well.
+        dtype=COMPUTE if JOB["quantized"] or JOB["gpu"] else torch.bfloat16,
+        quantization_config=packed if JOB["quantized"] else None,
+        device_map={"": DEVICE},
+    )
+    base.gradient_checkpointing_enable()
+    base.enable_input_require_grads()
+    lora = peft.LoraConfig(r=16, lora_alpha=16, target_modules=TARGETS, task_type="CAUSAL_LM")
+    model = peft.get_peft_model(base, lora)
+    model.train()
+    return base, model
+
+
+began = time.perf_counter()
+base, model = load()
+loading = time.perf_counter() - began
+parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.001)
+with open(JOB["samples"]) as lines:
+    samples = [json.loads(line) for line in lines]
+
+
+def step(rows):
+    ids = torch.tensor([row["input_ids"] for row in rows], device=DEVICE)
+    trained = torch.tensor([row["completion_mask"] for row in rows], device=DEVICE)[:, 1:].bool()
+    hidden = base.model(ids[:, :-1], use_cache=False).last_hidden_state[trained]
+    loss = torch.nn.functional.cross_entropy(base.lm_head(hidden).float(), ids[:, 1:][trained])
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+seconds, losses = [], []
+for start in range(0, JOB["steps"] * JOB["batch"], JOB["batch"]):
+    began = time.perf_counter()
+    losses.append(step(samples[start : start + JOB["batch"]]))
+    seconds.append(time.perf_counter() - began)
+print(json.dumps(dict(loading=loading, seconds=seconds, losses=losses, peak=peak())), file=ANSWERS, flush=True)

@@ -1,0 +1,100 @@
+//! Fine-tunes TinyLlama-1.1B with QLoRA: review files to adapter, merged model and report.
+//!
+//! Run: `cargo run --release --example finetune_tinyllama -- --reviews F.. --meta F.. [--plan] [--resume]`
+
+use std::{path::PathBuf, process::ExitCode, sync::atomic::AtomicBool, sync::atomic::Ordering};
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use indicatif::ProgressBar;
+use nextcart_data::{Dataset, Part};
+use nextcart_eval::{Assessment, Report};
+use nextcart_models::{
+    SaveOptions, find_device, gpu_precision, save_adapter, save_merged_checkpoint,
+};
+use nextcart_train::{Checkpointing, DeviceFacts, Ending, ProgressLine, Run, RunConfig};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Fine-tunes TinyLlama-1.1B on purchase histories.
+#[derive(Parser)]
+struct Arguments {
+    /// Review files, to be prepared in the configuration's data folder; without them it is ready.
+    #[arg(long, num_args = 1.., requires = "meta")]
+    reviews: Vec<PathBuf>,
+    /// Metadata files that belong to the reviews.
+    #[arg(long, num_args = 1.., requires = "reviews")]
+    meta: Vec<PathBuf>,
+    /// Folder or hub id of the model, instead of the configuration's.
+    #[arg(long)]
+    model: Option<String>,
+    /// All settings.
+    #[arg(long, default_value = "examples/configs/tinyllama_qlora.toml")]
+    config: PathBuf,
+    /// Say what the run will need and end; with a number, whether so many GB are enough.
+    #[arg(long, value_name = "GB", num_args = 0..=1, default_missing_value = "inf")]
+    plan: Option<f64>,
+    /// Go on after Ctrl-C.
+    #[arg(long)]
+    resume: bool,
+}
+
+/// Set by Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    let Err(error) = run(Arguments::parse()) else { return ExitCode::SUCCESS };
+    eprintln!("error: {error:#}");
+    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    let (device, mut config) = (find_device()?, RunConfig::read(arguments.config)?);
+    config.model.name = arguments.model.unwrap_or(config.model.name);
+    if let Some(precision) = gpu_precision(&device) {
+        (config.model.weights, config.model.activations) = (precision, precision);
+        config.training.checkpointing = Checkpointing::Blocks;
+    }
+    let (checkpoint, out, data) = (config.model.open()?, &config.output, &config.data);
+    let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
+    let resumes = arguments.resume || arguments.plan.is_some() || !out.exists();
+    ensure!(resumes, "`{}` is there: --resume goes on", out.display());
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130); // the second time at once
+        }
+    })?;
+
+    let shop = Dataset::prepare_or_open(&arguments.reviews, &arguments.meta, &data.folder, &STOP)?;
+    let template = data.template()?;
+    let builder = data.builder(&checkpoint, &tokenizer, &template)?;
+    let samples = builder.samples(&shop.part(Part::Train, data.history))?;
+    let mut held_out = builder.samples(&shop.part(Part::Validation, data.history))?;
+    held_out.truncate(data.held_out);
+    if let Some(gigabytes) = arguments.plan {
+        let planner = config.planner(llama, &samples, &held_out)?;
+        let mut facts = DeviceFacts::measure(&device);
+        facts.memory = facts.memory.min((gigabytes * 1e9) as u64);
+        println!("{}", planner.estimate(&facts));
+        return Ok(planner.plan(&facts).map(drop)?); // says what would fit
+    }
+
+    let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
+        .with_observer(ProgressLine::new("fine-tuning"));
+    ensure!(run.train(&STOP)? != Ending::Interrupted, "stopped: --resume goes on");
+    let trainer = run.trainer();
+    let (losses, validation) = (trainer.losses().to_vec(), trainer.evaluations().to_vec());
+    let model = run.into_best_model()?;
+    save_adapter(out.join("adapter"), &model, &config.lora, &config.model.name)?;
+    let options = SaveOptions { format: config.model.weights, ..SaveOptions::default() };
+    save_merged_checkpoint(out.join("merged"), &model, llama, Some(&tokenizer), &options)?;
+
+    let (model, purchases, bar) = (&model, data.history, ProgressBar::new_spinner());
+    let all = Assessment { model, config: llama, builder, data: &shop, purchases, questions: 600 };
+    let report = Report::of_run("TinyLlama-1.1B with QLoRA", &losses, &validation);
+    let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
+    let assessed = all.write(out, &format!("{config:?}"), report, &STOP, tell)?;
+    println!("{assessed}\n\nreport: {}", assessed.files.html.display());
+    Ok(())
+}

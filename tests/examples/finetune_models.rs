@@ -1,0 +1,205 @@
+//! TinyLlama's and Mistral's recipes on a small checkpoint: from review files to a report, interrupted or not.
+
+use std::fs;
+use std::path::Path;
+
+use nextcart_models::{
+    Architecture, Checkpoint, LlamaConfig, MERGE_RECORD, Precision, SaveOptions,
+    write_random_checkpoint,
+};
+use nextcart_text::Tokenizer;
+use serde_json::Value;
+
+use super::{check, check_error, check_succeeds, corpus};
+
+/// Names that scripts rely on, in the order of the table.
+const NAMES: [&str; 8] = [
+    "fine_tuned",
+    "base",
+    "history_blind",
+    "popularity",
+    "cooccurrence",
+    "text",
+    "punctuation_rule",
+    "chance",
+];
+
+pub(super) const FILES: [&str; 4] = ["--reviews", "reviews.json.gz", "--meta", "meta.json.gz"];
+
+/// A folder with review files, a small random checkpoint in bf16 in the folder `base`, and `run.toml`.
+pub(super) fn folder(architecture: Architecture) -> tempfile::TempDir {
+    let (folder, files) = corpus();
+    let here = folder.path();
+    fs::rename(files.reviews, here.join("reviews.json.gz")).unwrap();
+    fs::rename(files.meta, here.join("meta.json.gz")).unwrap();
+    let texts = ["Reviewer has bought", "Considering their purchase history", "A) B) C) D)"];
+    let tokenizer = Tokenizer::train(texts.iter(), 300).unwrap();
+    let llama = LlamaConfig {
+        architecture,
+        layers: 2,
+        d_model: 64,
+        d_hidden: 128,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 16,
+        sliding_window: (architecture == Architecture::Mistral).then_some(100),
+        ..LlamaConfig::tiny(tokenizer.vocab())
+    };
+    let options = SaveOptions { format: Precision::Bf16, max_shard_bytes: 50_000 };
+    write_random_checkpoint(here.join("base"), &llama, 3, &options).unwrap();
+    fs::write(here.join("base/tokenizer.json"), tokenizer.to_json().unwrap()).unwrap();
+    fs::write(here.join("run.toml"), CONFIG).unwrap();
+    folder
+}
+
+/// The shipped configurations with fewer steps, and with folders of their own.
+const CONFIG: &str = r#"
+output = "out"
+[model]
+name = "somebody/else"
+weights = "bf16"
+quantized = true
+[data]
+folder = "data"
+template = "seed"
+wrapper = "seed"
+history = 2
+held_out = 4
+[lora]
+rank = 4
+[training]
+max_steps = 6
+batch_size = 2
+learning_rate = 1e-3
+optimizer = "adamw8bit"
+[watch]
+evaluate = { steps = 3 }
+save = { steps = 1 }
+"#;
+
+pub(super) const RUN: [&str; 4] = ["--config", "run.toml", "--model", "./base"];
+
+#[track_caller]
+fn check_recipe(example: &str, architecture: Architecture) {
+    let folder = folder(architecture);
+    let here = folder.path();
+    let plan = check_succeeds(example, here, &[&RUN[..], &FILES, &["--plan"]].concat());
+    for part in ["memory at the peak", "weights", "6 steps"] {
+        assert!(plan.contains(part), "{part} in {plan}");
+    }
+    assert!(!here.join("out").exists() && here.join("data/manifest.json").is_file());
+    let small = check(example, here, &[&RUN[..], &["--plan", "0.001"]].concat());
+    assert!(!small.success && small.stdout.contains("memory at the peak"), "{}", small.stdout);
+    assert!(
+        small.stderr.starts_with("error: ") && small.stderr.contains("bytes of memory"),
+        "{}",
+        small.stderr
+    );
+
+    let table = check_succeeds(example, here, &RUN);
+    let out = here.join("out");
+    let metrics: Value =
+        serde_json::from_slice(&fs::read(out.join("metrics.json")).unwrap()).unwrap();
+    let scores = metrics["scores"].as_array().unwrap();
+    let names: Vec<&str> = scores.iter().map(|score| score["name"].as_str().unwrap()).collect();
+    assert_eq!(names, NAMES);
+    assert!(scores.iter().all(|score| score["n"] == scores[0]["n"]));
+    assert!(NAMES.iter().all(|name| table.contains(name)), "{table}");
+    assert!(metrics["verdict"].is_string() && metrics["model_audits"][0]["lift"].is_object());
+    assert!(metrics["lift_over_history_blind"].is_object());
+    for file in ["report.html", "report.md", "loss.svg", "adapter/adapter_model.safetensors"] {
+        assert!(out.join(file).metadata().unwrap().len() > 0, "{file}");
+    }
+    let page = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(page.contains("latest 2 purchases") && page.contains("evenly spaced"), "{page}");
+
+    // What was merged is a checkpoint like its base, without adapters.
+    let merged = Checkpoint::open(out.join("merged")).unwrap();
+    assert_eq!(merged.config(), Checkpoint::open(here.join("base")).unwrap().config());
+    assert!(merged.tokenizer().is_ok() && out.join("merged").join(MERGE_RECORD).is_file());
+
+    let again = check(example, here, &RUN);
+    check_error(&again, &["`out` is there", "--resume"]);
+    let before = adapter(here);
+    assert_eq!(check_succeeds(example, here, &[&RUN[..], &["--resume"]].concat()), table);
+    assert_eq!(adapter(here), before);
+}
+
+fn adapter(folder: &Path) -> Vec<u8> {
+    fs::read(folder.join("out/adapter/adapter_model.safetensors")).unwrap()
+}
+
+#[test]
+fn tinyllama_goes_from_review_files_to_a_report() {
+    check_recipe("finetune_tinyllama", Architecture::Llama);
+}
+
+#[test]
+fn mistral_goes_from_review_files_to_a_report() {
+    check_recipe("finetune_mistral", Architecture::Mistral);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_recipe_goes_on_to_the_same_adapter_and_report() {
+    use std::process::{Command, Stdio};
+
+    let [stopped, whole] = [(); 2].map(|()| folder(Architecture::Llama));
+    for folder in [&stopped, &whole] {
+        let config = CONFIG.replace("max_steps = 6", "max_steps = 60");
+        fs::write(folder.path().join("run.toml"), config).unwrap();
+    }
+    let arguments = [&RUN[..], &FILES].concat();
+    let mut process = super::command("finetune_tinyllama", stopped.path(), &arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let has_checkpoint = || {
+        let entries = fs::read_dir(stopped.path().join("out")).into_iter().flatten();
+        entries.flatten().any(|it| it.file_name().to_string_lossy().starts_with("checkpoint-"))
+    };
+    while !has_checkpoint() {
+        assert_eq!(process.try_wait().unwrap(), None, "it ended before its first checkpoint");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = process.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert_eq!(stderr, "error: stopped: --resume goes on\n");
+    assert!(!stopped.path().join("out/adapter").exists());
+
+    let resumed = [&RUN[..], &["--resume"]].concat();
+    let resumed = check_succeeds("finetune_tinyllama", stopped.path(), &resumed);
+    assert_eq!(resumed, check_succeeds("finetune_tinyllama", whole.path(), &arguments));
+    assert_eq!(adapter(stopped.path()), adapter(whole.path()));
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let folder = folder(Architecture::Llama);
+    let config = ["--config", "run.toml"];
+    let fails = |arguments: &[&str], expected: &[&str]| {
+        super::check_fails("finetune_mistral", folder.path(), arguments, expected);
+    };
+    fails(&["--config", "no.toml"], &["no.toml"]);
+    fails(&[&config[..], &["--model", "./nowhere"]].concat(), &["./nowhere"]);
+    fails(&RUN, &["data/manifest.json"]);
+}
+
+#[test]
+fn the_shipped_settings_are_those_of_the_seed_project() {
+    use nextcart_train::RunConfig;
+
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    for (name, base) in [
+        ("tinyllama_qlora", "TinyLlama/TinyLlama-1.1B-Chat-v1.0"),
+        ("mistral_qlora", "mistralai/Mistral-7B-v0.1"),
+    ] {
+        let config = RunConfig::read(configs.join(format!("{name}.toml"))).unwrap();
+        assert_eq!(config, RunConfig::by_name(name).unwrap());
+        assert_eq!((config.model.name.as_str(), config.model.quantized), (base, true));
+    }
+}
