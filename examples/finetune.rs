@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use clap::Parser;
-use nextcart_data::{Part, Question, read_any_questions};
+use nextcart_data::{Contexts, Part, Question, read_any_questions};
 use nextcart_eval::{TemplateModel, evaluate_each};
 use nextcart_models::save_adapter;
-use nextcart_text::Sample;
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
 
 #[global_allocator]
@@ -38,8 +37,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
+    eprintln!("error: {error:#}");
     ExitCode::FAILURE
 }
 
@@ -52,43 +50,42 @@ fn run(arguments: &Arguments) -> Result<()> {
         _ => {}
     }
     let (checkpoint, device) = (config.model.open()?, Device::default());
-    let (llama, tokenizer, template) =
-        (checkpoint.config(), checkpoint.tokenizer()?, data.template()?);
+    let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
+    let template = data.template()?;
     let builder = data.builder(&checkpoint, &tokenizer, &template)?;
 
     let mut questions = read_any_questions(data.folder.join("questions.parquet"))?;
-    for Question { history, .. } in &mut questions {
-        history.drain(..history.len().saturating_sub(data.history.unwrap_or(usize::MAX)));
-    }
+    questions.iter_mut().for_each(|question| question.keep_latest(data.history));
+    // What training knows beside the questions, as far as the template tells it.
+    let contexts = Contexts::wanted(&data.folder, &questions, |field| template.mentions(field))?;
+    questions.retain(|question| question.part != Part::Test);
     let (train, mut other): (Vec<_>, Vec<_>) =
         questions.into_iter().partition(|question| question.part == Part::Train);
-    other.retain(|question| question.part == Part::Validation);
     other.truncate(data.held_out);
-    let samples = |questions: &[Question]| -> Result<Vec<Sample>> {
-        Ok(builder.build_all(questions)?.into_iter().map(|built| built.sample).collect())
-    };
+    let samples = |questions: &[Question]| builder.samples(&contexts.of_all(questions));
     let (samples, held_out) = (samples(&train)?, samples(&other)?);
 
     if arguments.plan {
         let planner = config.planner(llama, &samples, &held_out)?;
-        let facts = DeviceFacts::measure(&device);
+        let facts = DeviceFacts::measure_for(&planner, &device);
         println!("{}", planner.estimate(&facts));
-        planner.plan(&facts)?; // says what would fit
-        return Ok(());
+        return Ok(planner.plan(&facts).map(drop)?); // says what would fit
     }
     let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
         .with_observer(ProgressLine::new("fine-tuning"));
     other.truncate(data.asked);
     if !other.is_empty() {
         run = run.with_questions(|model, accuracy| {
-            let mut predictor = TemplateModel::new("fine_tuned", model, llama, builder.clone());
+            let predictor = TemplateModel::new("fine_tuned", model, llama, builder.clone());
+            let mut predictor = predictor.with_contexts(&contexts);
             evaluate_each(&mut predictor, &other, |prediction| accuracy.add(prediction.hit))?;
             Ok(())
         });
     }
+    // A second time, it ends at once.
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // the second time at once
+            std::process::exit(130)
         }
     })?;
     if run.train(&STOP)? == Ending::Interrupted {

@@ -135,12 +135,9 @@ fn template(name: &str) -> Result<Template> {
 
 /// A test question, and what may be told beside it.
 fn ask(prepared: &Prepared, index: usize, crawl: bool) -> Result<(Question, Contexts)> {
-    let ingest = &prepared.manifest.options.ingest;
     let options = ContextOptions {
-        review: (ingest.summary || ingest.text).then_some(120),
-        descriptions: ingest.description,
         relations: RelationOptions { crawl, ..RelationOptions::default() },
-        ..ContextOptions::default()
+        ..ContextOptions::kept_by(prepared)
     };
     let questions = prepared.load()?.questions;
     let mut test = questions.into_iter().filter(|question| question.part == Part::Test);

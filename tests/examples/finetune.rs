@@ -110,6 +110,32 @@ fn a_file_says_what_is_trained_and_the_folder_what_came_of_it() {
     assert_eq!(fs::read(folder.join("run/run.json")).unwrap(), record);
 }
 
+/// Relations, reviews and a profile are not among a question's fields.
+#[test]
+fn a_template_may_tell_what_training_knows() {
+    let folder = prepared();
+    let folder = folder.path();
+    let file = "Of both kinds.\n--- instruction\nWhich next?\n--- input\n\
+                {{ profile.purchases }} bought, as did others: {{ similar_users_bought | join(', ') }}.\n\
+                {% for item in history %}\n{{ item.title | line }}, with {{ item.bought_together | join(', ') }}\n\
+                {% endfor %}\n{% for item in candidates %}\n{{ item.title | line }}\n{% endfor %}\n\
+                --- output\n{{ candidates[answer].title | line }}\n";
+    fs::write(folder.join("own.jinja"), file).unwrap();
+    for template in ["item_relations", "own.jinja"] {
+        let config = CONFIG.replace("max_steps = 30", "max_steps = 2");
+        let config = config.replace("held_out", &format!("template = \"{template}\"\nheld_out"));
+        let config = config.replace("max_tokens = 900", "max_tokens = 2000");
+        fs::write(folder.join("run.toml"), config).unwrap();
+        let plan = check_succeeds("finetune", folder, &[&ARGUMENTS[..], &["--plan"]].concat());
+        assert!(plan.contains("2 steps"), "{plan}");
+        check_succeeds("finetune", folder, &ARGUMENTS);
+        let metrics = read_metrics(folder.join("run/metrics.jsonl")).unwrap();
+        let Some(Metric::Evaluation(last)) = metrics.last() else { panic!("an evaluation") };
+        assert_eq!((last.step, last.questions), (2, 3));
+        fs::remove_dir_all(folder.join("run")).unwrap();
+    }
+}
+
 /// SHA-256 in hexadecimal.
 fn sha256(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};

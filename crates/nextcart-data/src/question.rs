@@ -67,6 +67,14 @@ pub struct Question {
     pub excluded: Vec<String>,
 }
 
+impl Question {
+    /// Drops the oldest purchases beyond so many; none keeps all.
+    pub fn keep_latest(&mut self, purchases: Option<usize>) {
+        let surplus = self.history.len().saturating_sub(purchases.unwrap_or(usize::MAX));
+        self.history.drain(..surplus);
+    }
+}
+
 impl Part {
     /// The name that files use.
     pub(crate) fn as_str(self) -> &'static str {

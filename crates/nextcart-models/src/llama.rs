@@ -117,8 +117,14 @@ impl Llama {
         let ids: Tensor<1, Int> = input.ids.clone().reshape([batch * seq]);
         let weight = self.embed_tokens.val();
         let d_model = weight.dims()[1];
-        let dtype = self.activations.unwrap_or(weight.dtype());
-        weight.select(0, ids).reshape([batch, seq, d_model]).cast(dtype)
+        weight.select(0, ids).reshape([batch, seq, d_model]).cast(self.activations())
+    }
+
+    /// What the blocks compute in: [`LoadOptions::activations`](crate::LoadOptions::activations) where they were
+    /// chosen, or as the embedding is stored.
+    #[must_use]
+    pub fn activations(&self) -> DType {
+        self.activations.unwrap_or_else(|| self.embed_tokens.val().dtype())
     }
 
     /// The embedding's weight, `[vocab, d_model]`, which is the head's too where the two are tied.

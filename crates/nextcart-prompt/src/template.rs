@@ -175,6 +175,16 @@ impl Template {
         self.takes_style
     }
 
+    /// Whether a part names a field, be it of the question or of what is listed in it; a word of its text counts too.
+    #[must_use]
+    pub fn mentions(&self, field: &str) -> bool {
+        let is_inside = |sign: char| sign.is_alphanumeric() || sign == '_';
+        let parts = PromptPart::ALL.map(|part| self.environment.get_template(part.name()));
+        parts.into_iter().flatten().any(|part| {
+            part.source().split(|sign: char| !is_inside(sign)).any(|word| word == field)
+        })
+    }
+
     /// How options are marked and answers written.
     #[must_use]
     pub fn style(&self) -> Style {

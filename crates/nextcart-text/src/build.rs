@@ -109,7 +109,7 @@ impl<'a> SampleBuilder<'a> {
         Ok(all)
     }
 
-    /// As [`build_all`](Self::build_all), the samples alone.
+    /// What [`build_all`](Self::build_all) gives, without the texts.
     ///
     /// # Errors
     /// As there.
@@ -152,7 +152,8 @@ impl<'a> SampleBuilder<'a> {
     /// [`decisions`](Self::decisions), to which the answer adds which of them is right.
     ///
     /// # Errors
-    /// As [`Self::build`]; [`Error::NotOneQuestion`] for a template that asks about one candidate or two at a time.
+    /// As [`Self::build`]; [`Error::NotOneQuestion`] for a template that asks about one candidate or two at a time;
+    /// [`Error::Answer`] if the answer is no index of a candidate.
     pub fn choice(&self, question: &impl Serialize, answer: usize) -> Result<Sample> {
         let built = self.decisions(question)?;
         let [BuiltDecision { decision, prompt, answers, .. }] = built.as_slice() else {
@@ -160,7 +161,12 @@ impl<'a> SampleBuilder<'a> {
         };
         let options: Vec<&[u32]> = answers.iter().map(Vec::as_slice).collect();
         let right = decision.choices.iter().position(|choice| choice.candidate == Some(answer));
-        Sample::choice(prompt, &options, right.unwrap_or(options.len()))
+        let right = right.ok_or_else(|| Error::Answer {
+            question: Fields::new(question).id(),
+            answer,
+            candidates: options.len(),
+        })?;
+        Sample::choice(prompt, &options, right)
     }
 
     fn sample(&self, prompt: &Prompt) -> Result<Sample> {
@@ -276,6 +282,8 @@ mod tests {
         assert_eq!(sample.ids(), expected);
         let choice = sample.as_choice().unwrap();
         assert_eq!((choice.prompt(), choice.answer()), (built.prompt.len(), 1));
+        let text = builder.choice(&question(3), 2).unwrap_err().to_string();
+        assert_eq!(text, "question `q7`: expected an answer below its 2 candidates, found 2");
         let pairs = Template::builtin("pointwise").unwrap();
         let builder = SampleBuilder::new(&tokenizer, &pairs, Wrapper::Plain);
         let error = builder.choice(&question(3), 1).unwrap_err();

@@ -99,6 +99,18 @@ pub enum Error {
         /// Prompts that the template makes of the question.
         questions: usize,
     },
+    /// The right answer to a question is none of its candidates.
+    #[error(
+        "question {question}: expected an answer below its {candidates} candidates, found {answer}"
+    )]
+    Answer {
+        /// Its `id`, quoted, or a word for one without.
+        question: String,
+        /// Index of the answer.
+        answer: usize,
+        /// Number of candidates.
+        candidates: usize,
+    },
     /// A question cannot be made into samples.
     #[error("question {question}")]
     Question {

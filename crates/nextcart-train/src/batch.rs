@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use nextcart_models::{Branched, LlamaConfig, ModelInput};
-use nextcart_text::Sample;
+use nextcart_text::{Choice, Sample};
 
 use crate::decision::Decision;
 
@@ -99,6 +99,19 @@ fn read(sample: &Sample) -> Branched<'_> {
     }
 }
 
+/// Number of tokens that are [read](read) of a sample.
+pub(crate) fn read_tokens(sample: &Sample) -> usize {
+    read(sample).token_count()
+}
+
+/// Tokens of a sample from its first to its last position: where options lie side by side, to the end of the longest.
+pub(crate) fn positions(sample: &Sample) -> usize {
+    let longest = |choice: &Choice| {
+        choice.prompt() + choice.options().map(|option| option.len()).max().unwrap_or(0)
+    };
+    sample.as_choice().map_or(sample.len(), longest)
+}
+
 /// The trained tokens of a sample, each with the place among what is [read](read) that predicts it.
 fn predictions(sample: &Sample) -> Vec<(usize, u32)> {
     let ids = sample.ids();
@@ -155,6 +168,8 @@ mod tests {
         assert_eq!(batch.places, [vec![1, 4, 5, 6, 4, 4, 7]]);
         assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 4, 5, 6, 7, 8, 9]);
         assert_eq!((batch.trained_tokens, batch.weight), (7, 2));
+        assert_eq!([&text, &choice].map(read_tokens), [2, 6]);
+        assert_eq!([&text, &choice].map(positions), [3, 6]);
     }
 
     #[test]

@@ -1,22 +1,48 @@
 //! Whether a model can take some samples.
 
 use nextcart_models::LlamaConfig;
-use nextcart_text::Sample;
+use nextcart_text::{Choice, Sample};
 
 use crate::config::wrong;
 use crate::error::{Error, Result};
 use crate::packing::Packing;
 
+/// Samples that a run trains on.
+pub(crate) const TRAINING: &str = "training";
+
+/// Samples that a run is evaluated on.
+pub(crate) const HELD_OUT: &str = "held-out";
+
+/// Samples that a caller has evaluated.
+pub(crate) const GIVEN: &str = "given";
+
 /// There must be samples, and the model must know all their tokens.
-pub(crate) fn check_samples(samples: &[Sample], config: &LlamaConfig) -> Result<()> {
-    if samples.is_empty() {
-        return Err(Error::NoSamples);
+pub(crate) fn check_samples(
+    samples: &[Sample],
+    config: &LlamaConfig,
+    list: &'static str,
+) -> Result<()> {
+    match samples.is_empty() {
+        true => Err(Error::NoSamples),
+        false => check_tokens(samples, config, list),
     }
+}
+
+/// The model must know all tokens of a list, which may be empty.
+pub(crate) fn check_tokens(
+    samples: &[Sample],
+    config: &LlamaConfig,
+    list: &'static str,
+) -> Result<()> {
+    let vocab = config.vocab;
     for (sample, tokens) in samples.iter().enumerate() {
-        let unknown = tokens.ids().iter().position(|&id| id as usize >= config.vocab);
+        let unknown = tokens.ids().iter().position(|&id| id as usize >= vocab);
         if let Some(position) = unknown {
             let id = tokens.ids()[position];
-            return Err(Error::Token { sample, position, vocab: config.vocab, id });
+            let of_option =
+                |choice: &Choice| choice.options().position(|option| option.contains(&position));
+            let option = tokens.as_choice().and_then(of_option);
+            return Err(Error::Token { list, sample, option, position, vocab, id });
         }
     }
     Ok(())
@@ -28,7 +54,7 @@ pub(crate) fn check_packing(samples: &[Sample], packing: Packing) -> Result<()> 
     match packing {
         Packing::Packed { window, .. } if window < longest => {
             let expected = format!("a window of at least {longest} tokens, the longest sample's");
-            Err(wrong("packing", &expected, window))
+            Err(wrong("training", "packing", &expected, window))
         }
         _ => Ok(()),
     }
@@ -41,9 +67,16 @@ mod tests {
     #[test]
     fn a_token_outside_the_vocabulary_is_named() {
         let samples = [Sample::text(&[1, 2]).unwrap(), Sample::text(&[1, 2, 64]).unwrap()];
-        let found = check_samples(&samples, &LlamaConfig::tiny(64));
-        assert!(matches!(found, Err(Error::Token { sample: 1, position: 2, vocab: 64, id: 64 })));
-        assert!(matches!(check_samples(&[], &LlamaConfig::tiny(64)), Err(Error::NoSamples)));
+        let llama = LlamaConfig::tiny(64);
+        let text =
+            |samples: &[Sample]| check_samples(samples, &llama, HELD_OUT).unwrap_err().to_string();
+        let expected = "held-out sample 1, token 2: expected an id below 64, found 64";
+        assert_eq!(text(&samples), expected);
+        let choice = [Sample::choice(&[1, 2], &[&[3], &[4, 70]], 0).unwrap()];
+        let expected = "held-out sample 0, option 1, token 4: expected an id below 64, found 70";
+        assert_eq!(text(&choice), expected);
+        assert!(matches!(check_samples(&[], &llama, TRAINING), Err(Error::NoSamples)));
+        assert!(check_tokens(&[], &llama, HELD_OUT).is_ok());
     }
 
     #[test]

@@ -118,13 +118,13 @@ impl SftConfig {
             ("checkpoints_kept", self.checkpoints_kept as u64),
         ];
         if let Some((field, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
-            return Err(wrong(field, "at least 1", value));
+            return Err(wrong_training(field, "at least 1", value));
         }
         if let Packing::Packed { window, rows } = self.packing
             && (window < 2 || rows < 1)
         {
             let found = format!("{window} and {rows}");
-            return Err(wrong(
+            return Err(wrong_training(
                 "packing",
                 "a window of at least 2 tokens and at least 1 row",
                 found,
@@ -134,12 +134,16 @@ impl SftConfig {
             [("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)]
         {
             if !(value.is_finite() && value >= 0.0) {
-                return Err(wrong(field, "a number from 0 on", value));
+                return Err(wrong_training(field, "a number from 0 on", value));
             }
         }
         for (field, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
             if !(0.0..1.0).contains(&value) {
-                return Err(wrong(field, "a number from 0 up to, not including, 1", value));
+                return Err(wrong_training(
+                    field,
+                    "a number from 0 up to, not including, 1",
+                    value,
+                ));
             }
         }
         let norm = self.max_grad_norm.unwrap_or(1.0);
@@ -148,7 +152,7 @@ impl SftConfig {
             [("epsilon", self.epsilon), ("max_grad_norm", norm), ("lora_plus_ratio", ratio)]
         {
             if !(value.is_finite() && value > 0.0) {
-                return Err(wrong(field, "a positive number", value));
+                return Err(wrong_training(field, "a positive number", value));
             }
         }
         Ok(())
@@ -166,24 +170,30 @@ impl SftConfig {
         self.learning_rate * self.schedule.factor(step, self.warmup_steps, total_steps)
     }
 
-    /// Steps of a run.
-    pub(crate) fn steps(&self, steps_per_epoch: u64) -> u64 {
-        self.max_steps.unwrap_or(self.epochs.saturating_mul(steps_per_epoch))
-    }
-
-    /// The same, among which there must be some after the warm-up.
+    /// Steps of a run, among which there must be some after the warm-up.
     pub(crate) fn total_steps(&self, steps_per_epoch: u64) -> Result<u64> {
-        let total = self.steps(steps_per_epoch);
+        let total = self.max_steps.unwrap_or(self.epochs.saturating_mul(steps_per_epoch));
         if self.warmup_steps >= total {
             let expected = format!("fewer than the {total} steps of the run");
-            return Err(wrong("warmup_steps", &expected, self.warmup_steps));
+            return Err(wrong_training("warmup_steps", &expected, self.warmup_steps));
         }
         Ok(total)
     }
 }
 
-pub(crate) fn wrong(field: &'static str, expected: &str, found: impl ToString) -> Error {
-    Error::Config { field, expected: expected.to_owned(), found: found.to_string() }
+/// What is wrong with a field of a run's configuration.
+pub(crate) fn wrong(
+    section: &'static str,
+    field: &'static str,
+    expected: &str,
+    found: impl ToString,
+) -> Error {
+    Error::Config { section, field, expected: expected.to_owned(), found: found.to_string() }
+}
+
+/// A field of [`SftConfig`].
+fn wrong_training(field: &'static str, expected: &str, found: impl ToString) -> Error {
+    wrong("training", field, expected, found)
 }
 
 #[cfg(test)]

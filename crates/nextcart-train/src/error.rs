@@ -21,10 +21,17 @@ pub enum Error {
         index: usize,
     },
     /// A sample has a token that the model does not know.
-    #[error("sample {sample}, token {position}: expected an id below {vocab}, found {id}")]
+    #[error(
+        "{list} sample {sample}{}, token {position}: expected an id below {vocab}, found {id}",
+        of_option(.option)
+    )]
     Token {
+        /// Where the sample is: `training`, `held-out`, or `given` where a caller evaluates samples.
+        list: &'static str,
         /// Index of the sample.
         sample: usize,
+        /// Index of the option, where the sample is a choice and the token is one of its options'.
+        option: Option<usize>,
         /// Place of the token in the sample.
         position: usize,
         /// Rows of the model's embedding.
@@ -75,8 +82,10 @@ pub enum Error {
         source: nextcart_prompt::Error,
     },
     /// A field of the configuration is outside its range.
-    #[error("training config, field `{field}`: expected {expected}, found {found}")]
+    #[error("config, field `{}`: expected {expected}, found {found}", dotted(.section, .field))]
     Config {
+        /// Its section, such as `training` or `watch`; empty for what is in none, or is an argument.
+        section: &'static str,
         /// The field.
         field: &'static str,
         /// What it may be.
@@ -91,7 +100,10 @@ pub enum Error {
     NothingTrainable,
     /// The loss or the gradient of a training step is not a finite number, and the step was not taken; or a sample's
     /// loss after it is not, and no checkpoint was written.
-    #[error("step {step}: the {quantity} is not finite, with samples {samples:?}")]
+    #[error(
+        "step {step}: the {quantity} is not finite, with samples {samples:?}{}",
+        goes_on(.checkpoint)
+    )]
     NonFinite {
         /// `loss`, `gradient norm` or `loss after the step`.
         quantity: &'static str,
@@ -100,24 +112,33 @@ pub enum Error {
         /// The samples behind it: each one whose own loss is not finite, or else all that the loss
         /// or the gradient was summed over.
         samples: Vec<usize>,
+        /// The checkpoint of a [`Run`](crate::Run) with the last state that was good, if there is one.
+        checkpoint: Option<PathBuf>,
     },
     /// A run needs more memory than there is.
     #[error(
-        "the run needs {needed} bytes of memory and {available} are there; it would fit with {settings:?}"
+        "the run needs {needed} bytes of memory and {available} are there; {}",
+        advice(.settings, .least, .least_with)
     )]
     DoesNotFit {
         /// Bytes at the peak of a step.
         needed: u64,
         /// Bytes that there are.
         available: u64,
-        /// Settings that would make it fit, to be changed together; empty if none of the known ones do.
+        /// Settings that would make it fit, to be changed together; empty if none of those that were tried do.
         settings: Vec<String>,
+        /// The fewest bytes that it was brought to by any settings.
+        least: u64,
+        /// These settings, to be changed together.
+        least_with: Vec<String>,
     },
     /// The questions of an evaluation could not be asked.
-    #[error("cannot ask the questions after step {step}")]
+    #[error("cannot ask the questions after step {step}{}", goes_on(.checkpoint))]
     Questions {
         /// Steps taken.
         step: u64,
+        /// The checkpoint from before the evaluation.
+        checkpoint: Option<PathBuf>,
         /// What the caller's closure said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -128,10 +149,15 @@ pub enum Error {
         reason: String,
     },
     /// The loss of an evaluation is not a finite number.
-    #[error("the loss is not finite, with samples {samples:?}")]
+    #[error(
+        "the loss of an evaluation is not finite, with samples {samples:?}{}",
+        goes_on(.checkpoint)
+    )]
     NonFiniteEvaluation {
         /// The samples of the batch.
         samples: Vec<usize>,
+        /// The checkpoint of a [`Run`](crate::Run) from before the evaluation, if there is one.
+        checkpoint: Option<PathBuf>,
     },
     /// A file or folder of a checkpoint could not be read or written.
     #[error("cannot access `{path}`")]
@@ -181,12 +207,54 @@ pub enum Error {
         /// The value in the checkpoint.
         found: String,
     },
+    /// A whole checkpoint in a format that this version of the crate does not read.
+    #[error("checkpoint `{path}`: expected format version {expected}, found {found}")]
+    Version {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The version that is read.
+        expected: u64,
+        /// That of the checkpoint.
+        found: String,
+    },
+    /// Another process holds the folder of a run, or has held it and written a checkpoint since it was opened.
+    #[error("another process writes to the run folder `{folder}`, or has since it was opened")]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A folder holds no checkpoint.
     #[error("`{folder}` holds no checkpoint")]
     NoCheckpoint {
         /// The folder.
         folder: PathBuf,
     },
+}
+
+/// Where training goes on from after an error, for the end of its text.
+fn goes_on(checkpoint: &Option<PathBuf>) -> String {
+    let from = |path: &PathBuf| format!("; a resume goes on from `{}`", path.display());
+    checkpoint.as_ref().map(from).unwrap_or_default()
+}
+
+/// What to change of a run that does not fit.
+fn advice(settings: &[String], least: &u64, least_with: &[String]) -> String {
+    if !settings.is_empty() {
+        return format!("it would fit with {}", settings.join(", "));
+    }
+    let tried = "no setting that was tried makes it fit";
+    match least_with.is_empty() {
+        true => format!("{tried}, or smaller"),
+        false => format!("{tried}: it needs {least} with {}", least_with.join(", ")),
+    }
+}
+
+fn of_option(option: &Option<usize>) -> String {
+    option.map(|option| format!(", option {option}")).unwrap_or_default()
+}
+
+pub(crate) fn dotted(section: &str, field: &str) -> String {
+    if section.is_empty() { field.to_owned() } else { format!("{section}.{field}") }
 }
 
 /// Adds the path to an error of the operating system.

@@ -8,9 +8,13 @@
 //!
 //! # Several devices
 //!
-//! A run is on one. burn 0.22 has `burn::tensor::distributed::all_reduce`, which cubecl-cuda implements with NCCL; its CPU
-//! backend has a single device and no collective operation, so that nothing of this could be tested without several
-//! GPUs.
+//! A run is on one. In burn 0.22.1, `burn::tensor::distributed::all_reduce` is passed on to the CUDA and the remote
+//! backend alone, and cubecl-cuda implements it with NCCL; with any other device it panics. The CPU backend has a single
+//! device besides, so that nothing of this could be tested without several GPUs.
+//!
+//! Of the crates beside it, burn-collective ends on crates.io with 0.21.0, which asks for the backend of 0.21, and
+//! burn-optim 0.22.1 has its feature `collective` commented out. burn-train 0.22.1, behind burn's feature `train`,
+//! brings a training loop of its own in place of [`Trainer`]; nothing of it has been tried here.
 
 mod batch;
 mod check;

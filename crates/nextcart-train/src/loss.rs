@@ -8,7 +8,8 @@ use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 
 use crate::batch::Batch;
-use crate::check::check_samples;
+use crate::check::{GIVEN, check_samples};
+use crate::config::wrong;
 use crate::decision::{Objective, objective};
 use crate::error::{Error, Result};
 
@@ -29,8 +30,13 @@ pub const DEFAULT_LOSS_ROWS: usize = 256;
 /// If no token of the batch is trained.
 #[must_use]
 pub fn loss_sum(model: &Llama, batch: &Batch) -> Tensor<1> {
+    loss_sum_with(model, batch, DEFAULT_LOSS_ROWS)
+}
+
+/// [`loss_sum`] with logits of so many trained tokens at one time, at least 1.
+fn loss_sum_with(model: &Llama, batch: &Batch, rows: usize) -> Tensor<1> {
     let hidden = model.hidden_at(batch.input(), &batch.places, None); // [trained, d_model]
-    let pieces = chunks(batch.trained_tokens(), DEFAULT_LOSS_ROWS).map(|(start, rows)| {
+    let pieces = chunks(batch.trained_tokens(), rows).map(|(start, rows)| {
         let targets = batch.targets.clone().narrow(0, start, rows);
         log_likelihoods(model, hidden.clone().narrow(0, start, rows), targets)
     });
@@ -85,10 +91,20 @@ pub fn evaluate_loss(
     samples: &[Sample],
     batch_size: usize,
 ) -> Result<f64> {
-    check_samples(samples, config)?;
+    evaluate_loss_with(model, config, samples, batch_size, DEFAULT_LOSS_ROWS)
+}
+
+/// [`evaluate_loss`] with logits of so many trained tokens at one time, at least 1.
+pub(crate) fn evaluate_loss_with(
+    model: &Llama,
+    config: &LlamaConfig,
+    samples: &[Sample],
+    batch_size: usize,
+    loss_rows: usize,
+) -> Result<f64> {
+    check_samples(samples, config, GIVEN)?;
     if batch_size == 0 {
-        let (expected, found) = ("at least 1".to_owned(), "0".to_owned());
-        return Err(Error::Config { field: "batch_size", expected, found });
+        return Err(wrong("", "batch_size", "at least 1", 0));
     }
     let model = model.valid();
     let mut sum = 0.0;
@@ -96,9 +112,9 @@ pub fn evaluate_loss(
     for indices in evaluation_batches(samples, batch_size) {
         let rows: Vec<&Sample> = indices.iter().map(|&index| &samples[index]).collect();
         let batch = Batch::new(&rows, config, &model.device());
-        let loss = f64::from(loss_sum(&model, &batch).into_scalar::<f32>());
+        let loss = f64::from(loss_sum_with(&model, &batch, loss_rows).into_scalar::<f32>());
         if !loss.is_finite() {
-            return Err(Error::NonFiniteEvaluation { samples: indices });
+            return Err(Error::NonFiniteEvaluation { samples: indices, checkpoint: None });
         }
         sum += loss;
         weight += batch.weight();

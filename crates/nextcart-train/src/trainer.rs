@@ -9,13 +9,13 @@ use nextcart_text::Sample;
 use rand_chacha::rand_core::Rng;
 use tracing::warn;
 
-use crate::batch::Batch;
-use crate::check::{check_packing, check_samples};
-use crate::checkpoint::{self, Checkpoint, Curves, Identity, Probe, ProjectionFacts};
+use crate::batch::{Batch, positions};
+use crate::check::{TRAINING, check_packing, check_samples};
+use crate::checkpoint::{self, Checkpoint, Curves, Identity, Probe};
 use crate::config::SftConfig;
 use crate::error::{Error, Result};
 use crate::gradients::loss_and_gradients_with;
-use crate::loss::evaluate_loss;
+use crate::loss::evaluate_loss_with;
 use crate::optimizer::AdamW;
 use crate::packing::passes;
 use crate::parameters::{is_trainable, trainable, with_values};
@@ -89,9 +89,12 @@ impl<'a> Trainer<'a> {
         samples: &'a [Sample],
     ) -> Result<Self> {
         let optimizer = AdamW::new(&config)?;
-        check_samples(samples, llama)?;
+        check_samples(samples, llama, TRAINING)?;
         check_packing(samples, config.packing)?;
-        warn_of_long_samples(samples, llama);
+        let (limit, count) = (llama.max_position_embeddings, too_long(samples, llama));
+        if count > 0 {
+            warn!(count, limit, "samples are longer than the texts that the model was made for");
+        }
         let sampler = Sampler::new(&config, samples);
         let total_steps = config.total_steps(sampler.steps_per_epoch())?;
         // Restores what an evaluation switched off or merged, and does nothing to a model in training.
@@ -99,7 +102,7 @@ impl<'a> Trainer<'a> {
         if !is_trainable(&model) {
             return Err(Error::NothingTrainable);
         }
-        let run = Identity::new(config, llama.clone(), samples, ProjectionFacts::of(&model));
+        let run = Identity::new(config, llama.clone(), &model, samples);
         Ok(Self {
             model: Some(model),
             run,
@@ -188,12 +191,12 @@ impl<'a> Trainer<'a> {
         let bad = pass.loss_sums.iter().position(|sum| !sum.is_finite());
         if let Some(batch) = bad {
             let samples = self.culprits(&passes[batch].concat());
-            return Err(Error::NonFinite { quantity: "loss", step: done + 1, samples });
+            return Err(non_finite("loss", done + 1, samples));
         }
         let gradient_norm = pass.gradients.norm();
         if !gradient_norm.is_finite() {
             let samples = passes.concat().concat();
-            return Err(Error::NonFinite { quantity: "gradient norm", step: done + 1, samples });
+            return Err(non_finite("gradient norm", done + 1, samples));
         }
 
         // As precise as the sums are, and what a checkpoint's JSON gives back exactly.
@@ -225,13 +228,25 @@ impl<'a> Trainer<'a> {
     /// this step, so that [`save`](Self::save) keeps the best checkpoint.
     ///
     /// # Errors
-    /// Those of [`evaluate_loss`].
+    /// Those of [`evaluate_loss`](crate::evaluate_loss).
     pub fn evaluate(&mut self, held_out: &[Sample], batch_size: usize) -> Result<f64> {
-        let loss = evaluate_loss(self.model_ref(), &self.run.model, held_out, batch_size)?;
-        let (step, loss) = (self.steps(), f64::from(loss as f32)); // what a checkpoint gives back
+        let loss = self.loss_of(held_out, batch_size)?;
+        self.note_evaluation(loss);
+        Ok(loss)
+    }
+
+    /// The same, not noted.
+    pub(crate) fn loss_of(&self, samples: &[Sample], batch_size: usize) -> Result<f64> {
+        let rows = self.run.config.loss_rows;
+        let loss =
+            evaluate_loss_with(self.model_ref(), &self.run.model, samples, batch_size, rows)?;
+        Ok(f64::from(loss as f32)) // what a checkpoint gives back
+    }
+
+    pub(crate) fn note_evaluation(&mut self, loss: f64) {
+        let step = self.steps();
         self.evaluations.retain(|(seen, _)| *seen != step);
         self.evaluations.push((step, loss));
-        Ok(loss)
     }
 
     /// Writes `folder/checkpoint-<step>` and deletes the oldest beyond
@@ -258,6 +273,15 @@ impl<'a> Trainer<'a> {
             &parameters.collect(),
             &self.optimizer.to_host(),
         )
+    }
+
+    /// Notes the evaluations so far in the checkpoint that this step has already, or else writes one.
+    pub(crate) fn save_evaluations(&self, folder: &Path) -> Result<PathBuf> {
+        let curves = Curves { losses: &self.losses, evaluations: &self.evaluations };
+        match checkpoint::renew(folder, &self.run, self.steps(), self.probe()?, curves)? {
+            Some(path) => Ok(path),
+            None => self.save(folder),
+        }
     }
 
     /// The model as it stands, off the autodiff graph and with dropout off: to evaluate it, to
@@ -320,6 +344,11 @@ impl<'a> Trainer<'a> {
         self.sampler.steps_per_epoch()
     }
 
+    /// Epochs done, in parts.
+    pub(crate) fn epochs(&mut self) -> f64 {
+        self.sampler.epochs(self.optimizer.steps())
+    }
+
     /// There must be indices, each of a sample.
     fn check_indices(&self, indices: &[usize]) -> Result<()> {
         let samples = self.samples.len();
@@ -336,8 +365,8 @@ impl<'a> Trainer<'a> {
     fn culprits(&self, batch: &[usize]) -> Vec<usize> {
         let model = self.model();
         let is_bad = |&index: &usize| {
-            let sample = &self.samples[index..=index];
-            evaluate_loss(&model, &self.run.model, sample, 1).is_err()
+            let (sample, rows) = (&self.samples[index..=index], self.run.config.loss_rows);
+            evaluate_loss_with(&model, &self.run.model, sample, 1, rows).is_err()
         };
         let found: Vec<usize> = batch.iter().copied().filter(is_bad).collect();
         if found.is_empty() { batch.to_vec() } else { found }
@@ -349,12 +378,11 @@ impl<'a> Trainer<'a> {
         let shortest = (0..self.samples.len()).min_by_key(|&index| self.samples[index].len());
         let sample = shortest.ok_or(Error::NoSamples)?;
         let samples = &self.samples[sample..=sample];
-        match evaluate_loss(self.model_ref(), &self.run.model, samples, 1) {
-            Err(Error::NonFiniteEvaluation { .. }) => Err(Error::NonFinite {
-                quantity: "loss after the step",
-                step: self.steps(),
-                samples: vec![sample],
-            }),
+        let rows = self.run.config.loss_rows;
+        match evaluate_loss_with(self.model_ref(), &self.run.model, samples, 1, rows) {
+            Err(Error::NonFiniteEvaluation { .. }) => {
+                Err(non_finite(AFTER_THE_STEP, self.steps(), vec![sample]))
+            }
             loss => Ok(Probe { sample, loss: loss? }),
         }
     }
@@ -368,10 +396,31 @@ impl<'a> Trainer<'a> {
     }
 }
 
-fn warn_of_long_samples(samples: &[Sample], llama: &LlamaConfig) {
+/// The quantity of an error after a step that was taken.
+pub(crate) const AFTER_THE_STEP: &str = "loss after the step";
+
+fn non_finite(quantity: &'static str, step: u64, samples: Vec<usize>) -> Error {
+    Error::NonFinite { quantity, step, samples, checkpoint: None }
+}
+
+/// Number of samples that go on behind the last position that the model was made for.
+fn too_long(samples: &[Sample], llama: &LlamaConfig) -> usize {
     let limit = llama.max_position_embeddings;
-    let count = samples.iter().filter(|sample| sample.len() > limit).count();
-    if count > 0 {
-        warn!(count, limit, "samples are longer than the texts that the model was made for");
+    samples.iter().filter(|sample| positions(sample) > limit).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_as_long_as_its_longest_option_makes_it() {
+        let llama = LlamaConfig { max_position_embeddings: 6, ..LlamaConfig::tiny(16) };
+        let prompt = [1, 2, 3, 4];
+        let fits = Sample::choice(&prompt, &[&[5, 6], &[7, 8], &[9, 10]], 0).unwrap();
+        let longer = Sample::choice(&prompt, &[&[5, 6], &[7, 8, 9]], 0).unwrap();
+        let text = Sample::text(&[1; 7]).unwrap();
+        assert_eq!(fits.len(), 10);
+        assert_eq!([fits, longer, text].map(|sample| too_long(&[sample], &llama)), [0, 1, 1]);
     }
 }

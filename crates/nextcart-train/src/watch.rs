@@ -73,17 +73,17 @@ impl WatchConfig {
     pub fn validate(&self) -> Result<()> {
         for (field, every) in [("evaluate", self.evaluate), ("save", self.save)] {
             if every == Every::Steps(0) {
-                return Err(wrong(field, "at least 1 step", 0));
+                return Err(wrong("watch", field, "at least 1 step", 0));
             }
         }
         if self.evaluation_batch == 0 {
-            return Err(wrong("evaluation_batch", "at least 1", 0));
+            return Err(wrong("watch", "evaluation_batch", "at least 1", 0));
         }
         if self.patience == Some(0) {
-            return Err(wrong("patience", "at least 1", 0));
+            return Err(wrong("watch", "patience", "at least 1", 0));
         }
         if !(self.min_delta.is_finite() && self.min_delta >= 0.0) {
-            return Err(wrong("min_delta", "a number from 0 on", self.min_delta));
+            return Err(wrong("watch", "min_delta", "a number from 0 on", self.min_delta));
         }
         Ok(())
     }
@@ -92,6 +92,13 @@ impl WatchConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_out_of_range_is_named_with_its_section() {
+        let watch = WatchConfig { patience: Some(0), ..WatchConfig::default() };
+        let text = watch.validate().unwrap_err().to_string();
+        assert_eq!(text, "config, field `watch.patience`: expected at least 1, found 0");
+    }
 
     #[test]
     fn things_are_due_at_their_interval_and_at_the_end() {

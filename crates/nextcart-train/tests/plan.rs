@@ -29,6 +29,8 @@ struct Case {
     dropout: f64,
     /// Tokens of a sample, and those of them that are trained.
     tokens: (usize, usize),
+    /// Options among which the trained tokens are divided; none for texts.
+    options: Option<usize>,
     /// Samples in a pass of an evaluation, which are twice as long; none without one.
     evaluation: Option<usize>,
     /// Whether all weights are trained, and not adapters.
@@ -55,6 +57,7 @@ fn cases() -> Vec<Case> {
         loss_rows: 256,
         dropout: 0.0,
         tokens: (257, 256),
+        options: None,
         evaluation: None,
         whole: false,
     };
@@ -71,6 +74,14 @@ fn cases() -> Vec<Case> {
             tokens: (193, 20),
             ..plain("evaluation")
         },
+        Case {
+            llama: wide.clone(),
+            loss_rows: 8,
+            evaluation: Some(4),
+            tokens: (65, 64),
+            ..plain("logits of an evaluation")
+        },
+        Case { options: Some(4), tokens: (281, 80), ..plain("choices") },
         Case { llama: wide, whole: true, tokens: (65, 20), ..plain("all weights") },
     ]
 }
@@ -111,6 +122,12 @@ impl Case {
         let (_, trained) = self.tokens;
         let sample = |row: usize| {
             let id = |place: usize| ((row * 977 + place * 31) % self.llama.vocab) as u32;
+            if let Some(options) = self.options {
+                let ids: Vec<u32> = (0..tokens).map(id).collect();
+                let (prompt, rest) = ids.split_at(tokens - trained);
+                let options: Vec<&[u32]> = rest.chunks(trained / options).collect();
+                return Sample::choice(prompt, &options, 0).unwrap();
+            }
             let mask = (0..tokens).map(|place| place >= tokens - trained).collect();
             Sample::new((0..tokens).map(id).collect(), mask).unwrap()
         };

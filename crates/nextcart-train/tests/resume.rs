@@ -254,6 +254,50 @@ fn a_folder_keeps_the_newest_checkpoints_and_no_leftovers() {
     assert!(resume(&folder, &samples).is_ok());
 }
 
+#[test]
+fn a_damaged_checkpoint_does_not_count_among_those_that_stay() {
+    let _turn = turn();
+    let samples = samples(10);
+    let folder = folder_with(&[1, 2], &samples);
+    assert_eq!(config().checkpoints_kept, 2);
+    let tear = |step: u64| {
+        let path = folder.path().join(format!("checkpoint-{step}/parameters.safetensors"));
+        edit(path, |bytes| bytes.truncate(9));
+    };
+    let mut trainer = resume(&folder, &samples).unwrap();
+    let mut save = |damaged| {
+        tear(damaged);
+        take(&mut trainer, 1);
+        trainer.save(folder.path()).unwrap();
+        names(&folder)
+    };
+    // The first is the last whole one beside the new.
+    assert_eq!(save(2), ["checkpoint-1", "checkpoint-2", "checkpoint-3"]);
+    assert_eq!(save(3), ["checkpoint-1", "checkpoint-2", "checkpoint-3", "checkpoint-4"]);
+    tear(4);
+    assert_eq!(resume(&folder, &samples).unwrap().steps(), 1);
+    take(&mut trainer, 1);
+    trainer.save(folder.path()).unwrap();
+    take(&mut trainer, 1);
+    trainer.save(folder.path()).unwrap();
+    assert_eq!(names(&folder), ["checkpoint-5", "checkpoint-6"]);
+}
+
+#[test]
+fn a_damaged_best_checkpoint_is_not_kept_in_place_of_the_next() {
+    let _turn = turn();
+    let samples = samples(10);
+    let (folder, evaluations, _) = with_best_second(&samples);
+    edit(folder.path().join("checkpoint-2/state.json"), |bytes| bytes.truncate(9));
+    let mut trainer = resume(&folder, &samples).unwrap();
+    take(&mut trainer, 1);
+    trainer.save(folder.path()).unwrap();
+    let next = if evaluations[4].1 <= evaluations[5].1 { "checkpoint-5" } else { "checkpoint-6" };
+    let mut expected = vec![next.to_owned(), "checkpoint-6".to_owned(), "checkpoint-7".to_owned()];
+    expected.dedup();
+    assert_eq!(names(&folder), expected);
+}
+
 /// Damages the newer of two checkpoints; the run must go on from the older to the same end.
 fn check_torn(damage: impl Fn(&Path)) {
     let _turn = turn();
@@ -441,7 +485,10 @@ fn an_earlier_format_is_refused_and_not_taken_for_damage() {
         let (text, _) = text.rsplit_once(",\n").unwrap();
         *bytes = (text.replace("\"version\": 4,", "\"version\": 3,") + "\n}\n").into_bytes();
     });
-    check_refused("version", &folder, adapted(&dropout()), &llama(), config(), &samples);
+    let text = resume(&folder, &samples).unwrap_err().to_string();
+    let path = folder.path().join("checkpoint-2");
+    let expected = format!("checkpoint `{}`: expected format version 4, found 3", path.display());
+    assert_eq!(text, expected);
 }
 
 #[test]

@@ -58,8 +58,24 @@ impl Default for ContextOptions {
     }
 }
 
+impl ContextOptions {
+    /// The defaults, with the start of reviews and with descriptions where a folder's preparation kept them.
+    #[must_use]
+    pub fn kept_by(prepared: &Prepared) -> Self {
+        let ingest = &prepared.manifest.options.ingest;
+        Self {
+            review: (ingest.summary || ingest.text).then_some(REVIEW),
+            descriptions: ingest.description,
+            ..Self::default()
+        }
+    }
+}
+
+/// Characters of a review snippet, where nothing else is said.
+const REVIEW: usize = 120;
+
 /// Makes the contexts of questions.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Contexts {
     options: ContextOptions,
     relations: Relations,
@@ -120,7 +136,42 @@ pub struct PurchaseContext<'a> {
     pub same_category: Vec<&'a str>,
 }
 
+impl QuestionContext<'_> {
+    /// Names of what is told beside a question: fields of this and of [`PurchaseContext`] that the question itself lacks.
+    pub const TOLD: [&str; 11] = [
+        "bought_next",
+        "bought_together",
+        "also_viewed",
+        "description",
+        "paths",
+        "profile",
+        "retrieved",
+        "review",
+        "same_brand",
+        "same_category",
+        "similar_users_bought",
+    ];
+}
+
 impl Contexts {
+    /// Reads what a prepared folder knows and [kept](ContextOptions::kept_by), if any [field](QuestionContext::TOLD)
+    /// of that is wanted. Else nothing is read, and no relation, description or review is told.
+    ///
+    /// # Errors
+    /// If the folder holds no prepared tables, or one cannot be read.
+    pub fn wanted(
+        folder: impl AsRef<Path>,
+        questions: &[Question],
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
+        if !QuestionContext::TOLD.into_iter().any(is_wanted) {
+            return Ok(Self::default());
+        }
+        let prepared = Prepared::open(folder)?;
+        let options = ContextOptions::kept_by(&prepared);
+        Self::read(&prepared, questions, &options, &Resources::default())
+    }
+
     /// Reads what a prepared folder knows that the questions may tell.
     ///
     /// # Errors
@@ -150,6 +201,12 @@ impl Contexts {
             reviews,
             descriptions,
         })
+    }
+
+    /// The contexts of some questions.
+    #[must_use]
+    pub fn of_all<'a>(&'a self, questions: &'a [Question]) -> Vec<QuestionContext<'a>> {
+        questions.iter().map(|question| self.of(question)).collect()
     }
 
     /// The context of a question.

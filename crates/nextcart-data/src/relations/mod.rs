@@ -46,8 +46,8 @@ pub struct Related<'a> {
     pub support: f64,
 }
 
-/// What training, and on request the crawl, knows of items.
-#[derive(Debug)]
+/// What training, and on request the crawl, knows of items; by default nothing.
+#[derive(Debug, Default)]
 pub struct Relations {
     catalogue: Catalogue,
     co_purchases: Pairs,

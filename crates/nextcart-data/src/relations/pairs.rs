@@ -24,6 +24,13 @@ pub(super) struct Pairs {
     pairs: Vec<Vec<(u32, u32)>>,
 }
 
+impl Default for Pairs {
+    /// No pairs of no items.
+    fn default() -> Self {
+        Self { kind: PairKind::CoPurchase, window: 0, pairs: Vec::new() }
+    }
+}
+
 impl Pairs {
     /// Counts the pairs of a prepared folder's training purchases.
     pub(super) fn count(

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::{Catalogue, History, candidates::best};
 
 /// Users with their training purchases, to be found by these.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SimilarUsers {
     names: Vec<String>,
     /// Items of each user.

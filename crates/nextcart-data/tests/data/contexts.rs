@@ -2,7 +2,7 @@
 
 use nextcart_data::{
     ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, Prepared, Question,
-    RelationOptions, Resources, SplitMethod, prepare,
+    QuestionContext, RelationOptions, Resources, SplitMethod, prepare,
 };
 use serde_json::{Value, json};
 
@@ -175,4 +175,48 @@ fn texts_that_were_not_kept_are_missed_by_name() {
     assert!(error.contains("reviews.parquet") && error.contains("`summary`"), "{error}");
     let error = read(&ContextOptions { descriptions: true, ..ContextOptions::default() });
     assert!(error.contains("items.parquet") && error.contains("`description`"), "{error}");
+}
+
+#[test]
+fn what_is_told_is_known_by_name_and_read_only_where_it_is_wanted() {
+    let (_folder, prepared, questions) = prepared(IngestOptions::default());
+    let read =
+        |field: &str| Contexts::wanted(&prepared.folder, &questions, |told| told == field).unwrap();
+    let json = |contexts: &Contexts, question| serde_json::to_value(contexts.of(question)).unwrap();
+    let question = question(&questions, "u3", Part::Test);
+    let (all, none) = (read("profile"), read("title"));
+    let (told, plain) = (json(&all, question), json(&none, question));
+    let own = serde_json::to_value(question).unwrap();
+    let added = |told: &Value, own: &Value| -> Vec<String> {
+        let fields = told.as_object().unwrap().keys();
+        fields.filter(|field| own.get(field).is_none()).cloned().collect()
+    };
+    let mut added = [added(&told, &own), added(&told["history"][0], &own["history"][0])].concat();
+    added.sort_unstable();
+    let mut named = QuestionContext::TOLD.map(str::to_owned);
+    named.sort_unstable();
+    assert_eq!(added, named);
+
+    let together = |told: &Value| {
+        told["history"].as_array().unwrap().last().unwrap()["bought_together"].clone()
+    };
+    assert_ne!(together(&told), json!([]));
+    assert_eq!(together(&plain), json!([]));
+    assert_eq!(plain["candidates"], own["candidates"]);
+    // Nothing is read, nor need there be a folder.
+    assert!(Contexts::wanted("nowhere", &questions, |_| false).is_ok());
+    assert!(Contexts::wanted("nowhere", &questions, |_| true).is_err());
+}
+
+#[test]
+fn the_latest_purchases_are_kept() {
+    let (_folder, _, questions) = prepared(IngestOptions::default());
+    let question = question(&questions, "u3", Part::Test);
+    let kept = |purchases| {
+        let mut question = question.clone();
+        question.keep_latest(purchases);
+        question.history
+    };
+    assert_eq!((kept(None), kept(Some(99))), (question.history.clone(), question.history.clone()));
+    assert_eq!(kept(Some(2)), question.history[question.history.len() - 2..]);
 }

@@ -392,3 +392,14 @@ fn a_question_without_candidates_has_no_outputs() {
         assert!(matches!(error, Error::NoCandidates { .. }), "{error}");
     }
 }
+
+#[test]
+fn a_template_knows_which_fields_it_mentions() {
+    let template = Template::builtin("item_relations").unwrap();
+    assert!(template.mentions("bought_together") && template.mentions("history"));
+    // Words as a whole, and of the parts alone: what the author says before them is no part.
+    let template =
+        Template::new("own", "", "{{ item.bought_next_day }} {{ profile }}", "x").unwrap();
+    assert!(template.mentions("profile") && !template.mentions("bought_next"));
+    assert!(!Template::builtin("next_purchase").unwrap().mentions("profile"));
+}

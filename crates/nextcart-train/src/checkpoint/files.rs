@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
@@ -91,6 +91,15 @@ pub(super) fn sync_folder(path: &Path) {
     if let Ok(folder) = File::open(path) {
         folder.sync_all().ok();
     }
+}
+
+/// Puts a whole file in the place of another.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let new = path.with_file_name(format!(".{name}.new"));
+    let mut file = File::create(&new).map_err(io(&new))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(io(&new))?;
+    fs::rename(&new, path).map_err(io(path))
 }
 
 /// A tensor of f32 or bytes on the host as the safetensors crate asks for it.

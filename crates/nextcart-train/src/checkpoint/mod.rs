@@ -17,8 +17,9 @@ use crate::parameters::{AnyTensor, HostTensors};
 
 pub use best::best_checkpoint;
 
+pub(crate) use files::replace;
 pub(crate) use seal::hex;
-pub(crate) use state::{Curves, Identity, Probe, ProjectionFacts, State, first_difference};
+pub(crate) use state::{Curves, Identity, Probe, State, first_difference};
 
 const PREFIX: &str = "checkpoint-";
 const UNFINISHED: &str = ".unfinished-";
@@ -136,6 +137,23 @@ pub(crate) fn save(
     Ok(path)
 }
 
+/// Notes evaluations in the checkpoint of a step, whose other files stay; `None` if it cannot be read.
+pub(crate) fn renew(
+    folder: &Path,
+    run: &Identity,
+    step: u64,
+    probe: Probe,
+    curves: Curves<'_>,
+) -> Result<Option<PathBuf>> {
+    clean(folder)?;
+    let path = folder.join(format!("{PREFIX}{step}"));
+    let Ok(state) = State::read(&path) else { return Ok(None) };
+    state.renewed(run, probe, curves).write(&path)?;
+    files::sync_folder(&path);
+    prune(folder, step, run.config.checkpoints_kept, curves.evaluations)?;
+    Ok(Some(path))
+}
+
 /// The newest whole checkpoint in a folder; `None` if there is none or no folder.
 ///
 /// # Errors
@@ -157,7 +175,7 @@ fn newest_whole(folder: &Path) -> Result<(PathBuf, State)> {
         match state.and_then(|state| state.check_files(&path).map(|()| state)) {
             Ok(state) => return Ok((path, state)),
             // Whole, but not ours to read: to fall back would lose its progress silently.
-            Err(error @ Error::OtherRun { .. }) => return Err(error),
+            Err(error @ Error::Version { .. }) => return Err(error),
             Err(error) => {
                 let (path, reason) = (path.display(), &error as &dyn std::error::Error);
                 warn!(%path, reason, "passed over a damaged checkpoint");
@@ -222,7 +240,7 @@ fn clean(folder: &Path) -> Result<()> {
 /// Whether nothing is damaged, be it ours to read or not.
 fn is_whole(checkpoint: &Path) -> bool {
     let found = State::read(checkpoint).and_then(|state| state.check_files(checkpoint));
-    matches!(found, Ok(()) | Err(Error::OtherRun { .. }))
+    matches!(found, Ok(()) | Err(Error::Version { .. }))
 }
 
 /// Removes a checkpoint, which is none from the first moment on.
@@ -233,15 +251,28 @@ fn remove(checkpoint: &Path) -> Result<()> {
     fs::remove_dir_all(&gone).map_err(io(&gone))
 }
 
-/// Deletes the oldest checkpoints, but for the best of all. Those with a later step than the newest are of another
-/// attempt and stay: they may be all that a reader has of it.
+/// Deletes the oldest checkpoints beyond so many whole ones, but for the best whole one of all. Those with a later step
+/// than the newest, which was just written, are of another attempt and stay: they may be all that a reader has of it.
 fn prune(folder: &Path, newest: u64, kept: usize, evaluations: &[(u64, f64)]) -> Result<()> {
     let mut own = listed(folder)?;
     own.retain(|(step, _)| *step <= newest);
-    let surplus = own.len().saturating_sub(kept);
-    let best = best::by_loss(&own, evaluations).first().map(|(step, _)| *step);
-    for (_, path) in own.into_iter().take(surplus).filter(|(step, _)| Some(*step) != best) {
-        remove(&path)?;
+    let is_whole = |(step, path): &(u64, PathBuf)| {
+        *step == newest || State::read(path).is_ok_and(|state| state.check_files(path).is_ok())
+    };
+    let mut whole = 0;
+    let mut surplus = Vec::new();
+    for checkpoint in own.iter().rev() {
+        match whole < kept {
+            true => whole += usize::from(is_whole(checkpoint)),
+            false => surplus.push(checkpoint),
+        }
+    }
+    if surplus.is_empty() {
+        return Ok(());
+    }
+    let best = best::by_loss(&own, evaluations).into_iter().find(is_whole);
+    for checkpoint in surplus.into_iter().filter(|one| Some(*one) != best.as_ref()) {
+        remove(&checkpoint.1)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::DType;
 use nextcart_adapters::Base;
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::{Sample, digest};
@@ -54,6 +55,9 @@ pub(crate) struct Curves<'a> {
 pub(crate) struct Identity {
     pub(crate) config: SftConfig,
     pub(crate) model: LlamaConfig,
+    /// What its blocks compute in; some checkpoints do not say.
+    #[serde(default)]
+    activations: Option<String>,
     samples: SampleDigest,
     /// What shapes and values of parameters do not tell, by module path.
     projections: BTreeMap<String, ProjectionFacts>,
@@ -72,11 +76,11 @@ pub(crate) struct ProjectionFacts {
 
 impl ProjectionFacts {
     /// Those of all projections inside the blocks.
-    pub(crate) fn of(model: &Llama) -> BTreeMap<String, Self> {
+    fn of(model: &Llama) -> BTreeMap<String, Self> {
         let facts = |(path, projection): (String, &nextcart_adapters::Projection)| {
             let base = match projection.base() {
                 Base::Nf4(_) => "nf4".to_owned(),
-                _ => format!("{:?}", projection.weight().dtype()).to_lowercase(),
+                _ => named(projection.weight().dtype()),
             };
             let adapter = projection.adapter();
             let (scale, dropout) = (adapter.map(|a| a.scale()), adapter.map(|a| a.dropout()));
@@ -102,12 +106,17 @@ pub(crate) struct Probe {
 impl Identity {
     pub(crate) fn new(
         config: SftConfig,
-        model: LlamaConfig,
+        llama: LlamaConfig,
+        model: &Llama,
         samples: &[Sample],
-        projections: BTreeMap<String, ProjectionFacts>,
     ) -> Self {
-        let samples = SampleDigest { count: samples.len(), sha256: digest(samples) };
-        Self { config, model, samples, projections }
+        Self {
+            config,
+            model: llama,
+            activations: Some(named(model.activations())),
+            samples: SampleDigest { count: samples.len(), sha256: digest(samples) },
+            projections: ProjectionFacts::of(model),
+        }
     }
 
     /// This run, from a checkpoint, must be `current` but for what changes no parameter.
@@ -115,6 +124,7 @@ impl Identity {
         let json = |source| Error::Json { path: path.to_owned(), source };
         let mut found = self.clone();
         found.config.checkpoints_kept = current.config.checkpoints_kept;
+        found.activations = found.activations.or_else(|| current.activations.clone());
         // Through text and back as well, because JSON may change the last bit of a float.
         let text = serde_json::to_string(current).map_err(json)?;
         let current: Self = serde_json::from_str(&text).map_err(json)?;
@@ -158,11 +168,26 @@ impl State {
     ) -> Result<Self> {
         let digest = |name: &str| Ok((name.to_owned(), FileDigest::of(&folder.join(name))?));
         let files = [PARAMETERS, MOMENTS].into_iter().map(digest).collect::<Result<_>>()?;
+        Ok(Self::with_files(run, step, probe, curves, files))
+    }
+
+    /// The same checkpoint with what is known of the run now.
+    pub(super) fn renewed(self, run: &Identity, probe: Probe, curves: Curves<'_>) -> Self {
+        Self::with_files(run, self.step, probe, curves, self.files)
+    }
+
+    fn with_files(
+        run: &Identity,
+        step: u64,
+        probe: Probe,
+        curves: Curves<'_>,
+        files: BTreeMap<String, FileDigest>,
+    ) -> Self {
         let narrow = |points: &[(u64, f64)]| {
             points.iter().map(|&(step, loss)| (step, loss as f32)).collect()
         };
         let (losses, evaluations) = (narrow(curves.losses), narrow(curves.evaluations));
-        Ok(Self {
+        Self {
             version: VERSION,
             step,
             run: run.clone(),
@@ -171,7 +196,7 @@ impl State {
             losses,
             evaluations,
             sha256_of_this: seal::blank(),
-        })
+        }
     }
 
     pub(crate) fn losses(&self) -> Vec<(u64, f64)> {
@@ -188,8 +213,7 @@ impl State {
             .map_err(|source| Error::Json { path: path.clone(), source })?;
         text.push('\n');
         seal::seal(&mut text);
-        fs::write(&path, text).map_err(io(&path))?;
-        files::sync_file(&path)
+        files::replace(&path, text.as_bytes())
     }
 
     pub(super) fn read(folder: &Path) -> Result<Self> {
@@ -207,10 +231,9 @@ impl State {
             return Err(damaged(path, "the SHA-256 of its own text in it", "none"));
         }
         if *version != VERSION {
-            return Err(Error::OtherRun {
+            return Err(Error::Version {
                 path: folder.to_owned(),
-                field: "version".to_owned(),
-                expected: VERSION.to_string(),
+                expected: VERSION,
                 found: version.to_string(),
             });
         }
@@ -230,6 +253,10 @@ impl State {
         }
         Ok(())
     }
+}
+
+fn named(dtype: DType) -> String {
+    format!("{dtype:?}").to_lowercase()
 }
 
 fn damaged(path: PathBuf, expected: &str, found: &str) -> Error {
@@ -266,7 +293,17 @@ mod tests {
     fn run(learning_rate: f64) -> Identity {
         let samples = [Sample::text(&[1, 2]).unwrap()];
         let config = SftConfig { learning_rate, ..SftConfig::default() };
-        Identity::new(config, LlamaConfig::tiny(8), &samples, BTreeMap::new())
+        let llama = LlamaConfig {
+            layers: 1,
+            d_model: 8,
+            d_hidden: 8,
+            heads: 1,
+            kv_heads: 1,
+            head_dim: 8,
+            ..LlamaConfig::tiny(8)
+        };
+        let model = llama.init(1, &burn::tensor::Device::flex());
+        Identity::new(config, llama, &model, &samples)
     }
 
     /// Whether a run with one rate goes on from a checkpoint with another.
@@ -283,6 +320,20 @@ mod tests {
             assert!(matches(rate, rate), "{rate}");
             assert!(!matches(rate, rate * (1.0 + 1e-9)), "{rate}");
         }
+    }
+
+    #[test]
+    fn blocks_that_compute_in_another_type_are_of_another_run() {
+        let (saved, mut current) = (run(1e-4), run(1e-4));
+        current.activations = Some("bf16".to_owned());
+        let refused = |saved: &Identity| saved.check(&current, Path::new("checkpoint-1"));
+        match refused(&saved) {
+            Err(Error::OtherRun { field, expected, found, .. }) => {
+                assert_eq!([field, expected, found], ["activations", "\"bf16\"", "\"f32\""]);
+            }
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+        assert!(refused(&Identity { activations: None, ..saved }).is_ok());
     }
 
     /// A state with these losses in a folder of its own.
@@ -333,23 +384,21 @@ mod tests {
         let folder = written(&[(1, 2.5)], &[]);
         let path = folder.path().join(STATE);
         let text = fs::read_to_string(&path).unwrap();
-        let refused = |text: &str| {
+        let refused = |text: &str, found: u64| {
             fs::write(&path, text).unwrap();
-            match State::read(folder.path()) {
-                Err(Error::OtherRun { field, found, .. }) => {
-                    assert_eq!(field, "version", "{found}")
-                }
-                other => panic!("expected a refusal, got {other:?}"),
-            }
+            let error = State::read(folder.path()).unwrap_err();
+            assert!(matches!(error, Error::Version { .. }), "{error}");
+            let text = error.to_string();
+            assert!(text.ends_with(&format!("expected format version 4, found {found}")), "{text}");
         };
         let digits = |text: &str| text.rsplit('"').nth(1).unwrap().to_owned();
         let later = text.replace("\"version\": 4,", "\"version\": 5,");
         let mut later = later.replace(&digits(&later), &seal::blank());
         seal::seal(&mut later);
-        refused(&later);
+        refused(&later, 5);
         // Those before had no checksum.
         let (before, _) = text.rsplit_once(",\n").unwrap();
-        refused(&(before.replace("\"version\": 4,", "\"version\": 3,") + "\n}\n"));
+        refused(&(before.replace("\"version\": 4,", "\"version\": 3,") + "\n}\n"), 3);
     }
 
     #[test]

@@ -19,18 +19,20 @@ pub struct DeviceFacts {
     pub is_host: bool,
     /// Bytes that are taken before the run's model is made (default 0).
     pub taken: u64,
+    /// Operations a second in steps of models like the run's (default none, that is not known).
+    pub step_flops: Option<f64>,
 }
 
 impl DeviceFacts {
     /// A CPU with so many bytes and operations a second.
     #[must_use]
     pub fn host(memory: u64, flops: f64) -> Self {
-        Self { memory, flops, is_host: true, taken: 0 }
+        Self { memory, flops, is_host: true, taken: 0, step_flops: None }
     }
 
     /// A device as it is now: a CPU's free memory as Linux tells it, within the limit of its control group, and the
     /// speed of a few products of square matrices in f32, which takes about a tenth of a second. How much memory a
-    /// GPU has, burn 0.22 does not say.
+    /// GPU has, burn 0.22 does not say: see [`RunConfig::memory_limit`](crate::RunConfig::memory_limit).
     #[must_use]
     pub fn measure(device: &Device) -> Self {
         let inner = device.clone().inner();
@@ -43,6 +45,7 @@ impl DeviceFacts {
             flops: product_speed(&inner),
             is_host: taken_there.is_none(),
             taken: taken_there.or_else(held_memory).unwrap_or(0),
+            step_flops: None,
         }
     }
 }

@@ -21,36 +21,46 @@ impl Planner {
     /// as it takes, from those that cost the least time on.
     pub fn plan(&self, device: &DeviceFacts) -> Result<Plan> {
         let plan = self.estimate(device);
-        if plan.bytes() <= device.memory {
+        if plan.bytes() <= plan.available {
             return Ok(plan);
         }
+        let (least, least_with) = self.least(device);
         Err(Error::DoesNotFit {
             needed: plan.bytes(),
-            available: device.memory,
-            settings: self.settings(device),
+            available: plan.available,
+            settings: self.settings(device, plan.available),
+            least,
+            least_with,
         })
     }
 
     /// Empty if nothing helps.
-    fn settings(&self, device: &DeviceFacts) -> Vec<String> {
-        let with = |changes: &[Change]| self.settings_of(changes, device);
+    fn settings(&self, device: &DeviceFacts, available: u64) -> Vec<String> {
+        let with = |changes: &[Change]| {
+            let (bytes, settings) = self.changed(changes, device, available);
+            (bytes <= available).then_some(settings)
+        };
         if let Some(alone) = CHANGES.iter().find_map(|change| with(&[*change])) {
             return alone;
         }
-        let mut needed = CHANGES.to_vec();
-        // Without what costs the most first.
-        for place in (0..CHANGES.len()).rev() {
-            let mut fewer = needed.clone();
-            fewer.remove(place);
-            if with(&fewer).is_some() {
-                needed = fewer;
-            }
-        }
+        let needed = fewest(|changes| with(changes).is_some());
         with(&needed).unwrap_or_default()
     }
 
-    /// The settings of these changes, as far as it takes them for the run to fit; `None` if it does not.
-    fn settings_of(&self, changes: &[Change], device: &DeviceFacts) -> Option<Vec<String>> {
+    /// The fewest bytes that any changes lead to, and their settings.
+    fn least(&self, device: &DeviceFacts) -> (u64, Vec<String>) {
+        let (least, _) = self.changed(&CHANGES, device, 0);
+        let needed = fewest(|changes| self.changed(changes, device, 0).0 == least);
+        self.changed(&needed, device, 0)
+    }
+
+    /// Bytes and settings after these changes, as far as it takes them for the run to need no more than so many.
+    fn changed(
+        &self,
+        changes: &[Change],
+        device: &DeviceFacts,
+        available: u64,
+    ) -> (u64, Vec<String>) {
         let bytes = |planner: &Self| planner.estimate(device).bytes();
         let mut planner = self.clone();
         let mut settings = Vec::new();
@@ -58,7 +68,7 @@ impl Planner {
             let mut changed = planner.clone();
             let mut last = None;
             // A batch is divided until it fits.
-            while bytes(&changed) > device.memory
+            while bytes(&changed) > available
                 && let Some(setting) = change(&mut changed)
             {
                 last = Some(setting);
@@ -68,8 +78,21 @@ impl Planner {
                 settings.extend(last);
             }
         }
-        (bytes(&planner) <= device.memory).then_some(settings)
+        (bytes(&planner), settings)
     }
+}
+
+/// All changes but those that something holds without, those that cost the most left out first.
+fn fewest(holds: impl Fn(&[Change]) -> bool) -> Vec<Change> {
+    let mut needed = CHANGES.to_vec();
+    for place in (0..CHANGES.len()).rev() {
+        let mut fewer = needed.clone();
+        fewer.remove(place);
+        if holds(&fewer) {
+            needed = fewer;
+        }
+    }
+    needed
 }
 
 /// An evaluation in at least twice as many passes.

@@ -14,13 +14,19 @@ pub struct Operations {
     pub per_pair: f64,
     /// For a trained token.
     pub per_trained: f64,
+    /// For one in a pass with a choice, beside that.
+    #[serde(default)]
+    pub per_scored: f64,
 }
 
 impl Operations {
     /// Those of a step.
     #[must_use]
     pub fn of(&self, work: &StepWork) -> f64 {
-        self.per_token * work.tokens + self.per_pair * work.pairs + self.per_trained * work.trained
+        self.per_token * work.tokens
+            + self.per_pair * work.pairs
+            + self.per_trained * work.trained
+            + self.per_scored * work.scored
     }
 
     fn plus(self, other: Self) -> Self {
@@ -28,12 +34,13 @@ impl Operations {
             per_token: self.per_token + other.per_token,
             per_pair: self.per_pair + other.per_pair,
             per_trained: self.per_trained + other.per_trained,
+            per_scored: self.per_scored + other.per_scored,
         }
     }
 }
 
 impl Planner {
-    /// Those of the model alone, and with blocks that are computed again.
+    /// Those of the model alone, and with what is computed again.
     ///
     /// A product with a frozen weight is computed once forward and once back, for its input's gradient; one with
     /// something that trains once more, for its own. Computing blocks again is another forward pass of theirs. What
@@ -54,14 +61,17 @@ impl Planner {
             per_token: times * weights + 3.0 * adapters,
             per_pair: 3.0 * attention,
             per_trained: times * head,
+            per_scored: 0.0,
         };
+        // The slope of an option depends on all, so that the head goes forward once before it does so for each piece.
+        let scored = Operations { per_scored: head, ..Operations::default() };
         let again = match self.training.checkpointing {
             Checkpointing::None => Operations::default(),
             Checkpointing::Blocks | Checkpointing::BlocksOnHost => {
                 let per_token = weights + adapters;
-                Operations { per_token, per_pair: attention, per_trained: 0.0 }
+                Operations { per_token, per_pair: attention, ..Operations::default() }
             }
         };
-        (own, own.plus(again))
+        (own, own.plus(again).plus(scored))
     }
 }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{DeviceFacts, PassShape, Planner};
 use crate::checkpointing::Checkpointing;
-use crate::loss::DEFAULT_LOSS_ROWS;
 use crate::optimizer::Optimizer;
 
 /// Bytes at the peak of a run.
@@ -267,7 +266,7 @@ impl Planner {
             let feed =
                 FORWARD_COPIES * (all * model.d_hidden) as f64 + (all * model.d_model) as f64;
             // They and their softmax.
-            let logits = 2.0 * (DEFAULT_LOSS_ROWS.min(trained) * model.vocab * 4) as f64;
+            let logits = 2.0 * (self.training.loss_rows.min(trained) * model.vocab * 4) as f64;
             // The mask, the input of the block, and what it works on.
             let input = (all * model.d_model) as f64 * width;
             (rows * seq * seq * 4) as f64 + (input + attention.max(feed) * width).max(logits)

@@ -7,6 +7,7 @@ mod memory;
 mod of_model;
 mod outcome;
 mod pace;
+mod probe;
 mod show;
 mod workload;
 
@@ -37,6 +38,8 @@ pub struct Planner {
     pub training: SftConfig,
     /// What the passes look like.
     pub workload: Workload,
+    /// Bytes that the run may take at most, those that are taken before among them; none for what the device has.
+    pub memory_limit: Option<u64>,
 }
 
 impl Planner {
@@ -49,7 +52,13 @@ impl Planner {
             lora: Some(config.lora.clone()),
             training: config.training.clone(),
             workload,
+            memory_limit: config.memory_limit.map(|gib| (gib * f64::from(1 << 30)) as u64),
         }
+    }
+
+    /// Whether anything is trained: all weights, or an adapter that some module gets.
+    pub(crate) fn trains(&self) -> bool {
+        self.trained_parameters().0 > 0.0
     }
 
     /// What the run will need, whether the device has it or not.
@@ -60,7 +69,7 @@ impl Planner {
         Plan {
             memory: self.memory(device),
             taken: device.taken,
-            available: device.memory,
+            available: device.memory.min(self.memory_limit.unwrap_or(u64::MAX)),
             on_host: device.is_host,
             steps: self.workload.steps,
             work,
@@ -68,7 +77,8 @@ impl Planner {
             operations,
             flops_per_step: operations.of(&work),
             peak_flops: device.flops,
-            seconds_per_step: operations.of(&work) / device.flops,
+            step_flops: device.step_flops,
+            seconds_per_step: operations.of(&work) / device.step_flops.unwrap_or(device.flops),
         }
     }
 }
@@ -96,7 +106,10 @@ pub struct Plan {
     pub flops_per_step: f64,
     /// Operations a second of the device in large matrix products.
     pub peak_flops: f64,
-    /// The time of a step, were all of it spent in large matrix products.
+    /// Operations a second in steps of models like the run's; none where none was timed.
+    #[serde(default)]
+    pub step_flops: Option<f64>,
+    /// The time of a step at that speed, or at that of large matrix products, of which it is less than the truth.
     pub seconds_per_step: f64,
 }
 

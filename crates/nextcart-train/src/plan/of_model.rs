@@ -10,8 +10,7 @@ use super::{Planner, Workload};
 use crate::config::SftConfig;
 
 impl Planner {
-    /// The run of a model that is made: its adapters, or all of its weights if it has none. Blocks are taken to compute
-    /// in f32.
+    /// The run of a model that is made: its adapters, or all of its weights if it has none.
     #[must_use]
     pub fn of_model(
         model: &Llama,
@@ -19,21 +18,24 @@ impl Planner {
         training: &SftConfig,
         workload: Workload,
     ) -> Self {
-        let weights = match model.embedding().dtype() {
+        let precision = |dtype| match dtype {
             DType::BF16 => Precision::Bf16,
             DType::F16 => Precision::F16,
             _ => Precision::F32,
         };
+        let weights = precision(model.embedding().dtype());
+        let activations = precision(model.activations());
         let packed = |(_, projection): &(String, &nextcart_adapters::Projection)| {
             matches!(projection.base(), Base::Nf4(_))
         };
         let quantized = model.projections().iter().any(packed);
         Self {
             model: llama.clone(),
-            load: LoadOptions { weights, quantized, activations: Precision::F32 },
+            load: LoadOptions { weights, quantized, activations },
             lora: adapters(model),
             training: training.clone(),
             workload,
+            memory_limit: None,
         }
     }
 }

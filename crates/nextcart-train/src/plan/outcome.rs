@@ -14,7 +14,7 @@ pub struct PlanOutcome {
     pub seen_seconds: Option<f64>,
     /// Predicted over seen bytes, less 1: 0.1 for a tenth too much.
     pub memory_error: Option<f64>,
-    /// Predicted over seen time, less 1: how far steps are from the speed of large matrix products.
+    /// Predicted over seen time, less 1.
     pub time_error: Option<f64>,
     /// What the first steps said of the time of the others; none in a run of few steps.
     pub pace: Option<PaceOutcome>,

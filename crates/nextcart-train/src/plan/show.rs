@@ -37,8 +37,12 @@ impl fmt::Display for Plan {
         let (step, steps) = (self.seconds_per_step, self.steps);
         writeln!(f, "  operations{:>15}", giga(self.flops_per_step))?;
         writeln!(f, "  the device does{:>10} a second in large products", giga(self.peak_flops))?;
-        writeln!(f, "  at least{:>15.2} s", step)?;
-        write!(f, "{:<18}{steps:>9} steps, at least {}", "the run", duration(step * steps as f64))
+        if let Some(flops) = self.step_flops {
+            writeln!(f, "  and{:>22} a second in such steps", giga(flops))?;
+        }
+        let how = if self.step_flops.is_some() { "about" } else { "at least" };
+        writeln!(f, "  {how:<8}{step:>15.2} s")?;
+        write!(f, "{:<18}{steps:>9} steps, {how} {}", "the run", duration(step * steps as f64))
     }
 }
 

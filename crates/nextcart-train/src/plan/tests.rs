@@ -139,9 +139,10 @@ fn operations_are_four_times_the_weights_a_token_and_six_with_blocks_again() {
 fn check(planner: &Planner, memory: u64, expected: &[&str]) {
     let device = DeviceFacts::host(memory, 1e12);
     match planner.plan(&device) {
-        Err(Error::DoesNotFit { needed, available, settings }) => {
+        Err(Error::DoesNotFit { needed, available, settings, least, .. }) => {
             assert!(needed > available && available == memory);
             assert_eq!(settings, expected);
+            assert_eq!(least <= memory, !settings.is_empty(), "{least}");
         }
         Ok(plan) => panic!("{} bytes fit", plan.bytes()),
         Err(error) => panic!("{error}"),
@@ -196,6 +197,108 @@ fn what_does_not_fit_is_refused_with_what_would() {
     planner.model.vocab = 1_000_000;
     let found = planner.estimate(&DeviceFacts::host(GIB, 1e12));
     check(&planner, found.bytes() - found.memory.logits / 4, &["training.loss_rows = 32"]);
+}
+
+#[test]
+fn where_nothing_helps_the_least_is_told() {
+    let planner = planner();
+    let text = |planner: &Planner| {
+        planner.plan(&DeviceFacts::host(GIB / 4, 1e12)).unwrap_err().to_string()
+    };
+    let smallest = |planner: &Planner| {
+        let mut least = planner.clone();
+        least.training.optimizer = Optimizer::AdamW8bit;
+        least.training.checkpointing = Checkpointing::Blocks;
+        least.load.quantized = true;
+        least.workload.passes = vec![PassShape { rows: 1, seq: 512, most: 20, trained: 20 }];
+        least.estimate(&DeviceFacts::host(GIB, 1e12)).bytes()
+    };
+    let expected = format!(
+        "; no setting that was tried makes it fit: it needs {} with training.optimizer = \"adamw8bit\", \
+         training.checkpointing = \"blocks\", training.batch_size = 1 with gradient_accumulation = 8, \
+         model.quantized = true",
+        smallest(&planner)
+    );
+    assert!(text(&planner).ends_with(&expected), "{}", text(&planner));
+    assert!(!text(&planner).contains("[]"));
+
+    let mut small = planner.clone();
+    small.training.optimizer = Optimizer::AdamW8bit;
+    small.training.checkpointing = Checkpointing::Blocks;
+    small.training.loss_rows = 32;
+    small.load.quantized = true;
+    small.workload.passes = vec![PassShape { rows: 1, seq: 512, most: 20, trained: 20 }];
+    assert!(text(&small).ends_with("; no setting that was tried makes it fit, or smaller"));
+}
+
+#[test]
+fn a_limit_stands_in_where_the_device_does_not_tell() {
+    let gpu = DeviceFacts { is_host: false, ..DeviceFacts::host(u64::MAX, 1e12) };
+    let mut config = RunConfig::tinyllama_qlora();
+    let plan = |config: &RunConfig, device: &DeviceFacts| {
+        let workload = planner().workload;
+        Planner::new(config, &LlamaConfig::tinyllama_1_1b(), workload).plan(device)
+    };
+    assert_eq!(plan(&config, &gpu).unwrap().available, u64::MAX);
+    config.memory_limit = Some(0.5);
+    match plan(&config, &gpu) {
+        Err(Error::DoesNotFit { available, .. }) => assert_eq!(available, GIB / 2),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    config.memory_limit = Some(40.0);
+    assert_eq!(plan(&config, &gpu).unwrap().available, 40 * GIB);
+    // It is no more than there is.
+    let host = DeviceFacts::host(32 * GIB, 1e12);
+    assert_eq!(plan(&config, &host).unwrap().available, 32 * GIB);
+}
+
+#[test]
+fn a_choice_is_planned_as_its_options_are_read() {
+    let option: Vec<u32> = vec![2; 10];
+    let options: Vec<&[u32]> = vec![&option; 4];
+    let choice = Sample::choice(&[1; 100], &options, 0).unwrap();
+    let config = SftConfig { batch_size: 1, ..SftConfig::default() };
+    let work = |sample: &Sample| {
+        let workload = Workload::of(std::slice::from_ref(sample), &config).unwrap();
+        (workload.passes[0], workload.step)
+    };
+    let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(16) };
+    let device = burn::tensor::Device::flex();
+    let [rows, seq] = crate::Batch::new(&[&choice], &llama, &device).input().dims();
+    let (shape, step) = work(&choice);
+    assert_eq!((shape.rows, shape.seq, shape.most, shape.trained), (rows, seq, 40, 40));
+    assert_eq!((step.tokens, step.trained, step.scored), (136.0, 40.0, 40.0));
+    // The head goes forward once more than for a text of as many tokens.
+    let text = Sample::completion(&[1; 97], &[2; 40]).unwrap();
+    let (of_text, text) = work(&text);
+    assert_eq!((of_text, text.scored), (shape, 0.0));
+    let plan = planner().estimate(&DeviceFacts::host(GIB, 1e12));
+    let head = 2.0 * 32_000.0 * 2048.0;
+    assert_eq!(plan.operations.of(&step) - plan.operations.of(&text), 40.0 * head);
+    assert_eq!(plan.own.of(&step), plan.own.of(&text));
+}
+
+#[test]
+fn an_evaluation_has_as_many_logits_at_one_time_as_training() {
+    let mut planner = planner();
+    planner.model.vocab = 1_000_000;
+    let held_out = vec![Sample::text(&[1; 200]).unwrap(); 4];
+    planner.workload = planner.workload.clone().with_evaluation(&held_out, 4);
+    let evaluation = |planner: &Planner, rows| {
+        let mut planner = planner.clone();
+        planner.training.loss_rows = rows;
+        planner.estimate(&DeviceFacts::host(GIB, 1e12)).memory.evaluation
+    };
+    let (few, many) = (evaluation(&planner, 100), evaluation(&planner, 500));
+    assert_eq!(many - few, 2 * 4 * 400 * 1_000_000);
+}
+
+#[test]
+fn a_run_that_ends_within_its_warm_up_is_not_planned() {
+    let samples = vec![Sample::text(&[1; 9]).unwrap(); 8];
+    let config = SftConfig { epochs: 2, warmup_steps: 2, ..SftConfig::default() };
+    let found = Workload::of(&samples, &config);
+    assert!(matches!(found, Err(Error::Config { field: "warmup_steps", .. })), "{found:?}");
 }
 
 #[test]

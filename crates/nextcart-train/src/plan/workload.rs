@@ -1,6 +1,7 @@
 use nextcart_text::Sample;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::read_tokens;
 use crate::config::SftConfig;
 use crate::error::Result;
 use crate::loss::evaluation_batches;
@@ -40,18 +41,25 @@ pub struct StepWork {
     pub pairs: f64,
     /// Trained tokens.
     pub trained: f64,
+    /// Those of passes with a choice among their samples, whose likelihoods are computed before the way back begins.
+    #[serde(default)]
+    pub scored: f64,
 }
 
 impl StepWork {
     pub(crate) fn of(samples: &[Sample], passes: &[Rows]) -> Self {
-        passes.iter().fold(Self::default(), |work, rows| work.with(shape(samples, rows)))
+        passes.iter().fold(Self::default(), |work, rows| work.with(samples, rows))
     }
 
-    fn with(self, PassShape { rows, seq, trained, .. }: PassShape) -> Self {
+    fn with(self, samples: &[Sample], rows: &[Vec<usize>]) -> Self {
+        let PassShape { rows: count, seq, trained, .. } = shape(samples, rows);
+        let with_choice = rows.iter().flatten().any(|&index| samples[index].as_choice().is_some());
+        let scored = if with_choice { trained } else { 0 };
         Self {
-            tokens: self.tokens + (rows * seq) as f64,
-            pairs: self.pairs + (rows * seq * seq) as f64,
+            tokens: self.tokens + (count * seq) as f64,
+            pairs: self.pairs + (count * seq * seq) as f64,
             trained: self.trained + trained as f64,
+            scored: self.scored + scored as f64,
         }
     }
 }
@@ -74,7 +82,8 @@ impl Workload {
     /// That of a run: of all its steps, or of its first 20,000 and its first epoch if it has more.
     ///
     /// # Errors
-    /// If there are no samples, the configuration does not validate, or a sample does not fit in a packed row.
+    /// If there are no samples, the configuration does not validate, the warm-up does not end before the run, or a
+    /// sample does not fit in a packed row.
     pub fn of(samples: &[Sample], config: &SftConfig) -> Result<Self> {
         config.validate()?;
         if samples.is_empty() {
@@ -83,14 +92,13 @@ impl Workload {
         crate::check::check_packing(samples, config.packing)?;
         let mut sampler = Sampler::new(config, samples);
         let an_epoch = sampler.steps_per_epoch();
-        let steps = config.steps(an_epoch);
+        let steps = config.total_steps(an_epoch)?;
         let seen = steps.min(an_epoch.max(MOST_STEPS));
         let (mut shapes, mut all) = (Vec::new(), StepWork::default());
         for step in 0..seen {
             for rows in passes(samples, sampler.samples_of(step), config) {
-                let shape = shape(samples, &rows);
-                add(&mut shapes, shape);
-                all = all.with(shape);
+                add(&mut shapes, shape(samples, &rows));
+                all = all.with(samples, &rows);
             }
         }
         let mean = |sum: f64| sum / seen as f64;
@@ -98,6 +106,7 @@ impl Workload {
             tokens: mean(all.tokens),
             pairs: mean(all.pairs),
             trained: mean(all.trained),
+            scored: mean(all.scored),
         };
         Ok(Self { passes: shapes, evaluation: Vec::new(), step, steps })
     }
@@ -129,8 +138,7 @@ fn shape(samples: &[Sample], rows: &[Vec<usize>]) -> PassShape {
     let trained = || rows.iter().map(|row| sum(row, Sample::trained_tokens));
     PassShape {
         rows: rows.len(),
-        // At most: nothing follows a last token, which is not read, and a choice has one an option.
-        seq: rows.iter().map(|row| sum(row, |sample| sample.len() - 1)).max().unwrap_or(0),
+        seq: rows.iter().map(|row| sum(row, read_tokens)).max().unwrap_or(0),
         most: trained().max().unwrap_or(0),
         trained: trained().sum(),
     }

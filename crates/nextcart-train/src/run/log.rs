@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::events::{self, EVENTS};
 use super::metrics::Metric;
+use crate::checkpoint::replace;
 use crate::error::{Error, Result, io};
 
 /// An object a line.
@@ -19,8 +20,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Keeps what was noted up to a step, and drops what is behind it, a torn line too.
-    pub(super) fn open(folder: &Path, steps: u64) -> Result<Self> {
+    /// Keeps what was noted up to a step, and drops what is behind it, a torn line too; of evaluations, those that the
+    /// run knows of.
+    pub(super) fn open(folder: &Path, steps: u64, evaluations: &[(u64, f64)]) -> Result<Self> {
         let path = folder.join(METRICS);
         let text = match fs::read(&path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -31,7 +33,14 @@ impl Log {
         let mut kept = events::version();
         for line in text.lines() {
             let Ok(metric) = serde_json::from_str::<Metric>(line) else { continue };
-            if metric.step() <= steps {
+            let is_known = match &metric {
+                Metric::Step(metrics) => metrics.step <= steps,
+                // A checkpoint is from before the evaluation of its step until that is done.
+                Metric::Evaluation(metrics) => {
+                    evaluations.iter().any(|(at, _)| *at == metrics.step)
+                }
+            };
+            if is_known {
                 lines.push_str(line);
                 lines.push('\n');
                 kept.extend(events::of(&metric));
@@ -65,13 +74,4 @@ fn begin(path: PathBuf, content: &[u8]) -> Result<(PathBuf, File)> {
     replace(&path, content)?;
     let file = OpenOptions::new().append(true).open(&path).map_err(io(&path))?;
     Ok((path, file))
-}
-
-/// Puts a whole file in the place of another.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let new = path.with_file_name(format!(".{name}.new"));
-    let mut file = File::create(&new).map_err(io(&new))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(io(&new))?;
-    fs::rename(&new, path).map_err(io(path))
 }

@@ -5,6 +5,7 @@ mod chart;
 mod crc32c;
 mod events;
 mod git;
+mod lock;
 mod log;
 mod machine;
 mod memory;
@@ -15,25 +16,25 @@ mod planning;
 #[cfg(feature = "progress")]
 mod progress;
 mod record;
+mod steps;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
-use serde_json::json;
 
-use crate::checkpoint::newest_checkpoint;
+use crate::check::{HELD_OUT, check_tokens};
+use crate::checkpoint::{newest_checkpoint, replace};
 use crate::config::{SftConfig, wrong};
 use crate::error::{Error, Result, io};
 use crate::plan::Plan;
 use crate::run_config::RunConfig;
 use crate::trainer::Trainer;
 use crate::watch::WatchConfig;
+use lock::Lock;
 use log::Log;
-use metrics::now;
 use planning::Watched;
 
 pub use accuracy::Accuracy;
@@ -46,9 +47,6 @@ pub use progress::ProgressLine;
 pub use record::RunRecord;
 
 pub(crate) use memory::{available_memory, device_memory, held_memory};
-
-/// Where the samples behind a number that is not finite are listed.
-const NON_FINITE: &str = "non_finite.json";
 
 /// The loss curve.
 const CHART: &str = "loss.svg";
@@ -77,7 +75,9 @@ pub enum Ending {
 /// and evaluation; the same for TensorBoard in `events.out.tfevents.nextcart`; `loss.svg`; and `non_finite.json` where
 /// a loss or a gradient was not a finite number. A killed process leaves whole lines and checkpoints:
 /// [`open`](Self::open) drops what was written after the newest checkpoint and goes on, to the same bytes but for
-/// times and memory.
+/// times and memory. A checkpoint is written before every evaluation, so that one that fails costs no training: the run
+/// that goes on begins with it. One process at a time may have the folder: it holds a lock on the file `.lock` there,
+/// which the system takes back from a process that ends in whatever way.
 ///
 /// [`start`](Self::start) plans before it loads a model; a run that was opened with one plans before its first step.
 /// What does not fit is refused either way.
@@ -110,6 +110,8 @@ pub enum Ending {
 /// ```
 pub struct Run<'a> {
     folder: PathBuf,
+    /// None until there is a folder.
+    lock: Option<Lock>,
     trainer: Trainer<'a>,
     llama: LlamaConfig,
     samples: &'a [Sample],
@@ -125,7 +127,7 @@ impl<'a> Run<'a> {
     /// Goes on from the newest whole checkpoint in `folder`, or starts anew where there is none.
     ///
     /// # Errors
-    /// Those of [`Trainer::new`] and [`Trainer::resume`].
+    /// [`Error::Locked`] if another process has the folder; those of [`Trainer::new`] and [`Trainer::resume`].
     pub fn open(
         folder: impl AsRef<Path>,
         model: Llama,
@@ -133,13 +135,24 @@ impl<'a> Run<'a> {
         config: SftConfig,
         samples: &'a [Sample],
     ) -> Result<Self> {
-        let folder = folder.as_ref();
+        let lock = Lock::if_there(folder.as_ref())?;
+        Self::open_locked((folder.as_ref(), lock), model, llama, config, samples)
+    }
+
+    fn open_locked(
+        (folder, lock): (&Path, Option<Lock>),
+        model: Llama,
+        llama: &LlamaConfig,
+        config: SftConfig,
+        samples: &'a [Sample],
+    ) -> Result<Self> {
         let trainer = match newest_checkpoint(folder)? {
             Some(_) => Trainer::resume(model, llama, config, samples, folder)?,
             None => Trainer::new(model, llama, config, samples)?,
         };
         Ok(Self {
             folder: folder.to_owned(),
+            lock,
             trainer,
             llama: llama.clone(),
             samples,
@@ -207,10 +220,11 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Error::DoesNotFit`] where no plan was given and the run needs more memory than there is;
-    /// [`Error::NonFinite`] and [`Error::NonFiniteEvaluation`], after the samples are listed in `non_finite.json`;
-    /// [`Error::Questions`]; [`Error::Config`] for a watch that does not validate, a configuration of another
-    /// training, and questions without held-out samples; [`Error::OtherRun`] if the folder's `run.json` is of another
-    /// run; [`Error::Io`] and others if a file cannot be read or written.
+    /// [`Error::NonFinite`], [`Error::NonFiniteEvaluation`] and [`Error::Questions`], which name the checkpoint to go
+    /// on from, the first two after the samples are listed in `non_finite.json`; [`Error::Config`] for a watch that
+    /// does not validate, a configuration of another training, and questions without held-out samples;
+    /// [`Error::Token`] for a held-out sample; [`Error::OtherRun`] if the folder's `run.json` is of another
+    /// run; [`Error::Locked`]; [`Error::Io`] and others if a file cannot be read or written.
     pub fn train(&mut self, stop: &AtomicBool) -> Result<Ending> {
         self.watch.validate()?;
         self.check()?;
@@ -235,21 +249,26 @@ impl<'a> Run<'a> {
             && training != opened
         {
             let expected = format!("what the run was opened with, {opened:?}");
-            return Err(wrong("training", &expected, format!("{training:?}")));
+            return Err(wrong("", "training", &expected, format!("{training:?}")));
         }
         if self.questions.is_some() && self.held_out.is_empty() {
-            return Err(wrong(
-                "held_out",
-                "samples to evaluate when the questions are asked",
-                "none",
-            ));
+            let expected = "samples to evaluate when the questions are asked";
+            return Err(wrong("data", "held_out", expected, "none"));
         }
-        Ok(())
+        check_tokens(self.held_out, &self.llama, HELD_OUT)
     }
 
     fn begin(&mut self) -> Result<Log> {
-        let Self { folder, trainer, samples, held_out, .. } = self;
+        let Self { folder, lock, trainer, samples, held_out, .. } = self;
         fs::create_dir_all(&*folder).map_err(io(&*folder))?;
+        if lock.is_none() {
+            let new = Lock::of(folder)?;
+            // There was no folder when the run was opened.
+            if newest_checkpoint(&*folder)?.is_some() {
+                return Err(Error::Locked { folder: folder.clone() });
+            }
+            *lock = Some(new);
+        }
         let record = RunRecord::new(
             folder,
             (trainer.config(), &self.watch, self.config.as_ref()),
@@ -258,94 +277,16 @@ impl<'a> Run<'a> {
             &trainer.model().device(),
         )?;
         record.keep(folder, trainer.steps())?;
-        let log = Log::open(folder, trainer.steps())?;
+        let log = Log::open(folder, trainer.steps(), trainer.evaluations())?;
         for observer in &mut self.observers {
             observer.started(trainer.steps(), trainer.total_steps());
         }
         Ok(log)
     }
 
-    fn steps(&mut self, log: &mut Log, watched: &mut Watched, stop: &AtomicBool) -> Result<Ending> {
-        let per_epoch = self.trainer.steps_per_epoch();
-        loop {
-            if patience::is_over(self.trainer.evaluations(), &self.watch) {
-                return Ok(Ending::Early);
-            }
-            let step = self.trainer.step();
-            let Some(report) = self.listed(step)? else { return Ok(Ending::Finished) };
-            let metrics = watched.step(&report);
-            log.add(&Metric::Step(metrics))?;
-            for observer in &mut self.observers {
-                observer.step(&metrics);
-            }
-            let (step, total) = (report.step, report.total_steps);
-            let best = lowest(self.trainer.evaluations());
-            if self.watch.evaluate.is_due(step, total, per_epoch) {
-                self.evaluate(log, report.epoch)?;
-            }
-            let improved = lowest(self.trainer.evaluations()) < best;
-            let over = patience::is_over(self.trainer.evaluations(), &self.watch);
-            let interrupted = stop.load(Ordering::Relaxed);
-            if improved || over || interrupted || self.watch.save.is_due(step, total, per_epoch) {
-                // The log first: a checkpoint must not know of more than it does.
-                log.sync()?;
-                let saved = self.trainer.save(&self.folder);
-                self.listed(saved)?;
-            }
-            if interrupted && step < total {
-                return Ok(Ending::Interrupted);
-            }
-        }
-    }
-
-    fn evaluate(&mut self, log: &mut Log, epoch: f64) -> Result<()> {
-        if self.held_out.is_empty() {
-            return Ok(());
-        }
-        let started = Instant::now();
-        let step = self.trainer.steps();
-        let loss = self.trainer.evaluate(self.held_out, self.watch.evaluation_batch);
-        let loss = self.listed(loss)?;
-        let mut accuracy = Accuracy::default();
-        if let Some(ask) = &mut self.questions {
-            let model = self.trainer.model();
-            ask(&model, &mut accuracy).map_err(|source| Error::Questions { step, source })?;
-        }
-        let metrics = EvaluationMetrics {
-            step,
-            epoch,
-            loss,
-            accuracy: accuracy.share(),
-            questions: accuracy.questions(),
-            seconds: started.elapsed().as_secs_f64(),
-            time: now(),
-        };
-        log.add(&Metric::Evaluation(metrics))?;
-        for observer in &mut self.observers {
-            observer.evaluation(&metrics);
-        }
-        self.draw()
-    }
-
-    /// Lists the samples behind a number that is not finite, before the error goes on.
-    fn listed<T>(&self, result: Result<T>) -> Result<T> {
-        let step = self.trainer.steps();
-        let list = match &result {
-            Err(Error::NonFinite { quantity, step, samples }) => {
-                json!({ "quantity": quantity, "step": step, "of": "training", "samples": samples })
-            }
-            Err(Error::NonFiniteEvaluation { samples }) => {
-                json!({ "quantity": "loss", "step": step, "of": "held_out", "samples": samples })
-            }
-            _ => return result,
-        };
-        log::replace(&self.folder.join(NON_FINITE), format!("{list:#}\n").as_bytes())?;
-        result
-    }
-
     fn draw(&self) -> Result<()> {
         match chart::draw(self.trainer.losses(), self.trainer.evaluations())? {
-            Some(svg) => log::replace(&self.folder.join(CHART), svg.as_bytes()),
+            Some(svg) => replace(&self.folder.join(CHART), svg.as_bytes()),
             None => Ok(()),
         }
     }
@@ -372,8 +313,4 @@ impl<'a> Run<'a> {
         }
         self.trainer.into_best_model(&self.folder)
     }
-}
-
-fn lowest(evaluations: &[(u64, f64)]) -> f64 {
-    evaluations.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min)
 }

@@ -7,8 +7,13 @@ use nextcart_models::{Checkpoint, LlamaConfig};
 use nextcart_text::Sample;
 use tracing::info;
 
+use super::lock::Lock;
 use super::memory::{device_memory, peak_memory};
-use super::{Run, StepMetrics};
+use super::{Run, RunRecord, StepMetrics};
+use crate::check::{HELD_OUT, TRAINING, check_tokens};
+use crate::checkpoint::newest_checkpoint;
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::plan::{DeviceFacts, Pace, Plan, PlanOutcome, Planner, Workload};
 use crate::run_config::RunConfig;
@@ -18,7 +23,8 @@ impl RunConfig {
     /// The run of this configuration to be planned, for a model of a shape.
     ///
     /// # Errors
-    /// Those of [`Workload::of`].
+    /// What keeps such a run from starting, as far as it can be known without the model: those of [`Workload::of`],
+    /// [`Error::Token`] for a sample of either list, and [`Error::Model`] for adapters that none of its modules gets.
     pub fn planner(
         &self,
         model: &LlamaConfig,
@@ -27,17 +33,27 @@ impl RunConfig {
     ) -> Result<Planner> {
         let workload = Workload::of(samples, &self.training)?
             .with_evaluation(held_out, self.watch.evaluation_batch);
-        Ok(Planner::new(self, model, workload))
+        check_tokens(samples, model, TRAINING)?;
+        check_tokens(held_out, model, HELD_OUT)?;
+        let planner = Planner::new(self, model, workload);
+        match planner.trains() {
+            true => Ok(planner),
+            false => {
+                let targets = self.lora.target_modules.clone();
+                Err(self.model.error(nextcart_models::Error::NoTarget { targets }))
+            }
+        }
     }
 }
 
 impl<'a> Run<'a> {
-    /// The run of a configuration, in a folder: planned before anything is allocated, then loaded and
+    /// The run of a configuration, in a folder: checked and planned before anything is allocated, then loaded and
     /// [opened](Self::open).
     ///
     /// # Errors
-    /// [`Error::DoesNotFit`](crate::Error::DoesNotFit) with the settings that would, before a weight is read;
-    /// those of [`RunConfig::load`] and [`Run::open`].
+    /// Before a weight is read, [`Error::Locked`], those of [`RunConfig::planner`], [`Error::OtherRun`] if the folder
+    /// holds checkpoints and its record is of another run, and [`Error::DoesNotFit`] with the settings that would;
+    /// then those of [`RunConfig::load`] and [`Run::open`].
     pub fn start(
         folder: impl AsRef<Path>,
         config: &RunConfig,
@@ -46,10 +62,17 @@ impl<'a> Run<'a> {
         (samples, held_out): (&'a [Sample], &'a [Sample]),
     ) -> Result<Self> {
         config.validate()?;
-        let llama = checkpoint.config();
-        let plan = config.planner(llama, samples, held_out)?.plan(&DeviceFacts::measure(device))?;
+        let (folder, llama) = (folder.as_ref(), checkpoint.config());
+        let lock = Lock::if_there(folder)?;
+        let planner = config.planner(llama, samples, held_out)?;
+        if newest_checkpoint(folder)?.is_some() {
+            let settings = (&config.training, &config.watch, Some(config));
+            RunRecord::new(folder, settings, llama, (samples, held_out), device)?.check(folder)?;
+        }
+        let plan = planner.plan(&DeviceFacts::measure_for(&planner, device))?;
         let model = config.load(checkpoint, device)?;
-        let run = Self::open(folder, model, llama, config.training.clone(), samples)?;
+        let training = config.training.clone();
+        let run = Self::open_locked((folder, lock), model, llama, training, samples)?;
         Ok(run.with_config(config.clone()).with_held_out(held_out).with_plan(plan))
     }
 
@@ -66,7 +89,7 @@ impl<'a> Run<'a> {
                     Some(config) => Planner::new(config, &self.llama, workload),
                     None => Planner::of_model(&model, &self.llama, training, workload),
                 };
-                let facts = DeviceFacts::measure(&model.device());
+                let facts = DeviceFacts::measure_for(&planner, &model.device());
                 let memory = planner.estimate(&facts).memory;
                 let there = memory.weights + memory.adapters;
                 planner.plan(&DeviceFacts { taken: facts.taken.saturating_sub(there), ..facts })?

@@ -13,9 +13,8 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::git;
-use super::log::replace;
 use super::machine::Machine;
-use crate::checkpoint::{first_difference, hex};
+use crate::checkpoint::{first_difference, hex, replace};
 use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
 use crate::plan::PlanOutcome;
@@ -24,6 +23,12 @@ use crate::watch::WatchConfig;
 
 const RECORD: &str = "run.json";
 const CONFIG: &str = "run.toml";
+
+/// Parts of a record that are what makes a run: where one of them changes, it is another run.
+const SAME: [&str; 6] = ["training", "model", "samples", "held_out", "config.model", "config.lora"];
+
+/// Parts of a configuration that stand in the record themselves.
+const TWICE: [&str; 2] = ["training", "watch"];
 
 /// The record that a prepared folder ends with.
 const MANIFEST: &str = "manifest.json";
@@ -95,24 +100,15 @@ impl RunRecord {
         })
     }
 
-    /// Writes the record of a run at its start; of one that goes on after some steps, warns of what has changed.
+    /// Writes the record of a run at its start, and checks that of one that goes on after some steps.
     ///
     /// # Errors
-    /// [`Error::OtherRun`] if a run that goes on is recorded with another training, model or samples, and
-    /// [`Error::Io`] and [`Error::Json`] if its record cannot be read.
+    /// Those of [`check`](Self::check).
     pub(super) fn keep(&self, folder: &Path, steps: u64) -> Result<()> {
-        let path = folder.join(RECORD);
-        let absent = |error: &Error| match error {
-            Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
-            _ => false,
-        };
-        if steps > 0 {
-            match Self::read(folder) {
-                Ok(old) => return self.goes_on(&old, &path),
-                Err(error) if absent(&error) => {}
-                Err(error) => return Err(error),
-            }
+        if steps > 0 && self.check(folder)? {
+            return Ok(());
         }
+        let path = folder.join(RECORD);
         let config = folder.join(CONFIG);
         match &self.config {
             Some(own) => own.write(config)?,
@@ -122,6 +118,23 @@ impl RunRecord {
             },
         }
         self.write(&path)
+    }
+
+    /// Whether the run goes on from a folder with a record, and as the same run; warns of what else has changed.
+    ///
+    /// # Errors
+    /// [`Error::OtherRun`] if the record is of another training, model, samples or held-out samples; [`Error::Io`] and
+    /// [`Error::Json`] if it cannot be read.
+    pub(super) fn check(&self, folder: &Path) -> Result<bool> {
+        let absent = |error: &Error| match error {
+            Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
+            _ => false,
+        };
+        match Self::read(folder) {
+            Ok(old) => self.goes_on(&old, &folder.join(RECORD)).map(|()| true),
+            Err(error) if absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sets what was seen beside the plan in a folder's record.
@@ -137,19 +150,26 @@ impl RunRecord {
     }
 
     fn goes_on(&self, old: &Self, path: &Path) -> Result<()> {
-        for (field, now, before) in self.differences(old, path)? {
-            let section = field.split('.').next().unwrap_or_default();
-            if matches!(section, "training" | "model" | "samples") {
+        let differences = self.differences(old, path)?;
+        let is_within = |field: &str, part: &str| {
+            field.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        for part in SAME {
+            let mut of_part = differences.iter().filter(|(field, ..)| is_within(field, part));
+            if let Some((field, now, before)) = of_part.next().cloned() {
                 let path = path.to_owned();
                 return Err(Error::OtherRun { path, field, expected: now, found: before });
             }
+        }
+        for (field, now, before) in differences {
             warn!(field, before, now, "the run goes on otherwise than it began");
         }
         Ok(())
     }
 
-    /// The first difference of each part, by its dotted name, with the value now and the one before. The number of
-    /// checkpoints that are kept is none, nor is what was seen of the plan.
+    /// The first difference of each part, and of each part of the configuration where both have one, by its dotted
+    /// name, with the value now and the one before. The number of checkpoints that are kept is none, nor is what was
+    /// seen of the plan.
     fn differences(&self, old: &Self, path: &Path) -> Result<Vec<(String, String, String)>> {
         let json = |source| Error::Json { path: path.to_owned(), source };
         let mut now = self.clone();
@@ -159,19 +179,34 @@ impl RunRecord {
         let text = serde_json::to_string(&now).map_err(json)?;
         let now: Value = serde_json::from_str(&text).map_err(json)?;
         let old = serde_json::to_value(old).map_err(json)?;
-        let parts = now.as_object().into_iter().flatten();
-        let differing = parts.filter(|(name, value)| old[name.as_str()] != **value);
-        let named = differing.map(|(name, value)| {
-            let (field, now, before) = first_difference(value, &old[name.as_str()]);
-            let dot = if field.is_empty() { "" } else { "." };
-            (format!("{name}{dot}{field}"), now, before)
-        });
-        Ok(named.collect())
+        let mut found = Vec::new();
+        for (name, now) in now.as_object().into_iter().flatten() {
+            let old = &old[name.as_str()];
+            match (now, old) {
+                (Value::Object(parts), Value::Object(_)) if name == "config" => {
+                    let parts = parts.iter().filter(|(part, _)| !TWICE.contains(&part.as_str()));
+                    found.extend(parts.filter_map(|(part, now)| {
+                        difference(format!("{name}.{part}"), now, &old[part.as_str()])
+                    }));
+                }
+                _ => found.extend(difference(name.clone(), now, old)),
+            }
+        }
+        Ok(found)
     }
+}
+
+/// The first difference of two values, if there is one, below a dotted name.
+fn difference(name: String, now: &Value, before: &Value) -> Option<(String, String, String)> {
+    let (field, now, before) = (now != before).then(|| first_difference(now, before))?;
+    let dot = if field.is_empty() { "" } else { "." };
+    Some((format!("{name}{dot}{field}"), now, before))
 }
 
 #[cfg(test)]
 mod tests {
+    use nextcart_models::Precision;
+
     use super::*;
 
     fn record() -> RunRecord {
@@ -180,7 +215,9 @@ mod tests {
         let model = LlamaConfig::tiny(8);
         let folder = Path::new(".");
         let device = Device::flex();
-        RunRecord::new(folder, (&training, &watch, None), &model, (&samples, &[]), &device).unwrap()
+        let config = RunConfig::tiny_cpu();
+        let all = (&training, &watch, Some(&config));
+        RunRecord::new(folder, all, &model, (&samples, &[]), &device).unwrap()
     }
 
     #[test]
@@ -189,7 +226,9 @@ mod tests {
             let mut now = record();
             change(&mut now);
             let found = now.differences(&record(), Path::new(RECORD)).unwrap();
-            found.into_iter().map(|(field, ..)| field).collect()
+            let mut fields: Vec<String> = found.into_iter().map(|(field, ..)| field).collect();
+            fields.sort_unstable();
+            fields
         };
         assert!(differences(|_| {}).is_empty());
         assert!(differences(|now| now.training.checkpoints_kept = 9).is_empty());
@@ -200,6 +239,18 @@ mod tests {
         assert_eq!(differences(|now| now.held_out.clear()), ["held_out"]);
         let other = |now: &mut RunRecord| now.machine.as_mut().unwrap().threads += 1;
         assert_eq!(differences(other), ["machine.threads"]);
+        // Each part of the configuration has a difference of its own.
+        let other = |now: &mut RunRecord| {
+            let config = now.config.as_mut().unwrap();
+            config.output = "elsewhere".into();
+            config.lora.alpha = 3.0;
+            config.model.activations = Precision::Bf16;
+        };
+        assert_eq!(
+            differences(other),
+            ["config.lora.alpha", "config.model.activations", "config.output"]
+        );
+        assert_eq!(differences(|now| now.config = None), ["config"]);
     }
 
     #[test]
@@ -212,11 +263,29 @@ mod tests {
         new.watch.patience = Some(3);
         new.keep(folder, 3).unwrap();
         assert_eq!(RunRecord::read(folder).unwrap(), old);
-        new.training.epochs = 7;
-        match new.keep(folder, 3) {
-            Err(Error::OtherRun { field, .. }) => assert_eq!(field, "training.epochs"),
-            other => panic!("expected a refusal, got {other:?}"),
-        }
+        let refused = |change: fn(&mut RunRecord), named: &str, texts: [&str; 2]| {
+            let mut other = new.clone();
+            // What may change comes first in the file and must not hide what may not.
+            other.crates.clear();
+            change(&mut other);
+            let error = other.keep(folder, 3).unwrap_err();
+            assert!(matches!(&error, Error::OtherRun { field, .. } if field == named), "{error}");
+            let text = error.to_string();
+            assert!(texts.iter().all(|part| text.contains(part)), "{text}");
+        };
+        refused(|now| now.training.epochs = 7, "training.epochs", ["is 3 there", "7 in this run"]);
+        refused(|now| now.held_out = "ab".into(), "held_out", ["\"ab\" in this run", "there"]);
+        let model = |now: &mut RunRecord| {
+            now.config.as_mut().unwrap().model.activations = Precision::Bf16;
+        };
+        refused(model, "config.model.activations", ["is \"f32\" there", "\"bf16\" in this"]);
+        let lora = |now: &mut RunRecord| now.config.as_mut().unwrap().lora.rank = 5;
+        refused(lora, "config.lora.rank", ["is 16 there", "5 in this run"]);
+        let config = new.config.as_mut().unwrap();
+        config.output = "elsewhere".into();
+        config.data.asked = 7;
+        config.training.checkpoints_kept = 9;
+        new.keep(folder, 3).unwrap();
         fs::write(folder.join(RECORD), "{").unwrap();
         assert!(matches!(new.keep(folder, 3), Err(Error::Json { .. })));
         new.keep(folder, 0).unwrap();

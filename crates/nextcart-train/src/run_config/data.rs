@@ -7,6 +7,7 @@ use nextcart_prompt::{ChatTemplate, Layout, Template, Wrapper};
 use nextcart_text::{SampleBuilder, Tokenizer};
 use serde::{Deserialize, Serialize};
 
+use crate::config::wrong;
 use crate::error::{Error, Result};
 
 /// The wrapper that stands for a checkpoint's own chat template.
@@ -74,10 +75,9 @@ impl DataConfig {
                 .map_err(|source| Error::Prompt { field: "data.wrapper", source });
         }
         let wrapper: Result<Wrapper, _> = serde_json::from_value(self.wrapper.as_str().into());
-        wrapper.map(Layout::from).map_err(|_| Error::Config {
-            field: "wrapper",
-            expected: "`plain`, `alpaca`, `seed` or `chat` (in `data`)".to_owned(),
-            found: self.wrapper.clone(),
+        wrapper.map(Layout::from).map_err(|_| {
+            let expected = "`plain`, `alpaca`, `seed` or `chat`";
+            wrong("data", "wrapper", expected, &self.wrapper)
         })
     }
 
@@ -126,6 +126,6 @@ mod tests {
         let found = of("seed", "chat").layout(folder.path());
         assert!(matches!(found, Err(Error::Prompt { field: "data.wrapper", .. })));
         let found = of("seed", "sed").layout(folder.path());
-        assert!(matches!(found, Err(Error::Config { field: "wrapper", .. })));
+        assert!(matches!(found, Err(Error::Config { section: "data", field: "wrapper", .. })));
     }
 }

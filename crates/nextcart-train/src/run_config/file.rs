@@ -10,7 +10,7 @@ use toml::de::DeTable;
 
 use super::RunConfig;
 use crate::config::wrong;
-use crate::error::{Error, Result, io};
+use crate::error::{Error, Result, dotted, io};
 
 #[derive(Clone, Copy)]
 enum Format {
@@ -51,11 +51,10 @@ impl RunConfig {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let format = Format::of(path)?;
-        let folders = [("folder", "in `data`", &self.data.folder), ("output", "", &self.output)];
-        for (field, section, folder) in folders {
+        let folders = [("data", "folder", &self.data.folder), ("", "output", &self.output)];
+        for (section, field, folder) in folders {
             if folder.to_str().is_none() {
-                let expected = format!("a path in UTF-8 {section}");
-                return Err(wrong(field, expected.trim_end(), folder.display()));
+                return Err(wrong(section, field, "a path in UTF-8", folder.display()));
             }
         }
         let text = match format {
@@ -71,18 +70,17 @@ impl RunConfig {
     /// Checks every field's range.
     ///
     /// # Errors
-    /// [`Error::Config`] with the dotted name of the first field outside its range.
+    /// [`Error::Config`] with section and name of the first field outside its range.
     pub fn validate(&self) -> Result<()> {
         self.fault().map_or(Ok(()), |(section, field, expected, found)| {
-            let expected = format!("{expected} (in `{section}`)");
-            Err(Error::Config { field, expected, found })
+            Err(Error::Config { section, field, expected, found })
         })
     }
 
     /// Section, name, expected and found value of the first field outside its range.
     fn fault(&self) -> Option<(&'static str, &'static str, String, String)> {
-        let own = |section, result: Result<()>| match result {
-            Err(Error::Config { field, expected, found }) => {
+        let own = |result: Result<()>| match result {
+            Err(Error::Config { section, field, expected, found }) => {
                 Some((section, field, expected, found))
             }
             _ => None,
@@ -102,8 +100,14 @@ impl RunConfig {
             Some(0) => Some(("data", "history", "at least 1".to_owned(), "0".to_owned())),
             _ => None,
         };
-        let training = own("training", self.training.validate());
-        training.or_else(data).or_else(|| own("watch", self.watch.validate())).or_else(lora)
+        let limit = || match self.memory_limit {
+            Some(limit) if !(limit.is_finite() && limit > 0.0) => {
+                Some(("", "memory_limit", "a positive number".to_owned(), limit.to_string()))
+            }
+            _ => None,
+        };
+        let training = own(self.training.validate());
+        training.or_else(limit).or_else(data).or_else(|| own(self.watch.validate())).or_else(lora)
     }
 
     fn check(&self, path: &Path, format: Format, text: &str) -> Result<()> {
@@ -111,7 +115,7 @@ impl RunConfig {
             Err(Error::ConfigFile {
                 path: path.to_owned(),
                 line: line_of(text, format, section, field),
-                field: format!("{section}.{field}"),
+                field: dotted(section, field),
                 problem: format!("expected {expected}, found {found}"),
             })
         })
@@ -153,7 +157,7 @@ fn parse(path: &Path, format: Format, text: &str) -> Result<RunConfig> {
 }
 
 /// The line on which the value of a field that parsed begins; that of its section where the field is left out, as its
-/// default may not go with others.
+/// default may not go with others. A field may be in no section, whose name is empty then.
 fn line_of(text: &str, format: Format, section: &str, field: &str) -> usize {
     let at = match format {
         Format::Toml => place_in_toml(text, section, field),
@@ -164,6 +168,9 @@ fn line_of(text: &str, format: Format, section: &str, field: &str) -> usize {
 
 fn place_in_toml(text: &str, section: &str, field: &str) -> Option<usize> {
     let document = DeTable::parse(text).ok()?;
+    if section.is_empty() {
+        return Some(document.get_ref().get(field)?.span().start);
+    }
     let section = document.get_ref().get(section)?;
     let value = section.get_ref().get(field);
     Some(value.unwrap_or(section).span().start)
@@ -173,7 +180,11 @@ fn place_in_json(text: &str, section: &str, field: &str) -> Option<usize> {
     type Object<'a> = HashMap<String, &'a RawValue>;
     // A raw value is a part of the text itself.
     let place = |value: &RawValue| value.get().as_ptr() as usize - text.as_ptr() as usize;
-    let section = *serde_json::from_str::<Object<'_>>(text).ok()?.get(section)?;
+    let document: Object<'_> = serde_json::from_str(text).ok()?;
+    if section.is_empty() {
+        return document.get(field).copied().map(place);
+    }
+    let section = *document.get(section)?;
     let fields: Object<'_> = serde_json::from_str(section.get()).ok()?;
     Some(place(fields.get(field).copied().unwrap_or(section)))
 }

@@ -54,6 +54,10 @@ pub struct RunConfig {
     /// Folder for all that the run writes (default `out/run`).
     #[serde(default = "default_output")]
     pub output: PathBuf,
+    /// GiB of the device's memory that the run may take at most, those that are taken before among them (default none,
+    /// that is what the device has). A GPU does not tell how much it has: without a limit, nothing is refused there.
+    #[serde(default)]
+    pub memory_limit: Option<f64>,
     /// The base model and how it is held.
     pub model: ModelConfig,
     /// What the samples are made of.
@@ -124,7 +128,7 @@ impl ModelConfig {
         open().map_err(|source| self.error(source))
     }
 
-    fn error(&self, source: nextcart_models::Error) -> Error {
+    pub(crate) fn error(&self, source: nextcart_models::Error) -> Error {
         Error::Model { name: self.name.clone(), source }
     }
 }
@@ -136,6 +140,7 @@ impl RunConfig {
         Self {
             adapter_seed: default_seed(),
             output: default_output(),
+            memory_limit: None,
             model,
             data: DataConfig::default(),
             lora: LoraConfig::default(),

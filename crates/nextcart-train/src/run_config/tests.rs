@@ -11,6 +11,7 @@ fn unusual() -> RunConfig {
     RunConfig {
         adapter_seed: 9,
         output: "else where".into(),
+        memory_limit: Some(7.5),
         model: ModelConfig {
             name: "some/where".to_owned(),
             revision: Some("v2".to_owned()),
@@ -153,6 +154,9 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
         "training.batch_size",
         &["expected at least 1, found 0"],
     );
+    check("run.toml", &format!("\nmemory_limit = 0.0\n{model}"), 2, "memory_limit", &["found 0"]);
+    let json = "{\"model\": {\"name\": \"x\"},\n\"memory_limit\": -1.0}";
+    check("run.json", json, 2, "memory_limit", &["a positive number, found -1"]);
     check_toml("[lora]\nrank = 0\n", 4, "lora.rank", &["expected at least 1, found 0"]);
     check_toml("[lora]\ninit = \"loftq\"\n", 4, "lora.init", &["`model.quantized`"]);
     check_toml("[data]\nhistory = 0\n", 4, "data.history", &["expected at least 1, found 0"]);

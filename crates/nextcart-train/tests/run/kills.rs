@@ -11,7 +11,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use nextcart_models::save_adapter;
-use nextcart_train::{Ending, Observer, Run, SftConfig, StepMetrics, Trainer, newest_checkpoint};
+use nextcart_train::{
+    Ending, Error, Observer, Run, SftConfig, StepMetrics, Trainer, newest_checkpoint,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::Value;
@@ -151,6 +153,26 @@ fn a_run_killed_twelve_times_ends_with_the_same_bytes() {
         assert!(found == expected, "{name}, killed after {stops:?} lines");
     }
     println!("killed after {stops:?} lines of {}", expected.len());
+}
+
+#[test]
+fn a_process_has_its_folder_alone_and_leaves_no_lock_when_it_is_killed() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (samples, _) = samples();
+    let mut process = start(folder);
+    while !folder.join("metrics.jsonl").exists() {
+        assert!(process.try_wait().unwrap().is_none(), "it ended by itself");
+        sleep(Duration::from_millis(1));
+    }
+    let open =
+        || Run::open(folder, adapted(&lora()), &llama(), config(STEPS), &samples).map(|_| ());
+    let error = open().unwrap_err();
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+    process.kill().unwrap(); // SIGKILL
+    assert!(!process.wait().unwrap().success());
+    open().unwrap();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use nextcart_train::{
 };
 use serde_json::{Value, json};
 
-use crate::common::{adapted, base, llama, with_broken_token};
+use crate::common::{adapted, base, bits, llama, with_broken_token};
 use crate::{config, lora, samples, turn, watch};
 
 fn go() -> AtomicBool {
@@ -165,6 +166,7 @@ fn a_run_without_improvement_stops_and_keeps_its_best_model() {
     let evaluations = run.trainer().evaluations().to_vec();
     let best = evaluations.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min);
     // Resumed, it stays stopped.
+    drop(run);
     let mut run = open().with_held_out(&held_out);
     assert_eq!(run.train(&go()).unwrap(), Ending::Early);
     assert_eq!(run.trainer().steps(), 3);
@@ -265,7 +267,168 @@ fn samples_behind_a_loss_that_is_not_finite_are_listed() {
     assert_eq!(list, json!({ "quantity": "loss", "step": 1, "of": "training", "samples": [1] }));
     let (error, list) = check(&good, &bad[1..2]);
     assert!(matches!(error, Error::NonFiniteEvaluation { .. }), "{error}");
+    assert!(error.to_string().contains("checkpoint-5`"), "{error}");
     assert_eq!(list, json!({ "quantity": "loss", "step": 5, "of": "held_out", "samples": [0] }));
+}
+
+/// Checkpoints in a run's folder.
+fn checkpoints(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = entries.map(|name| name.into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with("checkpoint-")).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Steps of the lines of a log, those of evaluations below 0.
+fn lines(folder: &Path) -> Vec<i64> {
+    let metrics = read_metrics(folder.join("metrics.jsonl")).unwrap();
+    let step = |metric: &Metric| match metric {
+        Metric::Evaluation(metrics) => -(metrics.step as i64),
+        other => other.step() as i64,
+    };
+    metrics.iter().map(step).collect()
+}
+
+#[test]
+fn a_failed_evaluation_costs_no_training_and_is_made_up_for() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let watch = WatchConfig { save: Every::End, ..watch() };
+    let open = |name: &str| {
+        let run = open(&folder.path().join(name), config(7), &samples).with_watch(watch.clone());
+        run.with_held_out(&held_out)
+    };
+    let mut whole = open("whole").with_questions(|_, accuracy| {
+        accuracy.add(1.0);
+        Ok(())
+    });
+    assert_eq!(whole.train(&go()).unwrap(), Ending::Finished);
+    let path = folder.path().join("failed");
+    let error = open("failed").with_questions(|_, _| Err("gone".into())).train(&go()).unwrap_err();
+    let expected = path.join("checkpoint-5");
+    assert!(error.to_string().contains(&expected.display().to_string()), "{error}");
+    assert!(
+        matches!(error, Error::Questions { step: 5, checkpoint: Some(it), .. } if it == expected)
+    );
+    assert_eq!(lines(&path), [1, 2, 3, 4, 5]);
+
+    // One that dies when the evaluation is in the log and not yet in the checkpoint.
+    struct Dies;
+    impl Observer for Dies {
+        fn evaluation(&mut self, _metrics: &EvaluationMetrics) {
+            panic!("killed");
+        }
+    }
+    let mut dying = open("failed").with_observer(Dies);
+    assert_eq!(dying.trainer().steps(), 5);
+    catch_unwind(AssertUnwindSafe(|| dying.train(&go()))).unwrap_err();
+    drop(dying);
+    assert_eq!(lines(&path), [1, 2, 3, 4, 5, -5]);
+
+    let heard = Heard::default();
+    let told = heard.0.clone();
+    let mut run = open("failed").with_observer(heard).with_questions(|_, accuracy| {
+        accuracy.add(1.0);
+        Ok(())
+    });
+    assert!(run.trainer().evaluations().is_empty());
+    assert_eq!(run.train(&go()).unwrap(), Ending::Finished);
+    assert_eq!(told.borrow()[..3], ["5 of 7", "evaluation 5 1", "step 6"]);
+    assert_eq!(lines(&path), lines(&folder.path().join("whole")));
+    assert_eq!(run.trainer().evaluations(), whole.trainer().evaluations());
+    assert_eq!(bits(&run.into_model()), bits(&whole.into_model()));
+    let file =
+        |name: &str| fs::read(folder.path().join(name).join("checkpoint-7/state.json")).unwrap();
+    assert_eq!(file("failed"), file("whole"));
+}
+
+#[test]
+fn another_call_asks_the_questions_that_failed_again() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let mut calls = 0;
+    let mut run = open(folder.path(), config(5), &samples).with_held_out(&held_out).with_questions(
+        |_, accuracy| {
+            calls += 1;
+            accuracy.add(1.0);
+            if calls == 1 { Err("gone".into()) } else { Ok(()) }
+        },
+    );
+    assert!(run.train(&go()).is_err());
+    assert_eq!(run.train(&go()).unwrap(), Ending::Finished);
+    drop(run);
+    assert_eq!(calls, 2);
+    assert_eq!(lines(folder.path()), [1, 2, 3, 4, 5, -5]);
+}
+
+#[test]
+fn before_a_loss_that_is_not_finite_the_last_good_state_is_kept() {
+    let _turn = turn();
+    let llama = LlamaConfig { tie_word_embeddings: false, ..llama() };
+    let samples: Vec<Sample> =
+        (0..12).map(|n| Sample::text(&[1, if n == 4 { 5 } else { 6 + n }, 7]).unwrap()).collect();
+    let model = || {
+        let model = llama.init(1, &Device::flex().autodiff()).with_adapters(&lora(), 1).unwrap();
+        with_broken_token(model, 5)
+    };
+    // The first order in which the broken sample comes late enough.
+    let mut seeds = (0..).map(|seed| {
+        let folder = tempfile::tempdir().unwrap();
+        let training = SftConfig { seed, ..config(9) };
+        let mut run = Run::open(folder.path(), model(), &llama, training, &samples)
+            .unwrap()
+            .with_watch(WatchConfig { save: Every::End, ..watch() });
+        (run.train(&go()).unwrap_err(), run.trainer().steps(), folder)
+    });
+    let (error, steps, folder) = seeds.find(|(_, steps, _)| *steps > 0).unwrap();
+    let path = folder.path().join(format!("checkpoint-{steps}"));
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    match error {
+        Error::NonFinite { step, samples, checkpoint, .. } => {
+            assert_eq!((step, samples, checkpoint), (steps + 1, vec![4], Some(path)));
+        }
+        other => panic!("{other}"),
+    }
+    assert_eq!(checkpoints(folder.path()), [format!("checkpoint-{steps}")]);
+}
+
+#[test]
+fn a_held_out_sample_that_the_model_does_not_know_is_refused_before_a_step() {
+    let _turn = turn();
+    let (samples, mut held_out) = samples();
+    held_out.push(Sample::text(&[1, 99]).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("run");
+    let run = open(&folder, config(3), &samples);
+    let error = run.with_held_out(&held_out).train(&go()).unwrap_err();
+    assert!(
+        matches!(error, Error::Token { list: "held-out", sample: 4, position: 1, .. }),
+        "{error}"
+    );
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_folder_is_of_one_run_at_a_time() {
+    let _turn = turn();
+    let (samples, _) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let mut run = open(&path, config(3), &samples);
+    let mut late = open(&path, config(3), &samples); // there is no folder yet
+    run.train(&go()).unwrap();
+    let again = || Run::open(&path, adapted(&lora()), &llama(), config(3), &samples).map(|_| ());
+    for refused in [again().unwrap_err(), late.train(&go()).unwrap_err()] {
+        assert!(refused.to_string().contains(&path.display().to_string()), "{refused}");
+        assert!(matches!(refused, Error::Locked { .. }), "{refused}");
+    }
+    drop(run);
+    again().unwrap();
+    // What it would write is of the start of the run.
+    assert!(matches!(late.train(&go()), Err(Error::Locked { .. })));
 }
 
 #[test]
@@ -316,15 +479,17 @@ fn a_run_that_starts_anew_in_a_folder_leaves_no_record_of_the_one_before() {
     let (samples, held_out) = samples();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let failing = |steps| {
-        let run = open(path, config(steps), &samples).with_held_out(&held_out);
-        run.with_watch(WatchConfig { evaluate: Every::Steps(1), ..watch() })
-            .with_questions(|_, _| Err("gone".into()))
-    };
     let whole = RunConfig { training: config(5), ..RunConfig::tiny_cpu() };
-    let whole = RunConfig { watch: WatchConfig { evaluate: Every::Steps(1), ..watch() }, ..whole };
-    // It dies before its first checkpoint.
-    assert!(failing(5).with_config(whole).train(&go()).is_err());
+    struct Dies;
+    impl Observer for Dies {
+        fn step(&mut self, _metrics: &StepMetrics) {
+            panic!("killed before the first checkpoint");
+        }
+    }
+    let mut run = open(path, config(5), &samples).with_held_out(&held_out).with_config(whole);
+    run = run.with_observer(Dies);
+    catch_unwind(AssertUnwindSafe(|| run.train(&go()))).unwrap_err();
+    drop(run);
     assert_eq!(RunRecord::read(path).unwrap().training, config(5));
     assert!(path.join("run.toml").exists());
 
@@ -343,6 +508,7 @@ fn planner(samples: &[Sample], training: SftConfig) -> Planner {
         lora: Some(lora()),
         workload: Workload::of(samples, &training).unwrap(),
         training,
+        memory_limit: None,
     }
 }
 
@@ -445,4 +611,32 @@ fn what_does_not_fit_is_refused_before_a_weight_is_read() {
     assert_eq!(record.config.as_ref(), Some(&config));
     let machine = record.machine.unwrap();
     assert!(machine.device.contains("Flex") && !machine.device.contains("utodiff"), "{machine:?}");
+
+    // Nor does it read a weight for what cannot begin, or go on.
+    fs::remove_file(base.join("model.safetensors")).unwrap();
+    let refused = |config: RunConfig, held_out: &[Sample]| {
+        let samples = (samples.as_slice(), held_out);
+        let run = Run::start(&path, &config, &checkpoint, &Device::flex(), samples);
+        run.map(|_| ()).unwrap_err()
+    };
+    let warm = SftConfig { warmup_steps: 3, ..config.training.clone() };
+    let error = refused(RunConfig { training: warm, ..config.clone() }, &held_out);
+    assert!(matches!(error, Error::Config { field: "warmup_steps", .. }), "{error}");
+    let unknown = [Sample::text(&[1, 99]).unwrap()];
+    let error = refused(config.clone(), &unknown);
+    assert!(matches!(error, Error::Token { list: "held-out", sample: 0, .. }), "{error}");
+    let nowhere = config.lora.clone().with_target_modules(["nowhere"].into());
+    let error = refused(RunConfig { lora: nowhere, ..config.clone() }, &held_out);
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("nowhere"), "{source}");
+    let other = RunConfig { lora: config.lora.clone().with_alpha(3.0), ..config.clone() };
+    let error = refused(other, &held_out);
+    assert!(
+        matches!(&error, Error::OtherRun { field, .. } if field == "config.lora.alpha"),
+        "{error}"
+    );
+    let error = refused(config.clone(), &held_out[1..]);
+    assert!(matches!(&error, Error::OtherRun { field, .. } if field == "held_out"), "{error}");
+    let error = refused(config.clone(), &held_out);
+    assert!(matches!(error, Error::Model { .. }), "{error}");
 }

@@ -219,7 +219,7 @@ fn a_loss_that_is_not_finite_names_its_samples_and_changes_nothing() {
     let mut trainer = Trainer::new(model, &llama, config, &samples).unwrap();
     let before = bits(&trainer.model());
     match trainer.step() {
-        Err(Error::NonFinite { quantity: "loss", step: 1, mut samples }) => {
+        Err(Error::NonFinite { quantity: "loss", step: 1, mut samples, checkpoint: None }) => {
             samples.sort_unstable();
             assert_eq!(samples, [1, 3]);
         }

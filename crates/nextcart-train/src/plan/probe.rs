@@ -1,0 +1,167 @@
+//! How fast the steps of a run are, before its model is loaded.
+
+use burn::tensor::Device;
+use nextcart_adapters::{Init, LoraConfig};
+use nextcart_models::{Llama, LlamaConfig, Precision};
+use nextcart_text::Sample;
+
+use super::{DeviceFacts, Planner, StepWork};
+use crate::config::SftConfig;
+use crate::packing::Packing;
+use crate::trainer::Trainer;
+
+/// Blocks of the two models that are timed. What a step takes beside blocks is the same in both, and so is the last
+/// block, which computes its trained places alone.
+const LAYERS: [usize; 2] = [1, 3];
+
+/// How long a step of the larger would take at the speed of large products.
+const SECONDS: f64 = 0.1;
+
+/// Steps of each; the first one prepares what the others use.
+const STEPS: u64 = 4;
+
+/// Tokens of a sample at least, below which products are small.
+const FEWEST_TOKENS: usize = 64;
+
+/// Parameters of a block, and of the embedding, at most: larger ones are halved, which changes their speed little.
+const MOST_PARAMETERS: usize = 16 << 20;
+
+impl DeviceFacts {
+    /// What [`measure`](Self::measure) says, and the speed of a few steps of a run: of models like its own, with
+    /// one and three blocks of random weights. That takes about a second on a CPU, and is left out where
+    /// the run does not fit in the memory, or has dense weights or activations in 16 bits.
+    #[must_use]
+    pub fn measure_for(planner: &Planner, device: &Device) -> Self {
+        let facts = Self::measure(device);
+        let plan = planner.estimate(&facts);
+        let fits = plan.bytes() <= plan.available;
+        let step_flops = fits.then(|| planner.step_speed(device, &facts)).flatten();
+        Self { step_flops, ..facts }
+    }
+}
+
+/// The run that is timed.
+struct Probe {
+    planner: Planner,
+    sample: Sample,
+}
+
+impl Planner {
+    /// Operations a second in steps of the run; `None` where no such model can be made.
+    fn step_speed(&self, device: &Device, facts: &DeviceFacts) -> Option<f64> {
+        let probe = self.probe(facts)?;
+        let [few, many] = LAYERS;
+        let (base, larger) = (probe.seconds(few, device)?, probe.seconds(many, device)?);
+        // Noise must not make blocks free.
+        let block = ((larger - base) / (many - few) as f64).max(larger / (2 * many) as f64);
+        let layers = self.model.layers;
+        let whole = probe.with_layers(layers);
+        let seconds = base + (layers as f64 - few as f64) * block;
+        Some(whole.operations().1.of(&probe.work()) / seconds)
+    }
+
+    /// A pass as it is on average, of as many rows as there is time for.
+    fn probe(&self, facts: &DeviceFacts) -> Option<Probe> {
+        let StepWork { tokens, pairs, trained, .. } = self.workload.step;
+        let is_plain = self.load.quantized || self.load.weights == Precision::F32;
+        if !is_plain || self.load.activations != Precision::F32 || tokens < 1.0 {
+            return None;
+        }
+        let mut model = LlamaConfig { layers: LAYERS[1], ..self.model.clone() };
+        while block_parameters(&model) > MOST_PARAMETERS {
+            let LlamaConfig { heads, kv_heads, .. } = model;
+            if heads % 2 + kv_heads % 2 > 0 {
+                return None;
+            }
+            model.d_model /= 2;
+            model.d_hidden /= 2;
+            (model.heads, model.kv_heads) = (heads / 2, kv_heads / 2);
+        }
+        model.vocab = model.vocab.min(MOST_PARAMETERS / model.d_model);
+
+        let planner = Self { model, ..self.clone() };
+        let operations = planner.operations().1;
+        let of_row = |seq: f64| {
+            let trained = seq * trained / tokens;
+            operations.of(&StepWork { tokens: seq, pairs: seq * seq, trained, scored: 0.0 })
+        };
+        let budget = SECONDS * facts.flops;
+        let mut seq = (pairs / tokens).max(1.0);
+        while of_row(seq) > budget && seq > 2.0 * FEWEST_TOKENS as f64 {
+            seq /= 2.0;
+        }
+        let rows = self.workload.passes.iter().map(|shape| shape.rows).max()?;
+        let rows = ((budget / of_row(seq)) as usize).clamp(1, rows);
+        let seq = seq.round() as usize;
+        let answer = ((seq as f64 * trained / tokens).round() as usize).clamp(1, seq);
+        let ids = (0..=seq).map(|place| (place * 31 % planner.model.vocab) as u32).collect();
+        let mask = (0..=seq).map(|place| place > seq - answer).collect();
+        let training = SftConfig {
+            max_steps: Some(STEPS),
+            batch_size: rows,
+            gradient_accumulation: 1,
+            packing: Packing::None,
+            group_by_length: false,
+            learning_rate: 0.0,
+            warmup_steps: 0,
+            ..self.training.clone()
+        };
+        let sample = Sample::new(ids, mask).ok()?;
+        Some(Probe { planner: Self { training, ..planner }, sample })
+    }
+}
+
+impl Probe {
+    fn with_layers(&self, layers: usize) -> Planner {
+        let model = LlamaConfig { layers, ..self.planner.model.clone() };
+        Planner { model, ..self.planner.clone() }
+    }
+
+    /// What a step computes on.
+    fn work(&self) -> StepWork {
+        let rows = self.planner.training.batch_size as f64;
+        let seq = (self.sample.len() - 1) as f64;
+        StepWork {
+            tokens: rows * seq,
+            pairs: rows * seq * seq,
+            trained: rows * self.sample.trained_tokens() as f64,
+            scored: 0.0,
+        }
+    }
+
+    /// The fastest step of a model of so many blocks.
+    fn seconds(&self, layers: usize, device: &Device) -> Option<f64> {
+        let Planner { model: llama, training, lora, load, .. } = self.with_layers(layers);
+        let samples = vec![self.sample.clone(); training.batch_size];
+        let model = random(&llama, load.quantized, lora.as_ref(), device)?;
+        let mut trainer = Trainer::new(model, &llama, training, &samples).ok()?;
+        let mut fastest = None;
+        while let Some(report) = trainer.step().ok()? {
+            if report.step > 1 {
+                fastest =
+                    Some(fastest.map_or(report.seconds, |least: f64| least.min(report.seconds)));
+            }
+        }
+        fastest
+    }
+}
+
+fn random(
+    llama: &LlamaConfig,
+    quantized: bool,
+    lora: Option<&LoraConfig>,
+    device: &Device,
+) -> Option<Llama> {
+    const SEED: u64 = 0;
+    let model = llama.init(SEED, device);
+    let model = if quantized { model.quantized().ok()? } else { model };
+    match lora {
+        Some(lora) => model.with_adapters(&lora.clone().with_init(Init::default()), SEED).ok(),
+        None => Some(model.trainable()),
+    }
+}
+
+fn block_parameters(model: &LlamaConfig) -> usize {
+    let attention = 2 * (model.heads + model.kv_heads) * model.head_dim;
+    model.d_model * (attention + 3 * model.d_hidden)
+}
