@@ -67,14 +67,6 @@ pub struct Question {
     pub excluded: Vec<String>,
 }
 
-impl Question {
-    /// Drops the oldest purchases beyond so many; none keeps all.
-    pub fn keep_latest(&mut self, purchases: Option<usize>) {
-        let surplus = self.history.len().saturating_sub(purchases.unwrap_or(usize::MAX));
-        self.history.drain(..surplus);
-    }
-}
-
 impl Part {
     /// The name that files use.
     pub(crate) fn as_str(self) -> &'static str {
@@ -114,8 +106,13 @@ impl Question {
     #[must_use]
     pub fn with_latest(&self, purchases: Option<usize>) -> Self {
         let mut question = self.clone();
-        let kept = purchases.unwrap_or(usize::MAX);
-        question.history.drain(..self.history.len().saturating_sub(kept));
+        question.keep_latest(purchases);
         question
+    }
+
+    /// Drops the oldest purchases beyond so many; `None` keeps all.
+    pub fn keep_latest(&mut self, purchases: Option<usize>) {
+        let surplus = self.history.len().saturating_sub(purchases.unwrap_or(usize::MAX));
+        self.history.drain(..surplus);
     }
 }

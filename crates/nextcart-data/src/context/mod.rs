@@ -138,7 +138,7 @@ pub struct PurchaseContext<'a> {
 
 impl QuestionContext<'_> {
     /// Names of what is told beside a question: fields of this and of [`PurchaseContext`] that the question itself lacks.
-    pub const TOLD: [&str; 11] = [
+    pub const TOLD: [&'static str; 11] = [
         "bought_next",
         "bought_together",
         "also_viewed",
