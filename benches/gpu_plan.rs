@@ -96,12 +96,13 @@ fn plan(
             tokens: (rows * mean) as f64,
             pairs: (rows * mean * mean) as f64,
             trained: (rows * trained) as f64,
+            scored: 0.0,
         },
         steps: 1000,
     };
     let planner = Planner::new(&config, &llama, workload);
     let memory = (card.gigabytes * 1e9 - LEFT) as u64;
-    let facts = DeviceFacts { memory, flops: card.teraflops * 1e12, is_host: false, taken: 0 };
+    let facts = DeviceFacts { is_host: false, ..DeviceFacts::host(memory, card.teraflops * 1e12) };
     let plan = planner.estimate(&facts);
     let settings = match planner.plan(&facts) {
         Ok(_) => "as they are".to_owned(),
