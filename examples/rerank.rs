@@ -69,9 +69,10 @@ struct Arguments {
     /// What a nat of a line's likelihood counts.
     #[arg(long, default_value_t = 0.2)]
     scale: f64,
+    /// Highest learning rate.
     #[arg(long, default_value_t = 5e-4)]
     learning_rate: f64,
-    /// Start from the retriever's log-odds.
+    /// Add the retriever's log-odds to the model's scores, so that it learns what is beyond them.
     #[arg(long)]
     prior: bool,
 }

@@ -13,7 +13,7 @@ use nextcart_train::{DataConfig, Metric, RunConfig, RunRecord, read_metrics};
 use super::{check, check_error, check_succeeds, command, corpus};
 
 /// A folder with prepared questions, a small base model and `run.toml`, whose output is the folder `run`.
-fn prepared() -> tempfile::TempDir {
+pub(crate) fn prepared() -> tempfile::TempDir {
     let (folder, files) = corpus();
     let data = folder.path().join("data");
     prepare(&[files.reviews], &[files.meta], &data, &PrepareOptions::default()).unwrap();

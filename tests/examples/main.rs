@@ -17,6 +17,7 @@ mod prepare;
 mod prompt_gallery;
 mod quickstart;
 mod recommend;
+mod rerank;
 mod seed_protocol;
 
 use std::{

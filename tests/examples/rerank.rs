@@ -1,0 +1,56 @@
+//! `rerank`: a model that chooses between options with a retriever's hint.
+
+use super::finetune::prepared;
+use super::{check_fails, check_succeeds};
+
+const SIZES: [&str; 12] = [
+    "--weighing",
+    "20",
+    "--train",
+    "16",
+    "--test",
+    "12",
+    "--twins",
+    "6",
+    "--blocks",
+    "1",
+    "--out",
+    "out",
+];
+
+#[test]
+fn both_are_asked_and_set_beside_each_other_and_nothing_is_asked_twice() {
+    let folder = prepared();
+    let arguments = [&["data", "--model", "base"], &SIZES[..]].concat();
+    let told = check_succeeds("rerank", folder.path(), &arguments);
+    for part in [
+        "retriever: item_knn ",
+        "(fit ",
+        "\nretriever ",
+        "\nknn_text ",
+        "\nuntuned ",
+        "\ntuned ",
+        "\ntuned, without history ",
+        "tuned against retriever: ",
+        "McNemar p = ",
+    ] {
+        assert!(told.contains(part), "{part:?} in {told}");
+    }
+    assert!(folder.path().join("out/adapter/adapter_model.safetensors").is_file());
+    // Adapters in the last of the two blocks alone.
+    let adapter =
+        std::fs::read(folder.path().join("out/adapter/adapter_model.safetensors")).unwrap();
+    let names = String::from_utf8_lossy(&adapter[8..]);
+    assert!(names.contains("layers.1.") && !names.contains("layers.0."));
+    assert_eq!(check_succeeds("rerank", folder.path(), &arguments), told);
+}
+
+#[test]
+fn a_folder_without_data_or_a_model_is_refused() {
+    let folder = prepared();
+    let arguments = [&["nowhere", "--model", "base"], &SIZES[..]].concat();
+    check_fails("rerank", folder.path(), &arguments, &["nowhere"]);
+    let arguments = [&["data", "--model", "nowhere"], &SIZES[..]].concat();
+    let run = super::check("rerank", folder.path(), &arguments);
+    assert!(!run.success && run.stderr.contains("nowhere"), "{}", run.stderr);
+}
