@@ -18,7 +18,7 @@ use nextcart_data::{
 use nextcart_eval::{
     Blend, Bm25Options, CatalogueRanker, CoOccurrence, Interactions, ItemKnn, ItemKnnOptions,
     Markov, MarkovOptions, Popularity, Random, RankingScore, RecencyOptions, RecentPopularity,
-    SasRec, SasRecConfig, Score, TextIndex, evaluate, full_ranking,
+    SasRec, SasRecConfig, Score, Stack, TextIndex, evaluate, full_ranking,
 };
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
@@ -164,7 +164,7 @@ fn load(arguments: &Arguments) -> Result<Dataset> {
 type Fit = fn(&Arguments, &Dataset, &[Question]) -> Result<Option<Box<dyn CatalogueRanker>>>;
 
 /// All of them, from the simplest to the one that takes longest; `None` where one does not apply.
-const BASELINES: [Fit; 10] = [
+const BASELINES: [Fit; 11] = [
     |arguments, data, _| boxed(Random::fit(&training(data), arguments.seed)),
     |_, data, _| boxed(Popularity::fit(data.histories.iter().map(|history| &history.items))),
     |_, data, _| boxed(RecentPopularity::fit(&data.histories, RecencyOptions::default())?),
@@ -179,6 +179,19 @@ const BASELINES: [Fit; 10] = [
             [] => Ok(None),
             some => boxed(Blend::fit("knn_text", knn, text, some)?),
         }
+    },
+    |arguments, data, validation| {
+        if validation.is_empty() {
+            return Ok(None);
+        }
+        let parts: Vec<Box<dyn CatalogueRanker>> = vec![
+            Box::new(item_knn(arguments, data)?),
+            Box::new(TextIndex::tf_idf(bought(data))),
+            Box::new(Markov::fit(&training(data), MarkovOptions::default())?),
+            Box::new(Popularity::fit(data.histories.iter().map(|history| &history.items))),
+            Box::new(RecentPopularity::fit(&data.histories, RecencyOptions::default())?),
+        ];
+        boxed(Stack::fit("stack", parts, validation)?)
     },
     |arguments, data, validation| {
         if arguments.epochs == 0 || validation.is_empty() {

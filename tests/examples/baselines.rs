@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{check_fails, check_succeeds, corpus, data_folder};
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "random",
     "popularity",
     "recent_popularity",
@@ -16,6 +16,7 @@ const NAMES: [&str; 10] = [
     "tfidf",
     "bm25",
     "knn_text",
+    "stack",
     "sasrec",
 ];
 
@@ -58,7 +59,7 @@ fn a_prepared_folder_gives_a_row_for_each() {
     assert_eq!(found.iter().map(name).collect::<Vec<_>>(), NAMES);
     let text = check_succeeds("baselines", folder.path(), &["out", "--epochs", "0"]);
     let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
-    let expected: Vec<&str> = ["name"].iter().chain(&NAMES[..9]).copied().collect();
+    let expected: Vec<&str> = ["name"].iter().chain(&NAMES[..10]).copied().collect();
     assert_eq!(text.lines().map(first).collect::<Vec<_>>(), expected);
 }
 
