@@ -56,7 +56,7 @@ fn a_folder_that_was_not_prepared_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let error = describe(folder.path()).unwrap_err();
     assert!(
-        matches!(&error, Error::Read { path, .. } if path.ends_with("manifest.json")),
+        matches!(&error, Error::NotPrepared { folder: found, .. } if found == folder.path()),
         "{error}"
     );
 }
