@@ -29,7 +29,7 @@ use nextcart_eval::{
 use nextcart_metrics::mcnemar_exact;
 use nextcart_models::{Checkpoint, Llama, LlamaConfig, save_adapter, score_continuations};
 use nextcart_prompt::{Template, Wrapper};
-use nextcart_text::{Sample, SampleBuilder};
+use nextcart_text::{Sample, SampleBuilder, digest};
 use nextcart_train::{Ending, Every, ProgressLine, Run, Schedule, SftConfig, WatchConfig};
 use serde::Serialize;
 
@@ -154,13 +154,19 @@ fn run(arguments: &Arguments) -> Result<()> {
         let tokens = samples.iter().map(Sample::len).sum::<usize>();
         println!("{} tokens a question", tokens / samples.len());
     }
+    let Arguments { history, scale, prior, blocks, learning_rate, .. } = arguments;
+    let identity = format!(
+        "{} {history} {scale} {prior} {blocks} {learning_rate} {}",
+        arguments.model.display(),
+        digest(&samples)
+    );
     let twins = &test[..arguments.twins.min(test.len())];
     let mut ask = |name: &str, model: &Llama, blind: bool, asked: &[Question]| {
         let chooses = ChoiceModel::new(name, model, &llama, |question| asker.ask(question));
         if blind {
-            score(&mut Edited::without_history(chooses), asked, &arguments.out)
+            score(&mut Edited::without_history(chooses), asked, &identity, &arguments.out)
         } else {
-            score(&mut { chooses }, asked, &arguments.out)
+            score(&mut { chooses }, asked, &identity, &arguments.out)
         }
     };
     if !twins.is_empty() {
@@ -244,7 +250,7 @@ struct Asker<'a> {
     arguments: &'a Arguments,
     builder: SampleBuilder<'a>,
     retriever: Stack,
-    worth: BTreeMap<String, f64>,
+    worth: BTreeMap<String, f32>,
 }
 
 impl Asker<'_> {
@@ -268,7 +274,7 @@ impl Asker<'_> {
             .zip(&odds)
             .map(|(product, odds)| {
                 let odds = if prior { odds - mean } else { 0.0 };
-                odds - scale * self.worth.get(&product.item).copied().unwrap_or_default()
+                odds - scale * f64::from(self.worth.get(&product.item).copied().unwrap_or_default())
             })
             .collect();
         let sample = self.builder.choice(&asked, question.answer);
@@ -284,9 +290,9 @@ fn worth(
     builder: &SampleBuilder,
     products: &BTreeMap<&str, &Product>,
     out: &Path,
-) -> Result<BTreeMap<String, f64>> {
+) -> Result<BTreeMap<String, f32>> {
     let file = out.join("worth.json");
-    let mut known: BTreeMap<String, f64> = match std::fs::read(&file) {
+    let mut known: BTreeMap<String, f32> = match std::fs::read(&file) {
         Ok(text) => serde_json::from_slice(&text)
             .with_context(|| format!("`{}` is damaged: delete it", file.display()))?,
         Err(_) => BTreeMap::new(),
@@ -304,7 +310,7 @@ fn worth(
         let built = builder.decisions(&asked)?.remove(0);
         let answers: Vec<&[u32]> = built.answers.iter().map(Vec::as_slice).collect();
         let scores = score_continuations(model, llama, &built.prompt, &answers);
-        let scores = scores.iter().map(|score| score.log_likelihood);
+        let scores = scores.iter().map(|score| score.log_likelihood as f32);
         known.extend(products.iter().map(|product| product.item.clone()).zip(scores));
         bar.inc(products.len() as u64);
     }
@@ -349,7 +355,12 @@ fn tune(
 }
 
 /// Asks all questions, or goes on with those that an interrupted run left.
-fn score(predictor: &mut dyn Predictor, test: &[Question], out: &Path) -> Result<Evaluation> {
+fn score(
+    predictor: &mut dyn Predictor,
+    test: &[Question],
+    identity: &str,
+    out: &Path,
+) -> Result<Evaluation> {
     let bar = ProgressBar::new(test.len() as u64);
     let folder = out.join(predictor.name().replace(", ", "-").replace(' ', "_"));
     let each = |_: &_| {
@@ -359,7 +370,7 @@ fn score(predictor: &mut dyn Predictor, test: &[Question], out: &Path) -> Result
             false => ControlFlow::Continue(()),
         }
     };
-    match evaluate_in(folder, "rerank", predictor, test, each)? {
+    match evaluate_in(folder, identity, predictor, test, each)? {
         Progress::Done(evaluation) => Ok(evaluation),
         Progress::Interrupted { answered, of } => {
             bail!("stopped after {answered} of {of} questions; the same command goes on")

@@ -186,7 +186,7 @@ fn what_is_not_there_is_named() {
     };
     fails(&["--config", "no.toml"], &["no.toml"]);
     fails(&[&config[..], &["--model", "./nowhere"]].concat(), &["./nowhere"]);
-    fails(&RUN, &["data/manifest.json"]);
+    fails(&RUN, &["data", "manifest.json"]);
 }
 
 #[test]
