@@ -29,7 +29,8 @@ const MOST_PARAMETERS: usize = 16 << 20;
 impl DeviceFacts {
     /// What [`measure`](Self::measure) says, and the speed of a few steps of a run: of models like its own, with
     /// one and three blocks of random weights. That takes about a second on a CPU, and is left out where
-    /// the run does not fit in the memory, or has dense weights or activations in 16 bits.
+    /// the run does not fit in the memory, has no more than three blocks itself, so that the models would take as much
+    /// as the run, or has dense weights or activations in 16 bits.
     #[must_use]
     pub fn measure_for(planner: &Planner, device: &Device) -> Self {
         let facts = Self::measure(device);
@@ -64,7 +65,8 @@ impl Planner {
     fn probe(&self, facts: &DeviceFacts) -> Option<Probe> {
         let StepWork { tokens, pairs, trained, .. } = self.workload.step;
         let is_plain = self.load.quantized || self.load.weights == Precision::F32;
-        if !is_plain || self.load.activations != Precision::F32 || tokens < 1.0 {
+        let is_larger = self.model.layers > LAYERS[1];
+        if !is_plain || !is_larger || self.load.activations != Precision::F32 || tokens < 1.0 {
             return None;
         }
         let mut model = LlamaConfig { layers: LAYERS[1], ..self.model.clone() };
