@@ -7,16 +7,13 @@ use burn::tensor::{DType, TensorData, bf16, f16};
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::Side;
 use super::dot::products;
 use super::flat::Flat;
 use super::gemm::{Update, along_input, along_output};
-use super::{Side, update};
 
 /// Rows of `x` up to which the weight's rows are taken one by one, where reading them is what takes time.
 const FEW: usize = 16;
-
-/// Values of a weight in f32 from which on burn's product is the faster one.
-const LARGE: usize = 1 << 23;
 
 /// Values that a thread takes at least.
 const SHARE: usize = 1 << 14;
@@ -35,26 +32,9 @@ impl LowRank<'_> {
     /// The sum with a product on the same side, in that one's type.
     #[must_use]
     pub fn added_to(self, product: FlexTensor, side: Side) -> FlexTensor {
-        if product.dtype() == DType::F32 {
-            return self.added_in_place(product, side);
-        }
         let update = super::multiply::<Flex>(self.inner.clone(), self.factor.clone(), side);
         let update = Flex::float_cast(update, product.dtype().into());
         Flex::float_add(product, update)
-    }
-
-    /// The same for a product in f32, whose memory the sum takes over where nobody else holds it.
-    fn added_in_place(self, product: FlexTensor, side: Side) -> FlexTensor {
-        let inner = in_f32(self.inner);
-        let factor = match side {
-            Side::Input => in_f32(&Flex::float_transpose(self.factor.clone())),
-            Side::Output => in_f32(self.factor),
-        };
-        let mut sum = product.to_contiguous();
-        let rank = inner.shape()[1];
-        let (start, end) = sum.layout().contiguous_offsets().expect("just made contiguous");
-        update::add(values(&inner), values(&factor), rank, &mut sum.storage_mut()[start..end]);
-        sum
     }
 }
 
@@ -68,17 +48,11 @@ pub(super) fn dense(
 ) -> Option<FlexTensor> {
     let shape = dims(weight);
     match weight.dtype() {
-        // Of a weight that needs no widening, burn's product is faster where it is large.
-        DType::F32 if x.dtype() == DType::F32 && dims(x)[0] > FEW && is_large(shape) => None,
         DType::F32 => multiply(x, weight.as_slice::<f32>()?, shape, side, update),
         DType::BF16 => multiply(x, weight.as_slice::<bf16>()?, shape, side, update),
         DType::F16 => multiply(x, weight.as_slice::<f16>()?, shape, side, update),
         _ => None,
     }
-}
-
-fn is_large([d_output, d_input]: [usize; 2]) -> bool {
-    d_output * d_input >= LARGE
 }
 
 /// `x Wᵀ` or `x W` for a weight `[d_output, d_input]` of the given shape, with an update added, computed in f32 and

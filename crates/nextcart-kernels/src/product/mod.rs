@@ -15,8 +15,6 @@ mod gemm;
 mod host;
 #[cfg(feature = "cpu")]
 mod low_rank;
-#[cfg(feature = "cpu")]
-mod update;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
