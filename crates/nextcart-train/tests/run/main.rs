@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod kills;
+mod planning;
 mod tensorboard;
 mod watching;
 

@@ -1,0 +1,156 @@
+//! A run beside its plan, and what is refused before it begins.
+
+use std::fs;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use nextcart_models::{Checkpoint, LoadOptions, Precision, save_checkpoint};
+use nextcart_text::Sample;
+use nextcart_train::{
+    DeviceFacts, Ending, Error, Metric, ModelConfig, Planner, Run, RunConfig, RunRecord, SftConfig,
+    Workload, read_metrics,
+};
+
+use crate::common::{adapted, base, llama};
+use crate::watching::{go, open};
+use crate::{config, lora, samples, turn, watch};
+
+fn planner(samples: &[Sample], training: SftConfig) -> Planner {
+    Planner {
+        model: llama(),
+        load: LoadOptions::default(),
+        lora: Some(lora()),
+        workload: Workload::of(samples, &training).unwrap(),
+        training,
+        memory_limit: None,
+    }
+}
+
+#[test]
+fn a_plan_stands_beside_what_was_seen() {
+    let _turn = turn();
+    let (samples, _) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let plan = planner(&samples, config(9)).plan(&DeviceFacts::host(1 << 32, 1e10)).unwrap();
+    let mut run = open(folder.path(), config(9), &samples).with_plan(plan.clone());
+    run.train(&go()).unwrap();
+    let found = RunRecord::read(folder.path()).unwrap().plan.unwrap();
+    assert_eq!(found.plan.memory, plan.memory);
+    let [seen, error] = [found.seen_seconds, found.time_error].map(Option::unwrap);
+    assert!(seen > 0.0 && ((1.0 + error) * seen / plan.seconds_per_step - 1.0).abs() < 1e-9);
+    // The first step prepares, the next three are measured, the others foretold from them.
+    let pace = found.pace.unwrap();
+    assert_eq!(pace.steps, 5);
+    assert!((pace.foretold_seconds / pace.seen_seconds - 1.0 - pace.error).abs() < 1e-12);
+    let metrics = read_metrics(folder.path().join("metrics.jsonl")).unwrap();
+    let later = metrics.iter().filter_map(|metric| match metric {
+        Metric::Step(step) if step.step > 4 => Some(step.seconds),
+        _ => None,
+    });
+    assert!((later.sum::<f64>() / pace.seen_seconds - 1.0).abs() < 1e-9);
+    let Metric::Step(last) = metrics[metrics.len() - 1] else { panic!("a step") };
+    let mfu = last.mfu.unwrap();
+    assert!(mfu > 0.0 && mfu < plan.flops_per_step * 4.0 / last.seconds / 1e10, "{mfu}");
+}
+
+#[test]
+fn without_a_plan_the_run_makes_one_of_the_model_in_hand() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = open(folder.path(), config(3), &samples).with_held_out(&held_out);
+    run.train(&go()).unwrap();
+    let found = RunRecord::read(folder.path()).unwrap().plan.unwrap().plan;
+    let own = planner(&samples, config(3));
+    let own = Planner {
+        workload: own.workload.clone().with_evaluation(&held_out, watch().evaluation_batch),
+        ..own
+    };
+    let expected = own.estimate(&DeviceFacts::host(1 << 32, 1e10));
+    assert_eq!((found.memory, found.operations), (expected.memory, expected.operations));
+    assert!(found.memory.evaluation > 0 && found.available > found.bytes());
+
+    // A model that trains as a whole, and one with ranks of its own.
+    let whole = base().trainable();
+    let parameters = whole.num_params() as u64;
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::open(folder.path(), whole, &llama(), config(3), &samples).unwrap();
+    run.train(&go()).unwrap();
+    let memory = RunRecord::read(folder.path()).unwrap().plan.unwrap().plan.memory;
+    assert_eq!((memory.adapters, memory.gradients), (0, 4 * parameters));
+    let lora = lora().with_rank(4).with_rank_pattern([("layers.1.*q_proj", 2)].into());
+    let lora = lora.with_target_modules(["q_proj", "layers.1.mlp.up_proj"].into());
+    let model = adapted(&lora);
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::open(folder.path(), model, &llama(), config(3), &samples).unwrap();
+    run.train(&go()).unwrap();
+    let memory = RunRecord::read(folder.path()).unwrap().plan.unwrap().plan.memory;
+    assert_eq!(memory.adapters, 4 * (4 * (32 + 32) + 2 * (32 + 32) + 4 * (32 + 48)));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_a_weight_is_read() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let [base, path] = ["base", "run"].map(|name| folder.path().join(name));
+    save_checkpoint(&base, &llama().init(1, &Device::flex()), &llama(), None).unwrap();
+    let config = RunConfig {
+        training: config(3),
+        ..RunConfig::new(ModelConfig {
+            name: base.display().to_string(),
+            revision: None,
+            weights: Precision::F32,
+            activations: Precision::F32,
+            quantized: false,
+        })
+    };
+    let (samples, held_out) = samples();
+    let checkpoint = Checkpoint::open(&base).unwrap();
+    let start = |samples: &[Sample]| {
+        let mut run =
+            Run::start(&path, &config, &checkpoint, &Device::flex(), (samples, &held_out))?;
+        run.train(&go())
+    };
+
+    // Attention from each of so many tokens to each: hundreds of gigabytes.
+    let long = [Sample::text(&vec![3; 200_000]).unwrap()];
+    match start(&long) {
+        Err(Error::DoesNotFit { needed, available, .. }) => assert!(needed > available),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    assert!(!path.exists());
+
+    assert_eq!(start(&samples).unwrap(), Ending::Finished);
+    let record = RunRecord::read(&path).unwrap();
+    assert_eq!(record.config.as_ref(), Some(&config));
+    let machine = record.machine.unwrap();
+    assert!(machine.device.contains("Flex") && !machine.device.contains("utodiff"), "{machine:?}");
+
+    // Nor does it read a weight for what cannot begin, or go on.
+    fs::remove_file(base.join("model.safetensors")).unwrap();
+    let refused = |config: RunConfig, held_out: &[Sample]| {
+        let samples = (samples.as_slice(), held_out);
+        let run = Run::start(&path, &config, &checkpoint, &Device::flex(), samples);
+        run.map(|_| ()).unwrap_err()
+    };
+    let warm = SftConfig { warmup_steps: 3, ..config.training.clone() };
+    let error = refused(RunConfig { training: warm, ..config.clone() }, &held_out);
+    assert!(matches!(error, Error::Config { field: "warmup_steps", .. }), "{error}");
+    let unknown = [Sample::text(&[1, 99]).unwrap()];
+    let error = refused(config.clone(), &unknown);
+    assert!(matches!(error, Error::Token { list: "held-out", sample: 0, .. }), "{error}");
+    let nowhere = config.lora.clone().with_target_modules(["nowhere"].into());
+    let error = refused(RunConfig { lora: nowhere, ..config.clone() }, &held_out);
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("nowhere"), "{source}");
+    let other = RunConfig { lora: config.lora.clone().with_alpha(3.0), ..config.clone() };
+    let error = refused(other, &held_out);
+    assert!(
+        matches!(&error, Error::OtherRun { field, .. } if field == "config.lora.alpha"),
+        "{error}"
+    );
+    let error = refused(config.clone(), &held_out[1..]);
+    assert!(matches!(&error, Error::OtherRun { field, .. } if field == "held_out"), "{error}");
+    let error = refused(config.clone(), &held_out);
+    assert!(matches!(error, Error::Model { .. }), "{error}");
+}
