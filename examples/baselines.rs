@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::Device;
 use clap::Parser;
 use nextcart_data::{
     Dataset, Part, PrepareOptions, Prepared, Product, Question, Resources, SplitMethod,
@@ -20,6 +19,7 @@ use nextcart_eval::{
     Markov, MarkovOptions, Popularity, Random, RankingScore, RecencyOptions, RecentPopularity,
     SasRec, SasRecConfig, Score, Stack, TextIndex, evaluate, full_ranking,
 };
+use nextcart_models::find_device;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -203,7 +203,7 @@ const BASELINES: [Fit; 11] = [
             .with_dropout(arguments.dropout)
             .with_batch_size(arguments.batch)
             .with_seed(arguments.seed);
-        boxed(SasRec::fit(&data.histories, validation, &config, &Device::default())?)
+        boxed(SasRec::fit(&data.histories, validation, &config, &find_device()?)?)
     },
 ];
 

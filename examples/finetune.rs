@@ -7,11 +7,10 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
-use burn::tensor::Device;
 use clap::Parser;
 use nextcart_data::{Contexts, Part, Question, read_any_questions};
 use nextcart_eval::{TemplateModel, evaluate_each};
-use nextcart_models::save_adapter;
+use nextcart_models::{find_device, save_adapter};
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
 
 #[global_allocator]
@@ -49,7 +48,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         (None, _, true) => bail!("nothing to resume: `{}` holds no checkpoint", out.display()),
         _ => {}
     }
-    let (checkpoint, device) = (config.model.open()?, Device::default());
+    let (checkpoint, device) = (config.model.open()?, find_device()?);
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let template = data.template()?;
     let builder = data.builder(&checkpoint, &tokenizer, &template)?;

@@ -28,7 +28,8 @@ use nextcart_eval::{
     audit_model, evaluate_each,
 };
 use nextcart_models::{
-    Checkpoint, HubModel, Llama, LlamaConfig, LoadOptions, Precision, save_adapter, save_checkpoint,
+    Checkpoint, HubModel, Llama, LlamaConfig, LoadOptions, Precision, find_device, save_adapter,
+    save_checkpoint,
 };
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Built, Lengths, Sample, SampleBuilder, Tokenizer, diagnose};
@@ -103,7 +104,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             std::process::exit(130);
         }
     })?;
-    let device = Device::default();
+    let device = find_device()?;
     let out = arguments.out.as_path();
     let options = load_options(arguments);
     let checkpoint = arguments.model.as_deref().map(|model| {

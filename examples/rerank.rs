@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::Device;
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_adapters::{LoraConfig, TargetModules};
@@ -27,7 +26,9 @@ use nextcart_eval::{
     RecentPopularity, ScoreTable, Stack, TextIndex, evaluate, evaluate_in,
 };
 use nextcart_metrics::mcnemar_exact;
-use nextcart_models::{Checkpoint, Llama, LlamaConfig, save_adapter, score_continuations};
+use nextcart_models::{
+    Checkpoint, Llama, LlamaConfig, find_device, save_adapter, score_continuations,
+};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, digest};
 use nextcart_train::{Ending, Every, ProgressLine, Run, Schedule, SftConfig, WatchConfig};
@@ -130,7 +131,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("retriever: {}", weights.collect::<Vec<_>>().join(", "));
     let mut evaluations = vec![evaluate(&mut knn_text(&data, &weighing)?, &test)?];
 
-    let device = Device::default();
+    let device = find_device()?;
     let checkpoint = Checkpoint::open(&arguments.model)?;
     let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
     let template = Template::new("rerank", "Products that a customer bought:", INPUT, OUTPUT)?;
@@ -302,7 +303,8 @@ fn worth(
     let bar = ProgressBar::new(missing.len() as u64);
     for products in missing.chunks(64) {
         if STOP.load(Ordering::Relaxed) {
-            bail!("stopped");
+            keep(&known, &file)?;
+            bail!("stopped; the same command goes on");
         }
         let candidates =
             products.iter().map(|product| Hinted { title: &product.title, fit: None }).collect();
@@ -314,9 +316,16 @@ fn worth(
         known.extend(products.iter().map(|product| product.item.clone()).zip(scores));
         bar.inc(products.len() as u64);
     }
-    std::fs::create_dir_all(out)?;
-    std::fs::write(&file, serde_json::to_vec(&known)?)?;
+    keep(&known, &file)?;
     Ok(known)
+}
+
+/// Writes a file as a whole or not at all.
+fn keep(known: &BTreeMap<String, f32>, file: &Path) -> Result<()> {
+    let new = file.with_extension("new");
+    std::fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
+    std::fs::write(&new, serde_json::to_vec(known)?)?;
+    Ok(std::fs::rename(new, file)?)
 }
 
 fn tune(

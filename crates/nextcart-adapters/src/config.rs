@@ -8,7 +8,8 @@ use crate::init::Init;
 use crate::patterns::Patterns;
 use crate::targets::TargetModules;
 
-/// Configuration of the low-rank adapters of a model, named as in PEFT.
+/// Configuration of the low-rank adapters of a model, named as in PEFT but for
+/// `rank` (`r`), `alpha` (`lora_alpha`) and `dropout` (`lora_dropout`).
 #[derive(Config, Debug, PartialEq)]
 pub struct LoraConfig {
     /// Rank `r` of the update.

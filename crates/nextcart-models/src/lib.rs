@@ -59,5 +59,5 @@ pub use sampling::Sampling;
 pub use save::{
     SaveOptions, save_adapter, save_checkpoint, save_checkpoint_with, save_merged_checkpoint,
 };
-pub use score::{ContinuationScore, score_continuations, score_next, score_texts};
+pub use score::{ContinuationScore, score_continuations, score_texts};
 pub use trie::TokenTrie;

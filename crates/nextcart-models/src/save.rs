@@ -198,8 +198,8 @@ fn shards<V: View>(tensors: Vec<(String, V)>, most: usize) -> Vec<Vec<(String, V
 
 fn write_weights<V: View>(path: &Path, tensors: Vec<(String, V)>) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let temporary = NamedTempFile::new_in(folder)
-        .map_err(|source| Error::Io { path: folder.to_owned(), source })?;
+    let temporary =
+        temporary_in(folder).map_err(|source| Error::Io { path: folder.to_owned(), source })?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(tensors, Some(metadata), temporary.path()).map_err(
         |source| match source {
@@ -226,21 +226,24 @@ pub fn save_adapter(
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let io = |source| Error::Io { path: path.to_owned(), source };
-    let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new("."))).map_err(io)?;
+    let mut file = temporary_in(path.parent().unwrap_or(Path::new("."))).map_err(io)?;
     file.write_all(bytes).map_err(io)?;
     persist(file, path)
 }
 
-fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
+fn temporary_in(folder: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
     // Temporary files are private by default; a checkpoint is to be read like any other new file.
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let permissions = std::fs::Permissions::from_mode(0o644);
-        std::fs::set_permissions(file.path(), permissions).map_err(io)?;
-    }
-    // Through the name: whoever wrote the file may have put another in its place.
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask
+    builder.tempfile_in(folder)
+}
+
+fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    // Through the name: whoever wrote the file may have put another in its place, which only its owner can read.
+    let permissions = file.as_file().metadata().map_err(io)?.permissions();
+    std::fs::set_permissions(file.path(), permissions).map_err(io)?;
     File::open(file.path()).and_then(|file| file.sync_all()).map_err(io)?;
     file.persist(path).map_err(|error| io(error.error))?;
     Ok(())

@@ -34,21 +34,6 @@ impl ContinuationScore {
     }
 }
 
-/// How likely single tokens are after a prompt, as log-probabilities in nats: for answers by letter or
-/// by yes and no.
-///
-/// # Panics
-/// If the prompt has no token or the model does not know one of them.
-#[must_use]
-pub fn score_next(model: &Llama, config: &LlamaConfig, prompt: &[u32], tokens: &[u32]) -> Vec<f64> {
-    let continuations: Vec<&[u32]> = tokens.iter().map(std::slice::from_ref).collect();
-    if continuations.is_empty() {
-        return Vec::new();
-    }
-    let scores = score_continuations(model, config, prompt, &continuations);
-    scores.iter().map(|score| score.log_likelihood).collect()
-}
-
 /// Scores continuations of one prompt, which goes through the model once.
 ///
 /// Short continuations go with it, side by side and hidden from each other, so that the weights are read once;

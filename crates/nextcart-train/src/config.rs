@@ -32,10 +32,13 @@ pub struct SftConfig {
     pub max_steps: Option<u64>,
     /// Samples in one forward pass (default 8), where [`packing`](Self::packing) does not say otherwise.
     pub batch_size: usize,
-    /// Forward passes that make one optimiser step (default 1). A step of `batch_size ·
-    /// gradient_accumulation` samples is the same however it is divided, up to rounding and
-    /// dropout.
+    /// Forward passes that make one optimiser step (default 1). A step of as many [samples](Self::samples_per_step)
+    /// is the same however it is divided, up to rounding and dropout.
     pub gradient_accumulation: usize,
+    /// Devices that share a step, each with a copy of the model (default 1): the model's own, and others of its kind.
+    /// Without packing, each has `gradient_accumulation` passes; a step is of `batch_size · gradient_accumulation · devices`
+    /// samples, the same as on one device with as many more passes, up to rounding and dropout.
+    pub devices: usize,
     /// Samples in one row (default none, that is one).
     pub packing: Packing,
     /// Whether the samples of a step are of like length, so that little is padded (default no: as they come). Steps
@@ -83,6 +86,7 @@ impl Default for SftConfig {
             max_steps: None,
             batch_size: 8,
             gradient_accumulation: 1,
+            devices: 1,
             packing: Packing::None,
             group_by_length: false,
             checkpointing: Checkpointing::None,
@@ -114,6 +118,7 @@ impl SftConfig {
             ("max_steps", self.max_steps.unwrap_or(1)),
             ("batch_size", self.batch_size as u64),
             ("gradient_accumulation", self.gradient_accumulation as u64),
+            ("devices", self.devices as u64),
             ("loss_rows", self.loss_rows as u64),
             ("checkpoints_kept", self.checkpoints_kept as u64),
         ];
@@ -161,7 +166,7 @@ impl SftConfig {
     /// Samples in one optimiser step.
     #[must_use]
     pub fn samples_per_step(&self) -> usize {
-        self.batch_size.saturating_mul(self.gradient_accumulation)
+        self.batch_size.saturating_mul(self.gradient_accumulation).saturating_mul(self.devices)
     }
 
     /// The learning rate at a step counted from 0, in a run of `total_steps`.
@@ -192,7 +197,7 @@ pub(crate) fn wrong(
 }
 
 /// A field of [`SftConfig`].
-fn wrong_training(field: &'static str, expected: &str, found: impl ToString) -> Error {
+pub(crate) fn wrong_training(field: &'static str, expected: &str, found: impl ToString) -> Error {
     wrong("training", field, expected, found)
 }
 
@@ -220,6 +225,7 @@ mod tests {
         check(|c| c.max_steps = Some(0), Some("max_steps"));
         check(|c| c.batch_size = 0, Some("batch_size"));
         check(|c| c.gradient_accumulation = 0, Some("gradient_accumulation"));
+        check(|c| c.devices = 0, Some("devices"));
         check(|c| c.packing = Packing::Packed { window: 1, rows: 1 }, Some("packing"));
         check(|c| c.packing = Packing::Packed { window: 2, rows: 0 }, Some("packing"));
         check(|c| c.loss_rows = 0, Some("loss_rows"));

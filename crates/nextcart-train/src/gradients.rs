@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Gradients as Backward, Tensor};
+use burn::tensor::{Device, Gradients as Backward, Tensor};
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 use rand_chacha::rand_core::Rng;
@@ -78,6 +78,23 @@ impl Gradients {
         self
     }
 
+    /// Adds others, which may be on another device.
+    pub(crate) fn add(&mut self, others: Self, device: &Device) {
+        for (path, gradient) in others.by_path {
+            let AnyTensor { shape, flat } = gradient;
+            self.add_one(path, AnyTensor { shape, flat: flat.to_device(device) });
+        }
+    }
+
+    fn add_one(&mut self, path: String, gradient: AnyTensor) {
+        match self.by_path.entry(path) {
+            Entry::Vacant(place) => {
+                place.insert(gradient);
+            }
+            Entry::Occupied(mut sum) => sum.get_mut().flat.inplace(|sum| sum + gradient.flat),
+        }
+    }
+
     /// Takes one gradient out, flat.
     pub(crate) fn take(&mut self, path: &str) -> Option<Tensor<1>> {
         self.by_path.remove(path).map(|gradient| gradient.flat)
@@ -105,13 +122,7 @@ impl ModuleVisitor for Collector<'_> {
             return;
         }
         let Some(gradient) = param.val().grad_remove(&mut self.backward) else { return };
-        let gradient = AnyTensor::new(gradient);
-        match self.sum.by_path.entry(self.path.dotted()) {
-            Entry::Vacant(place) => {
-                place.insert(gradient);
-            }
-            Entry::Occupied(mut sum) => sum.get_mut().flat.inplace(|sum| sum + gradient.flat),
-        }
+        self.sum.add_one(self.path.dotted(), AnyTensor::new(gradient));
     }
 }
 
@@ -174,16 +185,37 @@ pub fn loss_and_gradients_with(
     trained_tokens: usize,
     options: PassOptions,
 ) -> StepGradients {
-    assert!(is_trainable(model), "a model with a trainable parameter");
+    shared_loss_and_gradients(&[model], batches, trained_tokens, options)
+}
+
+/// [`loss_and_gradients_with`] of copies of a model on several devices, the first of which has the result. Each batch is
+/// on the device of the copy whose turn it is.
+///
+/// # Panics
+/// As [`loss_and_gradients`], and if there is no model.
+pub(crate) fn shared_loss_and_gradients(
+    models: &[&Llama],
+    batches: impl IntoIterator<Item = Batch>,
+    trained_tokens: usize,
+    options: PassOptions,
+) -> StepGradients {
+    assert!(is_trainable(models[0]), "a model with a trainable parameter");
     let scale = 1.0 / trained_tokens as f64;
-    let mut gradients = Gradients::default();
+    let mut sums = vec![Gradients::default(); models.len()];
     let mut loss_sums = Vec::new();
     for (place, batch) in batches.into_iter().enumerate() {
         let seed = generator(options.dropout_seed, Use::Dropout, place as u64).next_u64();
         let options = PassOptions { dropout_seed: seed, ..options };
-        let pass = Pass { model, batch: &batch, options, scale };
-        loss_sums.push(pass.run(&mut gradients));
+        let turn = place % models.len();
+        let pass = Pass { model: models[turn], batch: &batch, options, scale };
+        loss_sums.push(pass.run(&mut sums[turn]));
     }
+    // Where no pass read values itself, nothing has waited for a device so far.
+    let device = models[0].device().inner();
+    let mut sums = sums.into_iter();
+    let mut gradients = sums.next().unwrap_or_default();
+    sums.for_each(|others| gradients.add(others, &device));
+    let loss_sums = loss_sums.into_iter().map(|sum| sum.to_device(&device)).collect();
     let loss_sums = Tensor::cat(loss_sums, 0)
         .try_into_vec_as::<f32>()
         .expect("the losses of a finished backward pass can be read");

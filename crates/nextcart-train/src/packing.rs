@@ -22,7 +22,7 @@ pub enum Packing {
     Packed {
         /// Most tokens in a row, at least those of the longest sample.
         window: usize,
-        /// Rows in one pass. The step's samples are `batch_size · gradient_accumulation`, as without packing, but
+        /// Rows in one pass. The step's [samples](SftConfig::samples_per_step) are as many as without packing, but
         /// the number of passes is what they take.
         rows: usize,
     },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// Tensors on the host, by name.
 pub(crate) type HostTensors = BTreeMap<String, TensorData>;
@@ -60,6 +60,13 @@ impl AnyTensor {
         self.flat.reshape(std::array::from_fn::<_, D, _>(|axis| self.shape[axis]))
     }
 
+    pub(crate) fn from_host(data: TensorData, device: &Device) -> Self {
+        let shape: Vec<usize> = data.shape().to_vec();
+        let (bytes, _, dtype) = data.into_parts();
+        let data = TensorData::from_bytes(bytes, [shape.iter().product::<usize>()], dtype);
+        Self { shape, flat: Tensor::from_data(data, (device, DType::F32)) }
+    }
+
     pub(crate) fn to_host(&self) -> TensorData {
         let (bytes, _, dtype) = self.flat.clone().into_data_dtype(DType::F32).into_parts();
         TensorData::from_bytes(bytes, self.shape.clone(), dtype)
@@ -80,11 +87,11 @@ pub(crate) fn is_trainable<M: Module>(module: &M) -> bool {
     found.0
 }
 
-/// The module with new values for those of its trainable parameters that `values` names.
+/// The module with new values, from whichever device, for those of its trainable parameters that `values` names.
 ///
 /// # Panics
 /// If a value has another shape than its parameter.
-pub(crate) fn with_values<M: Module>(module: M, values: HostTensors) -> M {
+pub(crate) fn with_values<M: Module>(module: M, values: BTreeMap<String, AnyTensor>) -> M {
     module.map(&mut Writer { path: ModulePath::default(), values })
 }
 
@@ -119,7 +126,7 @@ impl ModuleVisitor for AnyTrainable {
 
 struct Writer {
     path: ModulePath,
-    values: HostTensors,
+    values: BTreeMap<String, AnyTensor>,
 }
 
 impl ModuleMapper for Writer {
@@ -135,12 +142,13 @@ impl ModuleMapper for Writer {
         if !param.is_require_grad() {
             return param;
         }
-        let Some(data) = self.values.remove(&self.path.dotted()) else {
+        let Some(value) = self.values.remove(&self.path.dotted()) else {
             return param;
         };
         param.map(|old| {
-            assert_eq!(data.shape()[..], old.dims(), "a value of the parameter's shape");
-            Tensor::from_data(data, (&old.device(), old.dtype())).require_grad()
+            assert_eq!(value.shape[..], old.dims(), "a value of the parameter's shape");
+            let (device, dtype) = (old.device().inner(), old.dtype());
+            value.shaped::<D>().to_device(&device).cast(dtype).autodiff().require_grad()
         })
     }
 }

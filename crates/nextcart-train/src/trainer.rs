@@ -1,9 +1,11 @@
 //! A training run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::module::Module;
+use burn::tensor::Device;
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 use rand_chacha::rand_core::Rng;
@@ -14,14 +16,15 @@ use crate::check::{TRAINING, check_packing, check_samples};
 use crate::checkpoint::{self, Checkpoint, Curves, Identity, Probe};
 use crate::config::SftConfig;
 use crate::error::{Error, Result};
-use crate::gradients::loss_and_gradients_with;
+use crate::gradients::shared_loss_and_gradients;
 use crate::loss::evaluate_loss_with;
 use crate::optimizer::AdamW;
 use crate::packing::passes;
-use crate::parameters::{is_trainable, trainable, with_values};
+use crate::parameters::{AnyTensor, HostTensors, is_trainable, trainable, with_values};
 use crate::pass::PassOptions;
 use crate::plan::StepWork;
 use crate::random::{Use, generator};
+use crate::replicas::Replicas;
 use crate::sampler::Sampler;
 
 /// What one optimiser step did.
@@ -67,6 +70,7 @@ pub struct StepReport {
 #[derive(Debug)]
 pub struct Trainer<'a> {
     model: Option<Llama>, // always there, but for the moment of an update
+    replicas: Replicas,
     run: Identity,
     samples: &'a [Sample],
     sampler: Sampler<'a>,
@@ -81,7 +85,8 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// If the configuration does not validate, there are no samples, one has a token that the model
-    /// does not know or is longer than a packed row, or nothing is trainable.
+    /// does not know or is longer than a packed row, nothing is trainable, or there are fewer
+    /// [`devices`](SftConfig::devices).
     pub fn new(
         model: Llama,
         llama: &LlamaConfig,
@@ -102,9 +107,11 @@ impl<'a> Trainer<'a> {
         if !is_trainable(&model) {
             return Err(Error::NothingTrainable);
         }
+        let replicas = Replicas::new(&model, config.devices)?;
         let run = Identity::new(config, llama.clone(), &model, samples);
         Ok(Self {
             model: Some(model),
+            replicas,
             run,
             samples,
             sampler,
@@ -139,7 +146,7 @@ impl<'a> Trainer<'a> {
 
         let Checkpoint { path, state, parameters, moments } = checkpoint;
         let device = model.device().inner();
-        trainer.model = Some(with_values(model, parameters));
+        trainer.put_model(with_values(model, on_device(parameters, &device)));
         trainer.optimizer.restore(state.step, moments, &device);
         trainer.losses = state.losses();
         trainer.evaluations = state.evaluations();
@@ -177,9 +184,9 @@ impl<'a> Trainer<'a> {
             loss_rows: config.loss_rows,
             dropout_seed: generator(config.seed, Use::Dropout, done).next_u64(),
         };
-        let model = self.model_ref();
-        let device = model.device();
-        let batches = passes.iter().map(|rows| {
+        let models = self.replicas.with(self.model_ref());
+        let batches = passes.iter().enumerate().map(|(place, rows)| {
+            let device = models[place % models.len()].device();
             let of_row = |row: &Vec<usize>| row.iter().map(|&index| &samples[index]).collect();
             let rows: Vec<Vec<&Sample>> = rows.iter().map(of_row).collect();
             Batch::packed(&rows, &self.run.model, &device)
@@ -187,7 +194,7 @@ impl<'a> Trainer<'a> {
         let chosen = indices.iter().map(|&index| &samples[index]);
         let trained_tokens = chosen.clone().map(Sample::weight).sum();
         let tokens = chosen.map(Sample::len).sum();
-        let pass = loss_and_gradients_with(model, batches, trained_tokens, options);
+        let pass = shared_loss_and_gradients(&models, batches, trained_tokens, options);
         let bad = pass.loss_sums.iter().position(|sum| !sum.is_finite());
         if let Some(batch) = bad {
             let samples = self.culprits(&passes[batch].concat());
@@ -207,7 +214,8 @@ impl<'a> Trainer<'a> {
         };
         let learning_rate = config.learning_rate_at(done, self.total_steps);
         let model = self.take_model();
-        self.model = Some(self.optimizer.step(model, gradients, learning_rate));
+        let model = self.optimizer.step(model, gradients, learning_rate);
+        self.put_model(model);
         self.losses.push((done + 1, loss));
         Ok(StepReport {
             step: done + 1,
@@ -306,7 +314,8 @@ impl<'a> Trainer<'a> {
         let model = self.take_model();
         checkpoint.check_parameters(&trainable(&model))?;
         checkpoint.check_run(&self.run)?;
-        Ok(with_values(model, checkpoint.parameters).valid())
+        let device = model.device().inner();
+        Ok(with_values(model, on_device(checkpoint.parameters, &device)).valid())
     }
 
     /// Steps taken.
@@ -391,9 +400,18 @@ impl<'a> Trainer<'a> {
         self.model.as_ref().expect("the model is only away during an update")
     }
 
+    fn put_model(&mut self, model: Llama) {
+        self.replicas.follow(&model);
+        self.model = Some(model);
+    }
+
     fn take_model(&mut self) -> Llama {
         self.model.take().expect("the model is only away during an update")
     }
+}
+
+fn on_device(values: HostTensors, device: &Device) -> BTreeMap<String, AnyTensor> {
+    values.into_iter().map(|(path, data)| (path, AnyTensor::from_host(data, device))).collect()
 }
 
 /// The quantity of an error after a step that was taken.

@@ -6,11 +6,12 @@
 mod common;
 
 use burn::tensor::Tensor;
-use common::{adapted, largest_difference, learnt, llama, lora, samples, values};
+use common::{adapted, bits, largest_difference, learnt, llama, lora, samples, values};
 use nextcart_models::Llama;
 use nextcart_text::Sample;
 use nextcart_train::{
-    Batch, Checkpointing, Gradients, PassOptions, StepGradients, loss_and_gradients_with,
+    Batch, Checkpointing, Gradients, PassOptions, SftConfig, StepGradients, Trainer,
+    loss_and_gradients_with,
 };
 
 fn pass(model: &Llama, checkpointing: Checkpointing, dropout_seed: u64) -> StepGradients {
@@ -40,8 +41,24 @@ fn moved(model: &Llama, gradients: &Gradients, step: f64) -> Llama {
     model.clone().map_projections(move_one).unwrap()
 }
 
+/// Two passes of a step draw the same masks on one device and on two.
+fn devices_draw_the_masks_of_one() {
+    let samples = samples(8);
+    let lora = lora().with_dropout(0.3);
+    let trained = |devices, gradient_accumulation| {
+        let config =
+            SftConfig { batch_size: 4, devices, gradient_accumulation, ..SftConfig::default() };
+        let config = SftConfig { max_steps: Some(3), learning_rate: 0.05, ..config };
+        let mut trainer = Trainer::new(adapted(&lora), &llama(), config, &samples).unwrap();
+        while trainer.step().unwrap().is_some() {}
+        bits(&trainer.into_model())
+    };
+    assert_eq!(trained(2, 1), trained(1, 2));
+}
+
 #[test]
 fn blocks_computed_again_draw_the_masks_of_the_forward_pass() {
+    devices_draw_the_masks_of_one();
     let config = lora().with_dropout(0.3);
     for config in [config.clone(), config.with_use_dora(true)] {
         let model = learnt(adapted(&config), &llama());

@@ -65,4 +65,14 @@ fn training_steps_are_those_of_the_cpu() {
         }
         println!("{what}: losses and norms {found:.5?}");
     }
+    several_devices_are_those_of_cuda(&device);
+}
+
+fn several_devices_are_those_of_cuda(device: &Device) {
+    let config = SftConfig { devices: 2, ..SftConfig::default() };
+    let model = llama().init(7, &device.clone().autodiff());
+    let model = model.with_adapters(&lora(), 3).expect("a valid adapter config");
+    let samples = samples(12);
+    let error = Trainer::new(model, &llama(), config, &samples).expect_err("too many").to_string();
+    assert!(error.contains("at most 1"), "{error}");
 }

@@ -130,7 +130,9 @@ fn smaller_batch(planner: &mut Planner) -> Option<String> {
     let training = &mut planner.training;
     let passes = &mut planner.workload.passes;
     let rows = passes.iter().map(|shape| shape.rows).max().filter(|rows| *rows > 1)?;
-    let (step, halved) = (training.samples_per_step(), rows / 2);
+    // A device's share of it.
+    let step = training.batch_size.saturating_mul(training.gradient_accumulation);
+    let halved = rows / 2;
     let is_packed = matches!(training.packing, Packing::Packed { .. });
     let divides = |rows: &usize| is_packed || step.is_multiple_of(*rows);
     let fewer = (1..=halved).rev().find(divides).unwrap_or(1);

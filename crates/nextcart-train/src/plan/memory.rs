@@ -78,6 +78,11 @@ const HIDDEN_COPIES: f64 = 3.0;
 impl Planner {
     pub(super) fn memory(&self, device: &DeviceFacts) -> MemoryPlan {
         let (parameters, largest) = self.trained_parameters();
+        // Each copy of the model has gradients of its own: on the host all of them, elsewhere those of one, and in turn
+        // those of another that are added. Copies on the host share values, but for the old ones during an update.
+        let devices = self.training.devices as f64;
+        let sums = if device.is_host { devices } else { devices.min(2.0) };
+        let old = if device.is_host && devices > 1.0 { 4.0 * parameters } else { 0.0 };
         let moments = match self.training.optimizer {
             Optimizer::AdamW => 8.0 * parameters,
             // A code each, and a scale for 256 of them; a parameter at a time is unpacked.
@@ -90,14 +95,14 @@ impl Planner {
             runtime: if device.is_host { RUNTIME } else { 0 },
             weights: self.weights() as u64,
             adapters: self.lora.as_ref().map_or(0.0, |_| 4.0 * parameters) as u64,
-            gradients: (4.0 * parameters) as u64,
+            gradients: (sums * 4.0 * parameters) as u64,
             optimizer: moments as u64,
             activations: 0,
             backward: 0,
             logits: 0,
             evaluation: self.evaluation() as u64,
             saving: if device.is_host { (4.0 * parameters + moments) as u64 } else { 0 },
-            updating: (UPDATE_COPIES * 4.0 * largest) as u64,
+            updating: (UPDATE_COPIES * 4.0 * largest + old) as u64,
         };
         let passes = self.workload.passes.iter().map(|&shape| MemoryPlan {
             activations: self.activations(shape, device) as u64,

@@ -15,6 +15,7 @@ use nextcart_adapters::LoraConfig;
 use nextcart_models::{LlamaConfig, LoadOptions};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpointing::Checkpointing;
 use crate::config::SftConfig;
 use crate::run_config::RunConfig;
 
@@ -66,6 +67,13 @@ impl Planner {
     pub fn estimate(&self, device: &DeviceFacts) -> Plan {
         let (own, operations) = self.operations();
         let work = self.workload.step;
+        let devices = if device.is_host { 1 } else { self.training.devices };
+        let peak_flops = devices as f64 * device.flops;
+        // Devices take turns where passes wait for what they computed.
+        let takes_turns =
+            self.training.checkpointing == Checkpointing::BlocksOnHost || work.scored > 0.0;
+        let side_by_side = if takes_turns { 1.0 } else { devices as f64 };
+        let step_flops = device.step_flops.map(|flops| side_by_side * flops);
         Plan {
             memory: self.memory(device),
             taken: device.taken,
@@ -76,9 +84,10 @@ impl Planner {
             own,
             operations,
             flops_per_step: operations.of(&work),
-            peak_flops: device.flops,
-            step_flops: device.step_flops,
-            seconds_per_step: operations.of(&work) / device.step_flops.unwrap_or(device.flops),
+            peak_flops,
+            step_flops,
+            seconds_per_step: operations.of(&work)
+                / step_flops.unwrap_or(side_by_side * device.flops),
         }
     }
 }
@@ -104,7 +113,7 @@ pub struct Plan {
     pub operations: Operations,
     /// Floating-point operations of a step on average, those of blocks that are computed again included.
     pub flops_per_step: f64,
-    /// Operations a second of the device in large matrix products.
+    /// Operations a second of the devices in large matrix products.
     pub peak_flops: f64,
     /// Operations a second in steps of models like the run's; none where none was timed.
     #[serde(default)]

@@ -102,6 +102,7 @@ impl Planner {
             max_steps: Some(STEPS),
             batch_size: rows,
             gradient_accumulation: 1,
+            devices: 1,
             packing: Packing::None,
             group_by_length: false,
             learning_rate: 0.0,

@@ -21,6 +21,27 @@ fn planner() -> Planner {
 }
 
 #[test]
+fn devices_bring_gradients_of_their_own_and_gpus_their_speed() {
+    let one = planner();
+    let mut three = planner();
+    three.training.devices = 3;
+    let host = DeviceFacts::host(GIB, 1e12);
+    let gpu = DeviceFacts { is_host: false, ..host };
+    let plans = [host, gpu].map(|facts| (one.estimate(&facts), three.estimate(&facts)));
+    for ((one, three), gradients) in plans.iter().zip([3, 2]) {
+        assert_eq!(three.memory.gradients, gradients * one.memory.gradients);
+        assert_eq!(three.memory.weights, one.memory.weights);
+    }
+    let [(host_one, host_three), (gpu_one, gpu_three)] = plans;
+    assert_eq!(host_three.seconds_per_step, host_one.seconds_per_step);
+    assert!((3.0 * gpu_three.seconds_per_step / gpu_one.seconds_per_step - 1.0).abs() < 1e-9);
+    // What waits in the middle of a pass lets no other device begin.
+    three.training.checkpointing = Checkpointing::BlocksOnHost;
+    let turns = three.estimate(&gpu);
+    assert!(turns.seconds_per_step > gpu_one.seconds_per_step);
+}
+
+#[test]
 fn the_workload_is_that_of_the_passes() {
     let samples: Vec<Sample> = [3, 9, 5, 6, 4]
         .map(|length| Sample::completion(&vec![1; length - 2], &[2, 2]).unwrap())

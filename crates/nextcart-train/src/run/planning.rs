@@ -16,6 +16,7 @@ use crate::checkpoint::newest_checkpoint;
 use crate::error::Error;
 use crate::error::Result;
 use crate::plan::{DeviceFacts, Pace, Plan, PlanOutcome, Planner, Workload};
+use crate::replicas::beside;
 use crate::run_config::RunConfig;
 use crate::trainer::StepReport;
 
@@ -51,7 +52,7 @@ impl<'a> Run<'a> {
     /// [opened](Self::open).
     ///
     /// # Errors
-    /// Before a weight is read, [`Error::Locked`], those of [`RunConfig::planner`], [`Error::OtherRun`] if the folder
+    /// Before a weight is read, [`Error::Config`] also where there are fewer devices, [`Error::Locked`], those of [`RunConfig::planner`], [`Error::OtherRun`] if the folder
     /// holds checkpoints and its record is of another run, and [`Error::DoesNotFit`] with the settings that would;
     /// then those of [`RunConfig::load`] and [`Run::open`].
     pub fn start(
@@ -62,6 +63,7 @@ impl<'a> Run<'a> {
         (samples, held_out): (&'a [Sample], &'a [Sample]),
     ) -> Result<Self> {
         config.validate()?;
+        beside(device, config.training.devices)?;
         let (folder, llama) = (folder.as_ref(), checkpoint.config());
         let lock = Lock::if_there(folder)?;
         let planner = config.planner(llama, samples, held_out)?;

@@ -64,7 +64,7 @@ impl RunConfig {
                 format!("{}\n", serde_json::to_string_pretty(self).map_err(json)?)
             }
         };
-        fs::write(path, text).map_err(io(path))
+        crate::checkpoint::replace(path, text.as_bytes())
     }
 
     /// Checks every field's range.

@@ -44,6 +44,7 @@ fn unusual() -> RunConfig {
             max_steps: Some(5),
             batch_size: 3,
             gradient_accumulation: 2,
+            devices: 3,
             packing: Packing::Packed { window: 64, rows: 2 },
             group_by_length: true,
             checkpointing: Checkpointing::BlocksOnHost,

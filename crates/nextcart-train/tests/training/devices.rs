@@ -1,32 +1,66 @@
-use std::fs;
-use std::panic::catch_unwind;
-use std::path::Path;
+use nextcart_models::Llama;
+use nextcart_train::{Checkpointing, Error, SftConfig, Trainer};
 
-use burn::tensor::distributed::{ReduceOperation, all_reduce};
-use burn::tensor::{Device, DeviceType, Tensor};
+use crate::common::{adapted, base, bits, llama, lora, samples};
 
-/// Should this fail after an update of burn, training on several devices can be tested on a CPU. burn-dispatch passes
-/// collective operations on to the CUDA and the remote backend alone.
-#[test]
-fn the_cpu_backend_has_one_device_and_no_collective_operation() {
-    let device = Device::flex();
-    assert_eq!(Device::enumerate(DeviceType::Flex).len(), 1);
-    let reduced = catch_unwind(|| {
-        let ones = Tensor::<1>::ones([2], &device);
-        all_reduce(ones, ReduceOperation::Sum, vec![device.clone()]).resolve()
-    });
-    let panic = reduced.expect_err("there is no such operation");
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
-    assert!(text.contains("not supported"), "{text}");
+/// Five steps on eight samples each: the losses, and the model after them.
+fn run(model: Llama, config: SftConfig) -> (Vec<f64>, Llama) {
+    let samples = samples(24);
+    let config = SftConfig { max_steps: Some(5), learning_rate: 0.01, ..config };
+    let mut trainer = Trainer::new(model, &llama(), config, &samples).unwrap();
+    let mut losses = Vec::new();
+    while let Some(step) = trainer.step().unwrap() {
+        assert_eq!(step.samples, 8);
+        losses.push(step.loss);
+    }
+    (losses, trainer.into_model())
 }
 
-/// burn-collective has no release for this line of burn: its newest, 0.21.0, asks for the backend of 0.21. Should this
-/// fail, look at what brought it in.
 #[test]
-fn no_crate_for_collective_operations_comes_with_burn() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
-    let Ok(text) = fs::read_to_string(path) else { return };
-    let names = |name: &str| text.contains(&format!("name = \"{name}\"\n"));
-    assert!(names("burn-dispatch") && !names("burn-collective"));
+fn two_devices_with_four_samples_each_are_one_with_eight() {
+    let shapes = [(4, 1, 2), (2, 2, 2), (2, 1, 4), (1, 2, 4)];
+    let dora = lora().with_use_dora(true);
+    for checkpointing in [Checkpointing::None, Checkpointing::Blocks] {
+        for model in [adapted(&lora()), adapted(&dora), base().trainable()] {
+            let one = SftConfig { batch_size: 8, checkpointing, ..SftConfig::default() };
+            let (losses, expected) = run(model.clone(), one.clone());
+            let expected = bits(&expected);
+            for (batch_size, gradient_accumulation, devices) in shapes {
+                let config =
+                    SftConfig { batch_size, gradient_accumulation, devices, ..one.clone() };
+                let (found, model) = run(model.clone(), config);
+                for (found, expected) in found.iter().zip(&losses) {
+                    assert!((found - expected).abs() < 1e-4 * expected, "{found} {expected}");
+                }
+                for (path, values) in bits(&model) {
+                    for (found, expected) in values.iter().zip(&expected[&path]) {
+                        let [found, expected] = [*found, *expected].map(f32::from_bits);
+                        // AdamW's first steps are of the learning rate, whatever the gradient's size.
+                        assert!((found - expected).abs() < 5e-3, "{path}: {found} {expected}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_on_two_devices_resumes_to_the_bit_and_on_no_other_number() {
+    let samples = samples(12);
+    let folder = tempfile::tempdir().unwrap();
+    let config = SftConfig { batch_size: 2, devices: 2, epochs: 2, ..SftConfig::default() };
+    let mut whole = Trainer::new(adapted(&lora()), &llama(), config.clone(), &samples).unwrap();
+    for step in 1..=6 {
+        whole.step().unwrap().unwrap();
+        if step == 3 {
+            whole.save(folder.path()).unwrap();
+        }
+    }
+    let resume =
+        |config| Trainer::resume(adapted(&lora()), &llama(), config, &samples, folder.path());
+    let mut resumed = resume(config.clone()).unwrap();
+    while resumed.step().unwrap().is_some() {}
+    assert_eq!(bits(&resumed.into_model()), bits(&whole.into_model()));
+    let other = resume(SftConfig { batch_size: 4, devices: 1, ..config });
+    assert!(matches!(other, Err(Error::OtherRun { .. })), "{:?}", other.err());
 }
