@@ -298,8 +298,10 @@ fn worth(
             .with_context(|| format!("`{}` is damaged: delete it", file.display()))?,
         Err(_) => BTreeMap::new(),
     };
-    let missing: Vec<&&Product> =
+    let mut missing: Vec<&&Product> =
         products.iter().filter(|(id, _)| !known.contains_key(**id)).map(|(_, p)| p).collect();
+    // Titles of like length, so that little is padded.
+    missing.sort_by_key(|product| product.title.len());
     let bar = ProgressBar::new(missing.len() as u64);
     for products in missing.chunks(64) {
         if STOP.load(Ordering::Relaxed) {
