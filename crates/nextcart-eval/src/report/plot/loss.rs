@@ -32,7 +32,7 @@ impl LossChart {
     pub(crate) fn new(training: &[(u64, f64)], validation: &[(u64, f64)]) -> Option<Self> {
         let (training, validation) = (finite(training), finite(validation));
         let (steps, losses) = ranges(training.iter().chain(&validation))?;
-        let mut frame = Frame::new(SIZE, [60.0, 14.0, 14.0, 48.0]);
+        let mut frame = Frame::new(SIZE, [72.0, 14.0, 14.0, 48.0]);
         let x = Axis::linear(steps, frame.across());
         let y = Axis::linear(losses, frame.upwards());
         let line = |points: &[(f64, f64)]| line(&x, &y, points.iter().copied());
@@ -108,12 +108,15 @@ fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 fn summary(training: &[(f64, f64)], validation: &[(f64, f64)]) -> String {
     let ends = |points: &[(f64, f64)]| {
         let (first, last) = (points.first()?, points.last()?);
-        Some(format!("{:.3} at step {} to {:.3} at step {}", first.1, first.0, last.1, last.0))
+        if points.len() == 1 {
+            return Some(format!("was {:.3} at step {}", last.1, last.0));
+        }
+        let (at_first, at_last) = (format!("{:.3}", first.1), format!("{:.3}", last.1));
+        Some(format!("went from {at_first} at step {} to {at_last} at step {}", first.0, last.0))
     };
     let parts = [("Training", ends(training)), ("Validation", ends(validation))];
-    let parts = parts
-        .into_iter()
-        .filter_map(|(name, ends)| Some(format!("{name} loss went from {}.", ends?)));
+    let parts =
+        parts.into_iter().filter_map(|(name, ends)| Some(format!("{name} loss {}.", ends?)));
     parts.collect::<Vec<_>>().join(" ")
 }
 
@@ -130,13 +133,20 @@ mod tests {
             assert!(!line.contains("NaN"), "{line}");
         }
         assert!(
-            chart.raw.starts_with("60,") && chart.raw.split(' ').all(|point| point.contains(','))
+            chart.raw.starts_with("72,") && chart.raw.split(' ').all(|point| point.contains(','))
         );
         assert_eq!(
             chart.summary,
             "Training loss went from 5.000 at step 0 to 0.100 at step 49. \
              Validation loss went from 1.000 at step 25 to 0.800 at step 49."
         );
+    }
+
+    #[test]
+    fn one_evaluation_went_nowhere() {
+        let chart = LossChart::new(&[(1, 3.0), (2, 2.5)], &[(2, 2.75)]).unwrap();
+        let expected = "Training loss went from 3.000 at step 1 to 2.500 at step 2. Validation loss was 2.750 at step 2.";
+        assert_eq!(chart.summary, expected);
     }
 
     #[test]
