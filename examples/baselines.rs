@@ -17,7 +17,8 @@ use nextcart_data::{
 use nextcart_eval::{
     Blend, Bm25Options, CatalogueRanker, CoOccurrence, Interactions, ItemKnn, ItemKnnOptions,
     Markov, MarkovOptions, Popularity, Random, RankingScore, RecencyOptions, RecentPopularity,
-    SasRec, SasRecConfig, Score, Stack, TextIndex, evaluate, full_ranking,
+    SasRec, SasRecConfig, Score, Stack, TextIndex, bought_products, classical_rankers, evaluate,
+    full_ranking,
 };
 use nextcart_models::find_device;
 use serde::Serialize;
@@ -165,16 +166,16 @@ type Fit = fn(&Arguments, &Dataset, &[Question]) -> Result<Option<Box<dyn Catalo
 
 /// All of them, from the simplest to the one that takes longest; `None` where one does not apply.
 const BASELINES: [Fit; 11] = [
-    |arguments, data, _| boxed(Random::fit(&training(data), arguments.seed)),
+    |arguments, data, _| boxed(Random::fit(&Interactions::of(data), arguments.seed)),
     |_, data, _| boxed(Popularity::fit(data.histories.iter().map(|history| &history.items))),
     |_, data, _| boxed(RecentPopularity::fit(&data.histories, RecencyOptions::default())?),
     |_, data, _| boxed(CoOccurrence::fit(data.histories.iter().map(|history| &history.items))),
     |arguments, data, _| boxed(item_knn(arguments, data)?),
-    |_, data, _| boxed(Markov::fit(&training(data), MarkovOptions::default())?),
-    |_, data, _| boxed(TextIndex::tf_idf(bought(data))),
-    |_, data, _| boxed(TextIndex::bm25(bought(data), Bm25Options::default())?),
+    |_, data, _| boxed(Markov::fit(&Interactions::of(data), MarkovOptions::default())?),
+    |_, data, _| boxed(TextIndex::tf_idf(bought_products(data))),
+    |_, data, _| boxed(TextIndex::bm25(bought_products(data), Bm25Options::default())?),
     |arguments, data, validation| {
-        let (knn, text) = (item_knn(arguments, data)?, TextIndex::tf_idf(bought(data)));
+        let (knn, text) = (item_knn(arguments, data)?, TextIndex::tf_idf(bought_products(data)));
         match validation {
             [] => Ok(None),
             some => boxed(Blend::fit("knn_text", knn, text, some)?),
@@ -184,13 +185,8 @@ const BASELINES: [Fit; 11] = [
         if validation.is_empty() {
             return Ok(None);
         }
-        let parts: Vec<Box<dyn CatalogueRanker>> = vec![
-            Box::new(item_knn(arguments, data)?),
-            Box::new(TextIndex::tf_idf(bought(data))),
-            Box::new(Markov::fit(&training(data), MarkovOptions::default())?),
-            Box::new(Popularity::fit(data.histories.iter().map(|history| &history.items))),
-            Box::new(RecentPopularity::fit(&data.histories, RecencyOptions::default())?),
-        ];
+        let Arguments { neighbours, shrinkage, .. } = *arguments;
+        let parts = classical_rankers(data, ItemKnnOptions { neighbours, shrinkage })?;
         boxed(Stack::fit("stack", parts, validation)?)
     },
     |arguments, data, validation| {
@@ -211,20 +207,9 @@ fn boxed(ranker: impl CatalogueRanker + 'static) -> Result<Option<Box<dyn Catalo
     Ok(Some(Box::new(ranker)))
 }
 
-fn training(data: &Dataset) -> Interactions {
-    Interactions::new(data.histories.iter().map(|history| &history.items))
-}
-
 fn item_knn(arguments: &Arguments, data: &Dataset) -> Result<ItemKnn> {
     let Arguments { neighbours, shrinkage, .. } = *arguments;
-    Ok(ItemKnn::fit(&training(data), ItemKnnOptions { neighbours, shrinkage })?)
-}
-
-/// The items that training knows: what all of them rank.
-fn bought(data: &Dataset) -> Vec<&Product> {
-    let training = training(data);
-    let known = |product: &&Product| training.items().position(&product.item).is_some();
-    data.catalogue.products().filter(known).collect()
+    Ok(ItemKnn::fit(&Interactions::of(data), ItemKnnOptions { neighbours, shrinkage })?)
 }
 
 fn heading(row: &Row) -> String {

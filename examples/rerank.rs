@@ -21,9 +21,9 @@ use nextcart_data::{
     Dataset, Part, PrepareOptions, Prepared, Product, Purchase, Question, SplitMethod, prepare,
 };
 use nextcart_eval::{
-    Blend, CatalogueRanker, ChoiceModel, Edited, Error, Evaluation, Interactions, ItemKnn,
-    ItemKnnOptions, Markov, MarkovOptions, Popularity, Predictor, Progress, RecencyOptions,
-    RecentPopularity, ScoreTable, Stack, TextIndex, evaluate, evaluate_in,
+    Blend, ChoiceModel, Edited, Error, Evaluation, Interactions, ItemKnn, ItemKnnOptions,
+    Predictor, Progress, ScoreTable, Stack, TextIndex, bought_products, classical_rankers,
+    evaluate, evaluate_in,
 };
 use nextcart_metrics::mcnemar_exact;
 use nextcart_models::{
@@ -218,32 +218,14 @@ fn load(arguments: &Arguments) -> Result<Dataset> {
 
 /// Item-kNN and text similarity, the best of the simple baselines.
 fn knn_text(data: &Dataset, weighing: &[Question]) -> Result<impl Predictor + use<>> {
-    let knn = ItemKnn::fit(&training(data), ItemKnnOptions::default())?;
-    Ok(Blend::fit("knn_text", knn, TextIndex::tf_idf(bought(data)), weighing)?)
+    let knn = ItemKnn::fit(&Interactions::of(data), ItemKnnOptions::default())?;
+    Ok(Blend::fit("knn_text", knn, TextIndex::tf_idf(bought_products(data)), weighing)?)
 }
 
 /// All that training says of an option.
 fn retriever(data: &Dataset, weighing: &[Question]) -> Result<Stack> {
-    let training = training(data);
-    let parts: Vec<Box<dyn CatalogueRanker>> = vec![
-        Box::new(ItemKnn::fit(&training, ItemKnnOptions::default())?),
-        Box::new(TextIndex::tf_idf(bought(data))),
-        Box::new(Markov::fit(&training, MarkovOptions::default())?),
-        Box::new(Popularity::fit(data.histories.iter().map(|history| &history.items))),
-        Box::new(RecentPopularity::fit(&data.histories, RecencyOptions::default())?),
-    ];
+    let parts = classical_rankers(data, ItemKnnOptions::default())?;
     Ok(Stack::fit("retriever", parts, weighing)?)
-}
-
-fn training(data: &Dataset) -> Interactions {
-    Interactions::new(data.histories.iter().map(|history| &history.items))
-}
-
-/// The items that training knows.
-fn bought(data: &Dataset) -> Vec<&Product> {
-    let training = training(data);
-    let known = |product: &&Product| training.items().position(&product.item).is_some();
-    data.catalogue.products().filter(known).collect()
 }
 
 /// Makes choices of questions.

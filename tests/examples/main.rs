@@ -18,6 +18,7 @@ mod prompt_gallery;
 mod quickstart;
 mod recommend;
 mod rerank;
+mod retrieve;
 mod seed_protocol;
 
 use std::{

@@ -25,6 +25,7 @@ mod report;
 mod resume;
 mod template_model;
 mod tfidf;
+mod title_vectors;
 mod titles;
 mod words;
 
@@ -38,6 +39,7 @@ pub use baselines::{
     Blend, Bm25Options, CatalogueRanker, Chance, CoOccurrence, Epoch, Interactions, ItemIndex,
     ItemKnn, ItemKnnOptions, Markov, MarkovOptions, Popularity, PunctuationRule, Random, Recency,
     RecencyOptions, RecentPopularity, SasRec, SasRecConfig, Stack, TextIndex, TextSimilarity,
+    bought_products, classical_rankers,
 };
 pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use choice_model::ChoiceModel;
@@ -57,3 +59,4 @@ pub use ranking::{CatalogueRanks, RankingScore, full_ranking, rank_catalogue};
 pub use report::{Report, ReportFiles, ScoreTable, read_predictions, write_predictions};
 pub use resume::{Progress, evaluate_in};
 pub use template_model::TemplateModel;
+pub use title_vectors::TitleVectors;

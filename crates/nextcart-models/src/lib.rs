@@ -13,6 +13,7 @@ mod cache;
 mod checkpoint;
 mod config;
 mod device;
+mod embed;
 mod error;
 mod feed_forward;
 mod generate;
@@ -42,6 +43,9 @@ pub use cache::KvCache;
 pub use checkpoint::{Checkpoint, LoadOptions};
 pub use config::{Architecture, LlamaConfig};
 pub use device::{find_device, gpu_precision};
+pub use embed::{
+    embed_texts, embed_texts_with, pooled_places, standardized, text_means, text_rows, unit,
+};
 pub use error::{Error, Result, TensorMismatch};
 pub use feed_forward::FeedForward;
 pub use generate::{GenerateOptions, generate, generate_text, generate_with};

@@ -186,6 +186,20 @@ impl Llama {
         bytes + self.lm_head.as_ref().map_or(0, Projection::byte_size)
     }
 
+    /// The same model with its first blocks alone, whose configuration has as many
+    /// [`layers`](crate::LlamaConfig::layers): hidden states from the middle of a model can say more about a text than
+    /// those that foretell its next token (Skean et al., <https://arxiv.org/abs/2502.02013>), and cost less.
+    ///
+    /// # Panics
+    /// If `blocks` is 0 or more than the model has.
+    #[must_use]
+    pub fn with_first_blocks(mut self, blocks: usize) -> Self {
+        let all = self.layers.len();
+        assert!((1..=all).contains(&blocks), "1 to {all} blocks, not {blocks}");
+        self.layers.truncate(blocks);
+        self
+    }
+
     /// Every projection inside the blocks, by its module path (`model.layers.0.self_attn.q_proj`).
     #[must_use]
     pub fn projections(&self) -> Vec<(String, &Projection)> {

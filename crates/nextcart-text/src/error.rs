@@ -91,6 +91,16 @@ pub enum Error {
         /// The offset.
         found: f64,
     },
+    /// A contrast whose texts, histories or options cannot be used.
+    #[error("{field} of a contrast: expected {expected}, found {found}")]
+    Contrast {
+        /// What is wrong.
+        field: &'static str,
+        /// What would be right.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
     /// A template that does not ask about all options at once.
     #[error(
         "a choice needs a template that asks one question about all options: this one asks {questions}"

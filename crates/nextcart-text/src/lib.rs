@@ -9,6 +9,7 @@
 mod bucket;
 mod build;
 mod choice;
+mod contrast;
 mod doctor;
 mod error;
 mod lengths;
@@ -20,6 +21,7 @@ mod tokenizer;
 pub use bucket::buckets;
 pub use build::{Built, BuiltDecision, SampleBuilder};
 pub use choice::Choice;
+pub use contrast::{Contrast, ContrastOptions, NextPurchase};
 pub use doctor::{Diagnosis, Finding, Row, diagnose};
 pub use error::{Error, Result};
 pub use lengths::{Lengths, Spread};

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::choice::Choice;
+use crate::contrast::{Contrast, ContrastOptions};
 use crate::error::{Error, Result};
 
 /// Token ids with a mask that says which of them the model learns to predict.
@@ -21,7 +22,15 @@ use crate::error::{Error, Result};
 pub struct Sample {
     ids: Vec<u32>,
     loss_mask: Vec<bool>,
-    choice: Option<Choice>,
+    aim: Aim,
+}
+
+/// What the loss of a sample is computed of.
+#[derive(Debug, Clone, PartialEq)]
+enum Aim {
+    Tokens,
+    Choice(Choice),
+    Contrast(Contrast),
 }
 
 impl Sample {
@@ -39,7 +48,7 @@ impl Sample {
         if !loss_mask.contains(&true) {
             return Err(Error::NoTrainedToken { tokens: ids.len() });
         }
-        Ok(Self { ids, loss_mask, choice: None })
+        Ok(Self { ids, loss_mask, aim: Aim::Tokens })
     }
 
     /// A prompt and the answer to learn, for fine-tuning.
@@ -72,7 +81,7 @@ impl Sample {
         let choice = Choice::new(prompt.len(), options, answer)?;
         let ids = [prompt, &options.concat()].concat();
         let trained = (0..ids.len()).map(|place| place >= prompt.len()).collect();
-        Ok(Self { choice: Some(choice), ..Self::new(ids, trained)? })
+        Ok(Self { aim: Aim::Choice(choice), ..Self::new(ids, trained)? })
     }
 
     /// The same choice whose options' log-likelihoods count so much, as a temperature of `1 / scale` would make them
@@ -80,10 +89,9 @@ impl Sample {
     ///
     /// # Errors
     /// If the sample is no choice, or the scale is no positive number.
-    pub fn with_scale(mut self, scale: f64) -> Result<Self> {
-        let choice = self.choice.take().ok_or(Error::NoChoice)?;
-        self.choice = Some(choice.with_scale(scale)?);
-        Ok(self)
+    pub fn with_scale(self, scale: f64) -> Result<Self> {
+        let choice = self.as_choice().ok_or(Error::NoChoice)?.clone().with_scale(scale)?;
+        Ok(Self { aim: Aim::Choice(choice), ..self })
     }
 
     /// The same choice with a number added to the scaled log-likelihood of each option, in nats, such as what the option is
@@ -91,22 +99,56 @@ impl Sample {
     ///
     /// # Errors
     /// If the sample is no choice, or there is not one finite number an option.
-    pub fn with_offsets(mut self, offsets: &[f64]) -> Result<Self> {
-        let choice = self.choice.take().ok_or(Error::NoChoice)?;
-        self.choice = Some(choice.with_offsets(offsets)?);
-        Ok(self)
+    pub fn with_offsets(self, offsets: &[f64]) -> Result<Self> {
+        let choice = self.as_choice().ok_or(Error::NoChoice)?.clone().with_offsets(offsets)?;
+        Ok(Self { aim: Aim::Choice(choice), ..self })
+    }
+
+    /// Titles of a group of customers, each alone, and what each customer bought of them, oldest first: to learn which
+    /// titles belong together, by the loss of the [`Contrast`]. The ids are those of all texts in their order; every token
+    /// but each text's first has a part in the text's vector and is marked as trained.
+    ///
+    /// # Errors
+    /// If there are fewer than two texts or one has fewer than two tokens, a history names none of them, no history
+    /// has two purchases, or an option is outside its range.
+    pub fn contrast(
+        texts: &[&[u32]],
+        histories: &[&[usize]],
+        options: ContrastOptions,
+    ) -> Result<Self> {
+        let contrast = Contrast::new(texts, histories, options)?;
+        let trained = texts.iter().flat_map(|text| (0..text.len()).map(|place| place > 0));
+        let sample = Self::new(texts.concat(), trained.collect())?;
+        Ok(Self { aim: Aim::Contrast(contrast), ..sample })
     }
 
     /// The options, where the sample is a choice between some.
     #[must_use]
     pub fn as_choice(&self) -> Option<&Choice> {
-        self.choice.as_ref()
+        match &self.aim {
+            Aim::Choice(choice) => Some(choice),
+            _ => None,
+        }
     }
 
-    /// What the sample counts for in a mean loss: its trained tokens, or 1 for a choice, which is one decision.
+    /// The texts and customers, where the sample is a contrast of some.
+    #[must_use]
+    pub fn as_contrast(&self) -> Option<&Contrast> {
+        match &self.aim {
+            Aim::Contrast(contrast) => Some(contrast),
+            _ => None,
+        }
+    }
+
+    /// What the sample counts for in a mean loss: its trained tokens, 1 for a choice, which is one decision, and for a
+    /// contrast the purchases to foretell.
     #[must_use]
     pub fn weight(&self) -> usize {
-        if self.choice.is_some() { 1 } else { self.trained_tokens() }
+        match &self.aim {
+            Aim::Tokens => self.trained_tokens(),
+            Aim::Choice(_) => 1,
+            Aim::Contrast(contrast) => contrast.purchases().count(),
+        }
     }
 
     /// All tokens.
@@ -151,8 +193,10 @@ pub fn digest(samples: &[Sample]) -> String {
         bytes.extend((sample.len() as u64).to_le_bytes());
         bytes.extend(sample.ids.iter().flat_map(|id| id.to_le_bytes()));
         bytes.extend(sample.loss_mask.iter().map(|&trained| u8::from(trained)));
-        if let Some(choice) = &sample.choice {
-            choice.write(&mut bytes);
+        match &sample.aim {
+            Aim::Tokens => {}
+            Aim::Choice(choice) => choice.write(&mut bytes),
+            Aim::Contrast(contrast) => contrast.write(&mut bytes),
         }
         hash.update(&bytes);
     }
@@ -201,6 +245,22 @@ mod tests {
         let digests =
             [&sample, &other, &shifted].map(|sample| digest(std::slice::from_ref(sample)));
         assert!(digests[0] != digests[1] && digests[0] != digests[2], "{digests:?}");
+    }
+
+    #[test]
+    fn a_contrast_counts_its_purchases_and_its_digest_depends_on_them() {
+        let of = |histories: &[&[usize]]| {
+            let options = ContrastOptions::default();
+            Sample::contrast(&[&[1, 4], &[1, 5, 6], &[1, 7]], histories, options).unwrap()
+        };
+        let sample = of(&[&[0, 1, 2], &[2, 0]]);
+        assert_eq!(sample.ids(), [1, 4, 1, 5, 6, 1, 7]);
+        assert_eq!(sample.loss_mask(), [false, true, false, true, true, false, true]);
+        assert_eq!((sample.trained_tokens(), sample.weight()), (4, 3));
+        assert!(sample.as_choice().is_none() && sample.as_contrast().is_some());
+        assert!(matches!(sample.clone().with_scale(0.5), Err(Error::NoChoice)));
+        let other = of(&[&[0, 1], &[2, 2, 0]]); // the same numbers with another border
+        assert_ne!(digest(&[sample]), digest(&[other]));
     }
 
     #[test]

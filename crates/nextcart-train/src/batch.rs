@@ -1,26 +1,38 @@
 //! Samples side by side, as the model takes them.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use nextcart_models::{Branched, LlamaConfig, ModelInput};
+use nextcart_models::{Branched, LlamaConfig, ModelInput, pooled_places};
 use nextcart_text::{Choice, Sample};
 
+use crate::contrast::{Group, rows_and_groups};
 use crate::decision::Decision;
 
-/// Samples as one input of a model, with the places and ids of their trained tokens.
+/// Samples as one input of a model, with the places of their trained tokens and what is made of them there.
 ///
 /// Targets are named by their places. No label stands for "not trained", and a padding token is one
 /// that no place names.
 #[derive(Debug, Clone)]
 pub struct Batch {
     input: ModelInput,
-    /// Places in each row whose next token is trained.
+    /// Places in each row whose hidden states the loss is computed of.
     pub(crate) places: Vec<Vec<usize>>,
-    /// The tokens that follow there, `[trained]`.
-    pub(crate) targets: Tensor<1, Int>,
+    pub(crate) aim: Aim,
     trained_tokens: usize,
-    /// Choices between options, whose tokens are among the places.
-    pub(crate) decisions: Vec<Decision>,
     weight: usize,
+}
+
+/// What the loss is computed of at the places of a batch.
+#[derive(Debug, Clone)]
+pub(crate) enum Aim {
+    /// The next tokens.
+    Tokens {
+        /// The tokens that follow, `[trained]`.
+        targets: Tensor<1, Int>,
+        /// Choices between options, whose tokens are among the places.
+        decisions: Vec<Decision>,
+    },
+    /// The vectors of titles.
+    Titles(Vec<Group>),
 }
 
 impl Batch {
@@ -36,11 +48,24 @@ impl Batch {
 
     /// Right-padded rows of several samples each, which do not see one another and whose positions start anew: the
     /// same losses as one a row, with less padding. [`pack`](nextcart_text::pack) says which to put together.
+    /// [Contrasts](nextcart_text::Contrast) have rows of their own, of titles that do not see one another.
     ///
     /// # Panics
-    /// If there are no samples.
+    /// If there are no samples, or contrasts among others.
     #[must_use]
     pub fn packed(rows: &[Vec<&Sample>], config: &LlamaConfig, device: &Device) -> Self {
+        let weight = rows.iter().flatten().map(|sample| sample.weight()).sum();
+        if rows.iter().flatten().any(|sample| sample.as_contrast().is_some()) {
+            let (rows, groups) = rows_and_groups(&rows.concat());
+            let (places, _) = pooled_places(&rows);
+            return Self {
+                input: ModelInput::packed(&rows, config, device),
+                trained_tokens: places.iter().map(Vec::len).sum(),
+                places,
+                aim: Aim::Titles(groups),
+                weight,
+            };
+        }
         let read: Vec<Vec<Branched<'_>>> = rows
             .iter()
             .map(|samples| samples.iter().map(|sample| read(sample)).collect())
@@ -64,8 +89,7 @@ impl Batch {
         }
         let trained_tokens = targets.len();
         let targets = Tensor::from_data(TensorData::new(targets, [trained_tokens]), device);
-        let weight = rows.iter().flatten().map(|sample| sample.weight()).sum();
-        Self { input, places, targets, trained_tokens, decisions, weight }
+        Self { input, places, aim: Aim::Tokens { targets, decisions }, trained_tokens, weight }
     }
 
     /// What the model reads.
@@ -80,7 +104,7 @@ impl Batch {
         self.trained_tokens
     }
 
-    /// What the samples count for in a mean loss: trained tokens, and 1 for each choice.
+    /// What the samples count for in a mean loss: trained tokens, 1 for each choice, or a contrast's next purchases.
     #[must_use]
     pub fn weight(&self) -> usize {
         self.weight
@@ -104,8 +128,12 @@ pub(crate) fn read_tokens(sample: &Sample) -> usize {
     read(sample).token_count()
 }
 
-/// Tokens of a sample from its first to its last position: where options lie side by side, to the end of the longest.
+/// Tokens of a sample from its first to its last position: where options or titles lie side by side, to the end of the
+/// longest.
 pub(crate) fn positions(sample: &Sample) -> usize {
+    if let Some(contrast) = sample.as_contrast() {
+        return contrast.texts().map(|title| title.len()).max().unwrap_or(0);
+    }
     let longest = |choice: &Choice| {
         choice.prompt() + choice.options().map(|option| option.len()).max().unwrap_or(0)
     };
@@ -133,6 +161,11 @@ fn predictions(sample: &Sample) -> Vec<(usize, u32)> {
 mod tests {
     use super::*;
 
+    fn targets(batch: Batch) -> Vec<i64> {
+        let Aim::Tokens { targets, .. } = batch.aim else { panic!("tokens are what is trained") };
+        targets.try_into_vec_as().unwrap()
+    }
+
     /// Whatever id a model pads with, EOS among them: a target is a place that was trained.
     #[test]
     fn padding_is_never_a_target_and_the_end_of_text_is_one() {
@@ -143,8 +176,7 @@ mod tests {
         ];
         let rows: Vec<&Sample> = samples.iter().collect();
         let batch = Batch::new(&rows, &LlamaConfig::tiny(16), &Device::flex());
-        let targets = batch.targets.try_into_vec_as::<i64>().unwrap();
-        assert_eq!(targets, [5, 0, 9, 0]);
+        assert_eq!(targets(batch), [5, 0, 9, 0]);
     }
 
     #[test]
@@ -156,7 +188,7 @@ mod tests {
         assert_eq!(batch.input().dims(), [2, 3]);
         assert_eq!(batch.trained_tokens(), 4);
         assert_eq!(batch.places, [vec![1], vec![0, 1, 2]]);
-        assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 5, 6, 7]);
+        assert_eq!(targets(batch), [3, 5, 6, 7]);
     }
 
     #[test]
@@ -166,8 +198,8 @@ mod tests {
         let batch = Batch::packed(&[vec![&text, &choice]], &LlamaConfig::tiny(16), &Device::flex());
         assert_eq!(batch.input().dims(), [1, 2 + 3 + 2 + 1]);
         assert_eq!(batch.places, [vec![1, 4, 5, 6, 4, 4, 7]]);
-        assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 4, 5, 6, 7, 8, 9]);
         assert_eq!((batch.trained_tokens, batch.weight), (7, 2));
+        assert_eq!(targets(batch), [3, 4, 5, 6, 7, 8, 9]);
         assert_eq!([&text, &choice].map(read_tokens), [2, 6]);
         assert_eq!([&text, &choice].map(positions), [3, 6]);
     }
@@ -183,6 +215,17 @@ mod tests {
         let batch = Batch::packed(&rows, &LlamaConfig::tiny(16), &Device::flex());
         assert_eq!(batch.input().dims(), [2, 5]);
         assert_eq!(batch.places, [vec![1, 2, 3, 4], vec![2]]);
-        assert_eq!(batch.targets.try_into_vec_as::<i64>().unwrap(), [3, 5, 6, 7, 11]);
+        assert_eq!(targets(batch), [3, 5, 6, 7, 11]);
+    }
+
+    #[test]
+    fn titles_of_a_contrast_are_read_at_all_tokens_but_their_first() {
+        let texts: [&[u32]; 3] = [&[1, 2], &[1, 3, 4, 5], &[1, 6, 7]];
+        let sample = Sample::contrast(&texts, &[&[0, 1, 2]], Default::default()).unwrap();
+        let batch = Batch::new(&[&sample], &LlamaConfig::tiny(16), &Device::flex());
+        assert_eq!(batch.input().dims(), [1, 9]);
+        assert_eq!(batch.places, [[1, 2, 3, 5, 6, 8]]);
+        assert_eq!((batch.trained_tokens, batch.weight, positions(&sample)), (6, 2, 4));
+        assert!(matches!(&batch.aim, Aim::Titles(groups) if groups.len() == 1));
     }
 }

@@ -16,16 +16,20 @@ pub(crate) const HELD_OUT: &str = "held-out";
 /// Samples that a caller has evaluated.
 pub(crate) const GIVEN: &str = "given";
 
-/// There must be samples, and the model must know all their tokens.
+/// There must be samples, of which all or none are contrasts, and the model must know all their tokens.
 pub(crate) fn check_samples(
     samples: &[Sample],
     config: &LlamaConfig,
     list: &'static str,
 ) -> Result<()> {
-    match samples.is_empty() {
-        true => Err(Error::NoSamples),
-        false => check_tokens(samples, config, list),
+    if samples.is_empty() {
+        return Err(Error::NoSamples);
     }
+    let contrasts = samples.iter().filter(|sample| sample.as_contrast().is_some()).count();
+    if contrasts > 0 && contrasts < samples.len() {
+        return Err(Error::Mixed { list, contrasts, samples: samples.len() });
+    }
+    check_tokens(samples, config, list)
 }
 
 /// The model must know all tokens of a list, which may be empty.
@@ -51,7 +55,12 @@ pub(crate) fn check_tokens(
 /// Every sample must fit in a window.
 pub(crate) fn check_packing(samples: &[Sample], packing: Packing) -> Result<()> {
     let longest = samples.iter().map(Sample::len).max().unwrap_or(0);
+    let contrasts = samples.iter().any(|sample| sample.as_contrast().is_some());
     match packing {
+        Packing::Packed { window, .. } if contrasts => {
+            let expected = "none, as contrasts have rows of their own";
+            Err(wrong("training", "packing", expected, format!("windows of {window} tokens")))
+        }
         Packing::Packed { window, .. } if window < longest => {
             let expected = format!("a window of at least {longest} tokens, the longest sample's");
             Err(wrong("training", "packing", &expected, window))
@@ -86,5 +95,17 @@ mod tests {
         assert!(matches!(check(2), Err(Error::Config { field: "packing", .. })));
         assert!(check(3).is_ok());
         assert!(check_packing(&samples, Packing::None).is_ok());
+    }
+
+    #[test]
+    fn contrasts_are_alone_and_not_packed() {
+        let texts: [&[u32]; 2] = [&[1, 2], &[1, 3]];
+        let contrast = Sample::contrast(&texts, &[&[0, 1]], Default::default()).unwrap();
+        let mixed = [Sample::text(&[1, 2]).unwrap(), contrast];
+        let llama = LlamaConfig::tiny(64);
+        let found = check_samples(&mixed, &llama, TRAINING).unwrap_err().to_string();
+        assert_eq!(found, "training samples: expected contrasts alone or none, found 1 among 2");
+        assert!(check_samples(&mixed[1..], &llama, TRAINING).is_ok());
+        assert!(check_packing(&mixed[1..], Packing::Packed { window: 9, rows: 1 }).is_err());
     }
 }

@@ -98,6 +98,16 @@ pub enum Error {
         "the model has no trainable parameter: add adapters or make it trainable before training"
     )]
     NothingTrainable,
+    /// Contrasts between titles among samples of tokens.
+    #[error("{list} samples: expected contrasts alone or none, found {contrasts} among {samples}")]
+    Mixed {
+        /// Which samples.
+        list: &'static str,
+        /// Number of contrasts.
+        contrasts: usize,
+        /// Number of all.
+        samples: usize,
+    },
     /// The loss or the gradient of a training step is not a finite number, and the step was not taken; or a sample's
     /// loss after it is not, and no checkpoint was written.
     #[error(

@@ -1,11 +1,12 @@
 //! The backward pass of the head, some rows at a time.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use nextcart_models::Llama;
 
-use crate::batch::Batch;
-use crate::decision::{Objective, objective};
+use crate::batch::{Aim, Batch};
+use crate::contrast::{Group, contrast_loss};
+use crate::decision::objective;
 use crate::gradients::Gradients;
 use crate::loss::{chunks, log_likelihoods, values};
 
@@ -33,16 +34,27 @@ pub(crate) fn head_pass(
     scale: f64,
     gradients: &mut Gradients,
 ) -> HeadPass {
-    let between =
-        (!batch.decisions.is_empty()).then(|| between_options(model, hidden, batch, rows));
+    let (targets, decisions) = match &batch.aim {
+        Aim::Titles(groups) => return titles_pass(hidden, groups, scale),
+        Aim::Tokens { targets, decisions } => (targets, decisions),
+    };
+    let count = batch.trained_tokens();
+    let between = (!decisions.is_empty()).then(|| {
+        let pieces = chunks(count, rows);
+        let slices = pieces.map(|(start, rows)| {
+            let hidden = hidden.clone().narrow(0, start, rows);
+            (hidden, targets.clone().narrow(0, start, rows))
+        });
+        objective(decisions, &untracked(model, slices))
+    });
     let slopes_of = between
         .as_ref()
         .map(|objective| Tensor::<1>::from_floats(objective.slopes.as_slice(), &model.device()));
     let mut losses = Vec::new();
     let mut slopes = Vec::new();
-    for (start, rows) in chunks(batch.trained_tokens(), rows) {
+    for (start, rows) in chunks(count, rows) {
         let piece = hidden.clone().narrow(0, start, rows).autodiff().require_grad();
-        let targets = batch.targets.clone().narrow(0, start, rows);
+        let targets = targets.clone().narrow(0, start, rows);
         let likelihoods = log_likelihoods(model, piece.clone(), targets);
         let loss = match &slopes_of {
             Some(slopes) => (likelihoods * slopes.clone().narrow(0, start, rows)).sum(),
@@ -60,13 +72,20 @@ pub(crate) fn head_pass(
     HeadPass { loss, slope: Tensor::cat(slopes, 0) }
 }
 
-/// The loss of a batch with choices in it, and its slopes.
-fn between_options(model: &Llama, hidden: &Tensor<2>, batch: &Batch, rows: usize) -> Objective {
+/// Log-likelihoods of the targets of hidden states, piece by piece, without a graph.
+fn untracked(model: &Llama, pieces: impl Iterator<Item = (Tensor<2>, Tensor<1, Int>)>) -> Vec<f32> {
     let model = model.clone().no_grad();
-    let pieces = chunks(batch.trained_tokens(), rows).flat_map(|(start, rows)| {
-        let hidden = hidden.clone().narrow(0, start, rows).autodiff();
-        let targets = batch.targets.clone().narrow(0, start, rows);
-        values(log_likelihoods(&model, hidden, targets))
-    });
-    objective(&batch.decisions, &pieces.collect::<Vec<f32>>())
+    let of = |(hidden, targets): (Tensor<2>, _)| {
+        values(log_likelihoods(&model, hidden.autodiff(), targets))
+    };
+    pieces.flat_map(of).collect()
+}
+
+/// The loss of titles, which have no logits, forward and back.
+fn titles_pass(hidden: &Tensor<2>, groups: &[Group], scale: f64) -> HeadPass {
+    let hidden = hidden.clone().autodiff().require_grad();
+    let loss = contrast_loss(&hidden, groups);
+    let mut backward = (loss.clone() * scale).backward();
+    let slope = hidden.grad_remove(&mut backward).expect("the loss depends on the hidden states");
+    HeadPass { loss: loss.inner(), slope }
 }

@@ -26,6 +26,7 @@ mod check;
 mod checkpoint;
 mod checkpointing;
 mod config;
+mod contrast;
 mod decision;
 mod error;
 mod gradients;

@@ -7,9 +7,10 @@ use burn::tensor::{DType, Int, Tensor, activation};
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 
-use crate::batch::Batch;
+use crate::batch::{Aim, Batch};
 use crate::check::{GIVEN, check_samples};
 use crate::config::wrong;
+use crate::contrast::contrast_loss;
 use crate::decision::{Objective, objective};
 use crate::error::{Error, Result};
 
@@ -19,7 +20,8 @@ pub const DEFAULT_LOSS_ROWS: usize = 256;
 /// Negative log-likelihood of the trained tokens of a batch in nats, summed, of shape `[1]`.
 ///
 /// `-Σ log softmax(h_t Wᵀ)[x_(t+1)]` over the places `t` whose next token is trained, in f32; a
-/// [choice](nextcart_text::Choice) adds the loss between its options in place of that of its tokens. A sum
+/// [choice](nextcart_text::Choice) adds the loss between its options in place of that of its tokens, and a
+/// [contrast](nextcart_text::Contrast) that of its customers' next purchases. A sum
 /// and no mean, so that batches with unequal numbers of targets add up to one correct loss.
 ///
 /// Hidden states are picked out inside the last block, so its output and logits exist for trained tokens alone,
@@ -36,17 +38,21 @@ pub fn loss_sum(model: &Llama, batch: &Batch) -> Tensor<1> {
 /// [`loss_sum`] with logits of so many trained tokens at one time, at least 1.
 fn loss_sum_with(model: &Llama, batch: &Batch, rows: usize) -> Tensor<1> {
     let hidden = model.hidden_at(batch.input(), &batch.places, None); // [trained, d_model]
+    let (targets, decisions) = match &batch.aim {
+        Aim::Titles(groups) => return contrast_loss(&hidden, groups),
+        Aim::Tokens { targets, decisions } => (targets, decisions),
+    };
     let pieces = chunks(batch.trained_tokens(), rows).map(|(start, rows)| {
-        let targets = batch.targets.clone().narrow(0, start, rows);
+        let targets = targets.clone().narrow(0, start, rows);
         log_likelihoods(model, hidden.clone().narrow(0, start, rows), targets)
     });
     let likelihoods = Tensor::cat(pieces.collect(), 0);
-    if batch.decisions.is_empty() {
+    if decisions.is_empty() {
         return likelihoods.sum().neg();
     }
     // Its value is the loss, and its gradient that of the loss: the slopes are constants of the graph.
     let (values, device) = (values(likelihoods.clone()), likelihoods.device());
-    let Objective { loss, slopes } = objective(&batch.decisions, &values);
+    let Objective { loss, slopes } = objective(decisions, &values);
     let slopes = Tensor::<1>::from_floats(slopes.as_slice(), &device);
     let sloped = (likelihoods * slopes).sum();
     sloped.clone() - sloped.detach() + loss

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nextcart_data::Question;
+use nextcart_data::{Dataset, Question};
 
 /// Item ids with their numbers: the place of each in the sorted list of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,6 +74,12 @@ pub struct Interactions {
 }
 
 impl Interactions {
+    /// The training part of a prepared folder.
+    #[must_use]
+    pub fn of(data: &Dataset) -> Self {
+        Self::new(data.histories.iter().map(|history| &history.items))
+    }
+
     /// Numbers the items of histories, each oldest first.
     ///
     /// ```

@@ -2,6 +2,7 @@
 //! training histories, never the questions' targets.
 
 mod blend;
+mod classical;
 mod cooccurrence;
 mod interactions;
 mod item_knn;
@@ -16,6 +17,7 @@ mod stack;
 mod text;
 
 pub use blend::Blend;
+pub use classical::{bought_products, classical_rankers};
 pub use cooccurrence::CoOccurrence;
 pub use interactions::{Interactions, ItemIndex};
 pub use item_knn::{ItemKnn, ItemKnnOptions};

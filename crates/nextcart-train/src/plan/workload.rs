@@ -1,8 +1,9 @@
-use nextcart_text::Sample;
+use nextcart_text::{Contrast, Sample};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::read_tokens;
 use crate::config::SftConfig;
+use crate::contrast::title_rows;
 use crate::error::Result;
 use crate::loss::evaluation_batches;
 use crate::packing::{Rows, passes};
@@ -18,9 +19,9 @@ pub struct PassShape {
     pub rows: usize,
     /// Tokens of the longest, to which all are padded.
     pub seq: usize,
-    /// Trained tokens of the row with the most.
+    /// Places of the row with the most whose hidden states the loss is computed of: trained tokens.
     pub most: usize,
-    /// Trained tokens of all rows.
+    /// Trained tokens of all rows, which have logits: none in contrasts between titles.
     pub trained: usize,
 }
 
@@ -132,14 +133,39 @@ fn add(shapes: &mut Vec<PassShape>, new: PassShape) {
 }
 
 fn shape(samples: &[Sample], rows: &[Vec<usize>]) -> PassShape {
-    let sum = |row: &[usize], of: fn(&Sample) -> usize| -> usize {
-        row.iter().map(|&index| of(&samples[index])).sum()
-    };
-    let trained = || rows.iter().map(|row| sum(row, Sample::trained_tokens));
+    let rows: Vec<RowShape> = rows.iter().flat_map(|row| row_shapes(samples, row)).collect();
     PassShape {
         rows: rows.len(),
-        seq: rows.iter().map(|row| sum(row, read_tokens)).max().unwrap_or(0),
-        most: trained().max().unwrap_or(0),
-        trained: trained().sum(),
+        seq: rows.iter().map(|row| row.tokens).max().unwrap_or(0),
+        most: rows.iter().map(|row| row.places).max().unwrap_or(0),
+        trained: rows.iter().map(|row| row.trained).sum(),
     }
+}
+
+/// A row that the model reads.
+struct RowShape {
+    tokens: usize,
+    /// Places whose hidden states the loss is computed of.
+    places: usize,
+    /// Those that have logits.
+    trained: usize,
+}
+
+/// One row, or as many as the titles of contrasts take.
+fn row_shapes(samples: &[Sample], row: &[usize]) -> Vec<RowShape> {
+    let of_row = || row.iter().map(|&index| &samples[index]);
+    let contrasts: Vec<&Contrast> = of_row().filter_map(Sample::as_contrast).collect();
+    if contrasts.is_empty() {
+        let trained = of_row().map(Sample::trained_tokens).sum();
+        let tokens = of_row().map(read_tokens).sum();
+        return vec![RowShape { tokens, places: trained, trained }];
+    }
+    let shapes = contrasts.into_iter().flat_map(|contrast| {
+        let lengths: Vec<usize> = contrast.texts().map(|title| title.len()).collect();
+        title_rows(contrast).into_iter().map(move |row| {
+            let tokens = row.iter().map(|&title| lengths[title]).sum();
+            RowShape { tokens, places: tokens - row.len(), trained: 0 }
+        })
+    });
+    shapes.collect()
 }

@@ -68,6 +68,16 @@ pub(crate) fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).map(|(l, r)| (l - r).abs()).fold(0.0, f32::max)
 }
 
+/// Gradients lie within a share of the largest of those that are expected.
+#[allow(dead_code, reason = "not every test binary needs it")]
+#[track_caller]
+pub(crate) fn check_close(found: &Gradients, expected: &Gradients, share: f32) {
+    let (found, expected) = (values(found), values(expected));
+    let scale = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    let off = largest_difference(&found, &expected) / scale;
+    assert!(off < share, "{off} of the largest");
+}
+
 /// Completions of which no two have both the same length and the same number of trained tokens.
 pub(crate) fn samples(count: usize) -> Vec<Sample> {
     (0..count)

@@ -8,7 +8,7 @@ use nextcart_train::{
     loss_and_gradients_with, loss_sum,
 };
 
-use crate::common::{adapted, largest_difference, learnt, llama, lora, values};
+use crate::common::{adapted, check_close, learnt, llama, lora};
 
 const PROMPT: [u32; 4] = [1, 5, 9, 7];
 const OPTIONS: [&[u32]; 3] = [&[4, 8, 2], &[6, 2], &[4, 3, 11, 2]];
@@ -39,14 +39,6 @@ fn pass(model: &Llama, batch: Batch, options: PassOptions) -> StepGradients {
     loss_and_gradients_with(model, [batch], weight, options)
 }
 
-#[track_caller]
-fn check_close(found: &Gradients, expected: &Gradients) {
-    let (found, expected) = (values(found), values(expected));
-    let scale = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-    let off = largest_difference(&found, &expected) / scale;
-    assert!(off < 1e-5, "{off} of the largest");
-}
-
 #[test]
 fn loss_and_gradients_are_those_of_the_formula() {
     for sliding_window in [None, Some(3)] {
@@ -70,12 +62,12 @@ fn loss_and_gradients_are_those_of_the_formula() {
                     "{:?}",
                     found.loss_sums
                 );
-                check_close(&found.gradients, &gradients);
+                check_close(&found.gradients, &gradients, 1e-5);
             }
             let loss = loss_sum(&model, &batch());
             let mut found = Gradients::default();
             found.add_backward(&model, &loss);
-            check_close(&found, &gradients);
+            check_close(&found, &gradients, 1e-5);
             assert!((loss.into_scalar::<f32>() - expected).abs() < 1e-5);
         }
     }
@@ -97,7 +89,7 @@ fn packed_with_others_a_choice_is_worth_what_it_is_worth_alone() {
     let expected = loss_and_gradients_with(&model, each, 4, PassOptions::default());
     let off = (found.loss() - expected.loss()).abs();
     assert!(off < 1e-5, "{off}");
-    check_close(&found.gradients, &expected.gradients);
+    check_close(&found.gradients, &expected.gradients, 1e-5);
 }
 
 /// The same two options behind two prompts: nothing but the prompt says which is right.

@@ -8,6 +8,7 @@
 mod common;
 
 mod choice;
+mod contrast;
 mod devices;
 mod gradients;
 mod loss;

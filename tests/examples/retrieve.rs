@@ -1,0 +1,73 @@
+//! `retrieve`: titles that the same customers buy, close to each other.
+
+use super::finetune::prepared;
+use super::{check_fails, check_succeeds};
+
+const SIZES: [&str; 14] = [
+    "--blocks",
+    "2",
+    "--adapted",
+    "1",
+    "--tokens",
+    "12",
+    "--group",
+    "8",
+    "--epochs",
+    "2",
+    "--customers",
+    "40",
+    "--out",
+    "out",
+];
+
+#[test]
+fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins() {
+    let folder = prepared();
+    let arguments = [&["data", "--model", "base"], &SIZES[..]].concat();
+    let told = check_succeeds("retrieve", folder.path(), &arguments);
+    for part in [
+        "weights: item_knn ",
+        ", tuned ",
+        "\nknn_text ",
+        "\nstack ",
+        "\nuntuned ",
+        "\nstack and untuned ",
+        "\ntuned ",
+        "\nstack and tuned ",
+        "\nstack and tuned, without history ",
+        "HR@10",
+        "stack and tuned against stack: ",
+        "McNemar p = ",
+    ] {
+        assert!(told.contains(part), "{part:?} in {told}");
+    }
+    // Adapters in the last of the two blocks alone.
+    let adapter =
+        std::fs::read(folder.path().join("out/adapter/adapter_model.safetensors")).unwrap();
+    let names = String::from_utf8_lossy(&adapter[8..]);
+    assert!(names.contains("layers.1.") && !names.contains("layers.0."));
+    assert!(folder.path().join("out/predictions.parquet").is_file());
+    // The run is over: the same command only asks again.
+    let metrics = || std::fs::read(folder.path().join("out/run/metrics.jsonl")).unwrap();
+    let before = metrics();
+    assert_eq!(check_succeeds("retrieve", folder.path(), &arguments), told);
+    assert_eq!(metrics(), before);
+}
+
+#[test]
+fn a_model_that_is_left_as_it_is_is_asked_alone() {
+    let folder = prepared();
+    let arguments = ["data", "--model", "base", "--epochs", "0", "--blocks", "0", "--out", "out"];
+    let told = check_succeeds("retrieve", folder.path(), &arguments);
+    assert!(told.contains("\nstack and untuned ") && !told.contains(" tuned"), "{told}");
+    assert!(!folder.path().join("out/run").exists());
+}
+
+#[test]
+fn a_folder_without_data_or_a_model_is_refused() {
+    let folder = prepared();
+    let arguments = ["nowhere", "--model", "base", "--out", "out"];
+    check_fails("retrieve", folder.path(), &arguments, &["nowhere"]);
+    let arguments = ["data", "--model", "nowhere", "--out", "out"];
+    check_fails("retrieve", folder.path(), &arguments, &["nowhere"]);
+}
