@@ -11,8 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use nextcart_data::{
-    Dataset, Part, PrepareOptions, Prepared, Product, Question, Resources, SplitMethod,
-    prepare_until,
+    Dataset, Part, PrepareOptions, Prepared, Question, Resources, SplitMethod, prepare_until,
 };
 use nextcart_eval::{
     Blend, Bm25Options, CatalogueRanker, CoOccurrence, Interactions, ItemKnn, ItemKnnOptions,

@@ -11,6 +11,7 @@ mod fences;
 mod finetune;
 mod finetune_models;
 mod generate;
+mod leak;
 mod output;
 mod picture;
 mod prepare;

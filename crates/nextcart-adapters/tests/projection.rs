@@ -364,6 +364,44 @@ proptest! {
         prop_assert_eq!(run(&packed), run(&dense));
     }
 
+    /// Base and update in one operation against both on their own.
+    #[test]
+    fn an_adapter_on_a_packed_base_trains_as_beside_it(
+        rows in prop_oneof![1..9_usize, 60..70_usize],
+        d_output in 1..60_usize,
+        d_input in 1..60_usize,
+        rank in 1..9_usize,
+    ) {
+        let device = Device::flex().autodiff();
+        let config = LoraConfig::new().with_rank(rank).with_alpha(8.0);
+        let base = base([d_output, d_input], true, &device);
+        let (a, b) = (random([rank, d_input], &device) * 0.3, random([d_output, rank], &device) * 0.3);
+        let mut adapted = base.clone();
+        adapted.set_adapter(a.clone(), b.clone(), None, &config).unwrap();
+        let (x, slope) = (random([rows, d_input], &device), random([rows, d_output], &device));
+        let scale = 8.0 / rank as f64;
+
+        let x_fused = x.clone().require_grad();
+        let y = adapted.forward(x_fused.clone());
+        let backward = (y.clone() * slope.clone()).sum().backward();
+        let adapter = adapted.adapter().unwrap();
+        let found = [&x_fused, &adapter.a(), &adapter.b()]
+            .map(|leaf| leaf.grad(&backward).unwrap());
+
+        let leaves = [x, a, b].map(|leaf| leaf.require_grad());
+        let [x, a, b] = &leaves;
+        let update = x.clone().matmul(a.clone().transpose()).matmul(b.clone().transpose());
+        let beside = base.forward(x.clone()) + update * scale;
+        let backward = (beside.clone() * slope).sum().backward();
+        let expected = [x, a, b].map(|leaf| leaf.grad(&backward).unwrap());
+
+        let pairs = found.into_iter().zip(expected).chain([(y.inner(), beside.inner())]);
+        for (found, expected) in pairs {
+            let size: f32 = expected.clone().abs().max().into_scalar();
+            close("of the largest", &(found / size.max(1e-3)), &(expected / size.max(1e-3)), 1e-5);
+        }
+    }
+
     #[test]
     fn merging_changes_no_output_of_any_shape(
         d_output in 1..40_usize,

@@ -53,7 +53,7 @@ proptest! {
         d_output in prop_oneof![1_usize..=40, 300_usize..=400],
         d_input in prop_oneof![1_usize..=40, 300_usize..=400],
         rank in prop_oneof![1_usize..=20, 120_usize..=140],
-        dtype in prop_oneof![Just(DType::F32), Just(DType::BF16)],
+        dtype in prop_oneof![Just(DType::F32), Just(DType::BF16), Just(DType::F16)],
         tracked in proptest::array::uniform3(any::<bool>()),
     ) {
         const SCALE: f64 = 1.7;
@@ -101,6 +101,85 @@ fn updates_of_inputs_in_16_bits_are_in_their_type() {
     assert_eq!(x.grad(&gradients).expect("x's").dtype(), DType::BF16);
     assert_eq!(a.grad(&gradients).expect("A's").dtype(), DType::F32);
     assert_eq!(b.grad(&gradients).expect("B's").dtype(), DType::F32);
+}
+
+/// Parts of larger tensors, and tensors that lie the other way round.
+#[test]
+fn updates_read_views_as_they_are() {
+    let (x, weight, _) = drawn(20, [30, 40], DType::F32);
+    let (_, a, _) = drawn(1, [4, 40], DType::F32);
+    let (_, b, _) = drawn(1, [30, 4], DType::F32);
+    let turned = |tensor: &Tensor<2>| {
+        let [rows, _] = tensor.dims();
+        let eye = Tensor::eye(rows, &tensor.device());
+        tensor.clone().transpose().matmul(eye).transpose()
+    };
+    let part = |tensor: &Tensor<2>| {
+        let [rows, columns] = tensor.dims();
+        let frame = Tensor::<2>::ones([rows + 3, columns + 5], &tensor.device());
+        let frame = frame.slice_assign([1..rows + 1, 2..columns + 2], tensor.clone());
+        frame.narrow(0, 1, rows).narrow(1, 2, columns)
+    };
+    let run = |x: Tensor<2>, weight: &Tensor<2>, a: Tensor<2>, b: Tensor<2>| {
+        let leaves = [x, a, b].map(|leaf| leaf.detach().require_grad());
+        let [x, a, b] = &leaves;
+        let y = adapted_product(x, weight, a, b, 1.5).expect("an operation of its own");
+        let gradients = y.clone().square().sum().backward();
+        (y.detach(), leaves.map(|leaf| leaf.grad(&gradients).expect("a gradient")))
+    };
+    let (expected, expected_gradients) = run(x.clone(), &weight, a.clone(), b.clone());
+    for view in [&turned as &dyn Fn(&Tensor<2>) -> Tensor<2>, &part] {
+        let (found, gradients) = run(view(&x), &view(&weight), view(&a), view(&b));
+        assert_close(found, expected.clone());
+        for (found, expected) in gradients.into_iter().zip(expected_gradients.clone()) {
+            let size = expected.clone().square().mean().sqrt().into_scalar::<f32>();
+            assert_close(found / size, expected / size);
+        }
+    }
+}
+
+/// One adapter in two places of a graph gets the gradients of both.
+#[test]
+fn updates_used_twice_add_up() {
+    let (x, weight, wide) = drawn(12, [24, 24], DType::F32);
+    let (_, a, _) = drawn(1, [3, 24], DType::F32);
+    let (_, b, _) = drawn(1, [24, 3], DType::F32);
+    let run = |f: &dyn Fn(&Tensor<2>, &Tensor<2>, &Tensor<2>) -> Tensor<2>| {
+        let leaves = [a.clone(), b.clone()].map(|leaf| leaf.detach().require_grad());
+        let once = f(&x, &leaves[0], &leaves[1]);
+        let gradients = f(&once, &leaves[0], &leaves[1]).mean().backward();
+        leaves.map(|leaf| leaf.grad(&gradients).expect("a gradient"))
+    };
+    let found = run(&|x, a, b| adapted_product(x, &weight, a, b, 0.5).expect("an operation"));
+    let expected = run(&|x, a, b| {
+        let update = x.clone().matmul(a.clone().transpose()).matmul(b.clone().transpose());
+        x.clone().matmul(wide.clone().transpose()) + update * 0.5
+    });
+    for (found, expected) in found.into_iter().zip(expected) {
+        let size = expected.clone().square().mean().sqrt().into_scalar::<f32>();
+        assert_close(found / size, expected / size);
+    }
+}
+
+#[test]
+fn threads_change_no_bit_of_an_update() {
+    for rows in [3, 70] {
+        let (x, weight, _) = drawn(rows, [500, 300], DType::F32);
+        let (_, a, _) = drawn(1, [8, 300], DType::F32);
+        let (_, b, _) = drawn(1, [500, 8], DType::F32);
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.expect("threads").install(|| {
+                let leaves = [&x, &a, &b].map(|leaf| leaf.clone().detach().require_grad());
+                let [x, a, b] = &leaves;
+                let y = adapted_product(x, &weight, a, b, 1.5).expect("an operation of its own");
+                let gradients = y.clone().square().sum().backward();
+                let gradients = leaves.map(|leaf| leaf.grad(&gradients).expect("a gradient"));
+                gradients.into_iter().chain([y.detach()]).map(Tensor::into_data).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(run(1), run(3));
+    }
 }
 
 #[test]

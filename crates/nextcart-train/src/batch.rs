@@ -23,6 +23,7 @@ pub struct Batch {
 
 /// What the loss is computed of at the places of a batch.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one for a whole batch")]
 pub(crate) enum Aim {
     /// The next tokens.
     Tokens {

@@ -1,0 +1,197 @@
+//! Fine-tunes a model on published questions, and asks what its score would be without the history.
+//!
+//! Run: `cargo run --release --example leak -- QUESTIONS --model CHECKPOINT`
+//!
+//! Some published questions give their answers away: the seed project's, where titles were cleaned in the answer and not
+//! in the other options, and whatever `seed_protocol` writes. The model learns on a part of them with the seed project's
+//! prompt and is asked the rest, with and without the history, beside a rule that only counts digits and punctuation
+//! marks. Ctrl-C leaves a checkpoint; the same command goes on from it.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use indicatif::ProgressBar;
+use nextcart_adapters::{LoraConfig, TargetModules};
+use nextcart_data::{Question, read_any_questions};
+use nextcart_eval::{
+    Chance, Edited, Evaluation, Predictor, Progress, PunctuationRule, ScoreTable, TemplateModel,
+    audit, evaluate, evaluate_in,
+};
+use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device};
+use nextcart_prompt::{Template, Wrapper};
+use nextcart_text::{Sample, SampleBuilder, digest};
+use nextcart_train::{Ending, Every, ProgressLine, Run, SftConfig, WatchConfig};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Fine-tunes a model on published questions, and asks what its score would be without the history.
+#[derive(Parser)]
+struct Arguments {
+    /// Questions as Parquet: ours, or with the columns `history`, `options`, `answer_index` and `answer`.
+    questions: PathBuf,
+    /// Folder of a Llama-family checkpoint.
+    #[arg(long)]
+    model: PathBuf,
+    /// Folder for all that is written.
+    #[arg(long, default_value = "out/leak")]
+    out: PathBuf,
+    /// Questions to learn from, spread over the file.
+    #[arg(long, default_value_t = 800)]
+    train: usize,
+    /// Other questions to be asked.
+    #[arg(long, default_value_t = 600)]
+    test: usize,
+    /// Of these, questions to the model before it learnt.
+    #[arg(long, default_value_t = 200)]
+    untuned: usize,
+    /// Blocks with adapters, the last ones: those below need no backward pass.
+    #[arg(long, default_value_t = 12)]
+    blocks: usize,
+    /// Highest learning rate; the seed project's.
+    #[arg(long, default_value_t = 1e-3)]
+    learning_rate: f64,
+}
+
+/// Set by Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
+    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("error: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130); // the second time at once
+        }
+    })?;
+    let all = read_any_questions(&arguments.questions)?;
+    let (train, test) = split(&all, arguments)?;
+    println!("{}\n", audit(&all)?.explain());
+
+    let device = find_device()?;
+    let checkpoint = Checkpoint::open(&arguments.model)?;
+    let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
+    let template = Template::builtin("seed")?;
+    let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Seed).with_max_tokens(800);
+    let samples = builder.samples(&train)?;
+    let identity = format!(
+        "{} {} {} {}",
+        arguments.model.display(),
+        arguments.blocks,
+        arguments.learning_rate,
+        digest(&samples)
+    );
+    let ask = |name: &str, model: &Llama, blind: bool, asked: &[Question]| {
+        let model = TemplateModel::new(name, model, &llama, builder.clone());
+        match blind {
+            true => score(&mut Edited::without_history(model), asked, &identity, &arguments.out),
+            false => score(&mut { model }, asked, &identity, &arguments.out),
+        }
+    };
+    let base = checkpoint.load(&device)?;
+    let untuned = &test[..arguments.untuned.min(test.len())];
+    let untuned =
+        (!untuned.is_empty()).then(|| ask("untuned", &base, false, untuned)).transpose()?;
+    let tuned = tune(base, &llama, &samples, arguments)?;
+    let mut evaluations =
+        vec![ask("tuned", &tuned, false, &test)?, ask("tuned", &tuned, true, &test)?];
+    evaluations.extend(untuned);
+    evaluations.push(evaluate(&mut PunctuationRule, &test)?);
+    evaluations.push(evaluate(&mut Chance, &test)?);
+    let scores: Vec<_> = evaluations.iter().map(Evaluation::score).collect();
+    println!("{}", ScoreTable::new(&scores));
+    println!(
+        "What the history adds to {:.1} % is {:+.1} points.",
+        100.0 * scores[1].accuracy,
+        100.0 * (scores[0].accuracy - scores[1].accuracy)
+    );
+    Ok(())
+}
+
+/// Questions to learn from and to be asked, both spread evenly over the file, none in both.
+fn split(all: &[Question], arguments: &Arguments) -> Result<(Vec<Question>, Vec<Question>)> {
+    let wanted = arguments.train + arguments.test;
+    if arguments.train == 0 || arguments.test == 0 || all.len() < wanted {
+        bail!(
+            "`{}`: expected at least {wanted} questions, one to learn from and one to be asked among them, found {}",
+            arguments.questions.display(),
+            all.len()
+        );
+    }
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for place in 0..wanted {
+        let question = all[place * all.len() / wanted].clone();
+        // Their shares, mixed.
+        match (place + 1) * arguments.test / wanted > test.len() {
+            true => test.push(question),
+            false => train.push(question),
+        }
+    }
+    Ok((train, test))
+}
+
+fn tune(
+    base: Llama,
+    llama: &LlamaConfig,
+    samples: &[Sample],
+    arguments: &Arguments,
+) -> Result<Llama> {
+    let first = llama.layers.saturating_sub(arguments.blocks.max(1));
+    let blocks: Vec<String> = (first..llama.layers).map(|block| block.to_string()).collect();
+    let targets = format!(r"model\.layers\.({})\..*_proj", blocks.join("|"));
+    let lora = LoraConfig::new()
+        .with_rank(16)
+        .with_alpha(16.0)
+        .with_target_modules(TargetModules::Pattern(targets));
+    let config = SftConfig {
+        epochs: 1,
+        batch_size: 8,
+        group_by_length: true,
+        learning_rate: arguments.learning_rate,
+        warmup_steps: 3.min(samples.len() as u64 / 16),
+        ..SftConfig::default()
+    };
+    let watch = WatchConfig { save: Every::Steps(25), ..WatchConfig::default() };
+    let model = base.with_adapters(&lora, 3407)?;
+    let mut run = Run::open(arguments.out.join("run"), model, llama, config, samples)?
+        .with_watch(watch)
+        .with_observer(ProgressLine::new("fine-tuning"));
+    if run.train(&STOP)? == Ending::Interrupted {
+        bail!("stopped after step {}; the same command goes on", run.trainer().steps());
+    }
+    Ok(run.into_model())
+}
+
+/// Asks all questions, or goes on with those that an interrupted run left.
+fn score(
+    predictor: &mut dyn Predictor,
+    test: &[Question],
+    identity: &str,
+    out: &Path,
+) -> Result<Evaluation> {
+    let bar = ProgressBar::new(test.len() as u64);
+    let folder = out.join(predictor.name().replace(", ", "-").replace(' ', "_"));
+    let each = |_: &_| {
+        bar.inc(1);
+        match STOP.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    match evaluate_in(folder, identity, predictor, test, each).context("cannot ask the model")? {
+        Progress::Done(evaluation) => Ok(evaluation),
+        Progress::Interrupted { answered, of } => {
+            bail!("stopped after {answered} of {of} questions; the same command goes on")
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `leak`: questions that give their answers away, learnt and asked.
+
+use super::finetune::prepared;
+use super::{check_fails, check_succeeds, corpus};
+
+#[test]
+fn a_model_stands_beside_itself_without_the_history_and_beside_the_rule() {
+    let folder = prepared();
+    let (_kept, files) = corpus();
+    let (reviews, meta) = (files.reviews.display().to_string(), files.meta.display().to_string());
+    let made = ["--reviews", &reviews, "--meta", &meta, "--out", "leaky.parquet"];
+    check_succeeds("seed_protocol", folder.path(), &made);
+    let arguments = [
+        "leaky.parquet",
+        "--model",
+        "base",
+        "--out",
+        "out",
+        "--train",
+        "16",
+        "--test",
+        "12",
+        "--untuned",
+        "6",
+        "--blocks",
+        "1",
+    ];
+    let told = check_succeeds("leak", folder.path(), &arguments);
+    for part in [
+        "\ntuned ",
+        "\ntuned, without history ",
+        "\nuntuned ",
+        "\npunctuation_rule ",
+        "\nchance ",
+        "What the history adds to ",
+    ] {
+        assert!(told.contains(part), "{part:?} in {told}");
+    }
+    assert_eq!(check_succeeds("leak", folder.path(), &arguments), told);
+}
+
+#[test]
+fn too_few_questions_and_a_missing_file_are_refused() {
+    let folder = prepared();
+    let questions = "data/questions.parquet";
+    let arguments = [questions, "--model", "base", "--out", "out", "--train", "1000000"];
+    check_fails("leak", folder.path(), &arguments, &["questions.parquet", "1000600 questions"]);
+    check_fails("leak", folder.path(), &["nowhere", "--model", "base"], &["nowhere"]);
+}
