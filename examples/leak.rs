@@ -50,8 +50,8 @@ struct Arguments {
     #[arg(long, default_value_t = 200)]
     untuned: usize,
     /// Blocks with adapters, the last ones: those below need no backward pass.
-    #[arg(long, default_value_t = 12)]
-    blocks: usize,
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..))]
+    blocks: u64,
     /// Highest learning rate; the seed project's.
     #[arg(long, default_value_t = 1e-3)]
     learning_rate: f64,
@@ -111,9 +111,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let scores: Vec<_> = evaluations.iter().map(Evaluation::score).collect();
     println!("{}", ScoreTable::new(&scores));
     println!(
-        "What the history adds to {:.1} % is {:+.1} points.",
+        "Without any history, which it never learnt to do without, the model still reaches {:.1} of its {:.1} %.",
         100.0 * scores[1].accuracy,
-        100.0 * (scores[0].accuracy - scores[1].accuracy)
+        100.0 * scores[0].accuracy
     );
     Ok(())
 }
@@ -146,7 +146,7 @@ fn tune(
     samples: &[Sample],
     arguments: &Arguments,
 ) -> Result<Llama> {
-    let first = llama.layers.saturating_sub(arguments.blocks.max(1));
+    let first = llama.layers.saturating_sub(usize::try_from(arguments.blocks)?);
     let blocks: Vec<String> = (first..llama.layers).map(|block| block.to_string()).collect();
     let targets = format!(r"model\.layers\.({})\..*_proj", blocks.join("|"));
     let lora = LoraConfig::new()

@@ -17,9 +17,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_adapters::{LoraConfig, TargetModules};
-use nextcart_data::{
-    Dataset, Part, PrepareOptions, Prepared, Product, Purchase, Question, SplitMethod, prepare,
-};
+use nextcart_data::{Dataset, Part, PrepareOptions, Product, Purchase, Question, SplitMethod};
 use nextcart_eval::{
     Blend, ChoiceModel, Edited, Error, Evaluation, Interactions, ItemKnn, ItemKnnOptions,
     Predictor, Progress, ScoreTable, Stack, TextIndex, bought_products, classical_rankers,
@@ -199,21 +197,12 @@ fn run(arguments: &Arguments) -> Result<()> {
 
 /// Reads a prepared folder, or prepares one of files.
 fn load(arguments: &Arguments) -> Result<Dataset> {
-    let folder = &arguments.folder;
-    if folder.join("manifest.json").is_file() {
-        return Ok(Prepared::open(folder)?.load()?);
-    }
-    let data = arguments.out.join("data");
-    if data.join("manifest.json").is_file() {
-        return Ok(Prepared::open(data)?.load()?);
-    }
     let options = PrepareOptions {
         split: SplitMethod::LeaveOneOut,
         max_history: 50,
         ..PrepareOptions::default()
     };
-    let files = [folder.clone()];
-    Ok(prepare(&files, &files, data, &options)?.load()?)
+    Ok(Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?)
 }
 
 /// Item-kNN and text similarity, the best of the simple baselines.

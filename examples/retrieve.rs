@@ -5,7 +5,7 @@
 //! The model reads each title alone and makes a vector of it. A customer is the sum of the vectors of what was bought,
 //! and the candidate nearest to it the answer. It learns from the training part, group by group of customers: the next title
 //! against all others of the group. Set beside it are the model as it was, predictors without a language model, sums of
-//! both, and each sum without the history. Ctrl-C leaves a checkpoint; the same command goes on from it.
+//! both, and each sum without the history. Ctrl-C during training leaves a checkpoint; the same command goes on from it.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,15 +16,13 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_adapters::{LoraConfig, TargetModules};
-use nextcart_data::{
-    Dataset, Part, PrepareOptions, Prepared, Question, Resources, SplitMethod, prepare_until,
-};
+use nextcart_data::{Dataset, Part, PrepareOptions, Question, SplitMethod};
 use nextcart_eval::{
-    Blend, CatalogueRanker, Edited, Evaluation, Interactions, ItemKnn, ItemKnnOptions,
+    Blend, CatalogueRanker, Edited, Evaluation, Interactions, ItemKnn, ItemKnnOptions, Predictor,
     RankingScore, ScoreTable, Stack, TextIndex, TitleVectors, bought_products, classical_rankers,
     evaluate, full_ranking, write_predictions,
 };
-use nextcart_metrics::mcnemar_exact;
+use nextcart_metrics::{holm, mcnemar_exact};
 use nextcart_models::{
     Checkpoint, Llama, LlamaConfig, embed_texts_with, find_device, save_adapter,
 };
@@ -46,17 +44,17 @@ struct Arguments {
     /// Folder for all that is written.
     #[arg(long, default_value = "out/retrieve")]
     out: PathBuf,
-    /// Blocks of the model that read, its first ones; 0 for all.
-    #[arg(long, default_value_t = 10)]
+    /// Blocks of the model that read, its first ones, or all if it has fewer.
+    #[arg(long, default_value_t = 10, value_parser = at_least::<1>)]
     blocks: usize,
-    /// Of these, blocks with adapters, the last ones: those below need no backward pass.
-    #[arg(long, default_value_t = 8)]
-    adapted: usize,
+    /// Of these, blocks with adapters, the last ones: those below need no backward pass (default 8, or all of fewer).
+    #[arg(long, value_parser = at_least::<1>)]
+    adapted: Option<usize>,
     /// Tokens of a title that are read, its first ones.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = at_least::<4>)]
     tokens: usize,
     /// Customers whose titles are set against each other.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = at_least::<2>)]
     group: usize,
     /// Passes over the training part; 0 leaves the model as it is.
     #[arg(long, default_value_t = 1)]
@@ -67,6 +65,11 @@ struct Arguments {
     /// Customers to learn from, the first ones (default all).
     #[arg(long)]
     customers: Option<usize>,
+}
+
+fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number >= LEAST);
+    number.ok_or_else(|| format!("expected a whole number of at least {LEAST}"))
 }
 
 /// Set by Ctrl-C.
@@ -87,53 +90,42 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     })?;
     let checkpoint = Checkpoint::open(&arguments.model)?;
+    let all = checkpoint.config();
+    let llama = all.clone().with_first_blocks(arguments.blocks.min(all.layers));
+    if let Some(adapted) = arguments.adapted.filter(|adapted| *adapted > llama.layers) {
+        bail!("--adapted: expected at most the {} blocks that read, found {adapted}", llama.layers);
+    }
     let data = load(arguments)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
-    let validation: Vec<Question> = part(Part::Validation).collect();
-    let test: Vec<Question> = part(Part::Test).collect();
+    let [validation, test] =
+        [Part::Validation, Part::Test].map(|p| part(p).collect::<Vec<Question>>());
 
-    let llama = match arguments.blocks {
-        0 => checkpoint.config().clone(),
-        blocks => LlamaConfig {
-            layers: blocks.min(checkpoint.config().layers),
-            ..checkpoint.config().clone()
-        },
-    };
-    let base = checkpoint.load(&find_device()?)?.with_first_blocks(llama.layers);
-    let titles = Titles::new(&data, &checkpoint.tokenizer()?, arguments.tokens)?;
-    let untuned = titles.vectors("untuned", &base, &llama)?;
-    let samples = titles.contrasts(&data, arguments)?;
-    let mut vectors = vec![untuned];
-    if arguments.epochs > 0 {
-        let (tuned, lora) = tune(base, &llama, &samples, arguments)?;
-        save_adapter(
-            arguments.out.join("adapter"),
-            &tuned,
-            &lora,
-            &arguments.model.display().to_string(),
-        )?;
-        vectors.push(titles.vectors("tuned", &tuned, &llama)?);
-    }
-
-    let mut judge =
-        Judge { data: &data, test: &test, evaluations: Vec::new(), rankings: Vec::new() };
+    // What needs no model first: data that will not do are refused before anything is trained.
+    let mut judge = Judge { data: &data, test: &test, asked: Vec::new() };
     let knn = ItemKnn::fit(&Interactions::of(&data), ItemKnnOptions::default())?;
     let text = TextIndex::tf_idf(bought_products(&data));
     judge.ask(&mut Blend::fit("knn_text", knn, text, &validation)?)?;
-    let stack = |name: String, more: Option<TitleVectors>| -> Result<Stack> {
+    let stack = |name: &str, more: Option<TitleVectors>| -> Result<Stack> {
         let mut parts = classical_rankers(&data, ItemKnnOptions::default())?;
         parts.extend(more.map(|vectors| Box::new(vectors) as Box<dyn CatalogueRanker>));
         Ok(Stack::fit(name, parts, &validation)?)
     };
-    judge.ask(&mut stack("stack".to_owned(), None)?)?;
-    for vectors in &mut vectors {
-        judge.ask(vectors)?;
-        let name = format!("stack and {}", nextcart_eval::Predictor::name(vectors));
-        let mut sum = stack(name, Some(vectors.clone()))?;
-        judge.ask(&mut sum)?;
+    judge.ask_both(stack("stack", None)?)?;
+
+    let titles = Titles::new(&data, &checkpoint.tokenizer()?, arguments.tokens)?;
+    let base = checkpoint.load(&find_device()?)?.with_first_blocks(llama.layers);
+    let tuned = match arguments.epochs {
+        0 => None,
+        _ => Some(tune(base.clone(), &llama, &titles.contrasts(&data, arguments)?, arguments)?),
+    };
+    for (name, model) in [("untuned", Some(base)), ("tuned", tuned)] {
+        let Some(model) = model else { continue };
+        let mut vectors = titles.vectors(name, &model, &llama)?;
+        judge.ask(&mut vectors)?;
+        let sum = stack(&format!("stack and {name}"), Some(vectors))?;
         let weights = sum.weights().map(|(name, weight)| format!("{name} {weight:.2}"));
-        println!("weights: {}", weights.collect::<Vec<_>>().join(", "));
-        judge.evaluations.push(evaluate(&mut Edited::without_history(sum), &test)?);
+        println!("{}: {}", sum.name(), weights.collect::<Vec<_>>().join(", "));
+        judge.ask_both(sum)?;
     }
     judge.tell(arguments)
 }
@@ -142,88 +134,100 @@ fn run(arguments: &Arguments) -> Result<()> {
 struct Judge<'a> {
     data: &'a Dataset,
     test: &'a [Question],
-    evaluations: Vec<Evaluation>,
-    rankings: Vec<RankingScore>,
+    asked: Vec<(Evaluation, Option<RankingScore>)>, // a blind twin ranks no catalogue
 }
 
 impl Judge<'_> {
     fn ask(&mut self, ranker: &mut impl CatalogueRanker) -> Result<()> {
-        self.evaluations.push(evaluate(ranker, self.test)?);
-        self.rankings.push(full_ranking(ranker, self.test, &self.data.histories, 10)?);
+        if STOP.load(Ordering::Relaxed) {
+            bail!("stopped; the same command goes on");
+        }
+        let evaluation = evaluate(ranker, self.test)?;
+        let ranking = full_ranking(ranker, self.test, &self.data.histories, 10)?;
+        self.asked.push((evaluation, Some(ranking)));
         Ok(())
     }
 
-    /// Accuracies, rankings of the whole catalogue, and the sum with the tuned model against each of the others.
+    /// A predictor and the same without the history.
+    fn ask_both(&mut self, mut ranker: impl CatalogueRanker) -> Result<()> {
+        self.ask(&mut ranker)?;
+        self.asked.push((evaluate(&mut Edited::without_history(ranker), self.test)?, None));
+        Ok(())
+    }
+
+    /// Accuracies, rankings of the whole catalogue, and the last sum against each of the others.
     fn tell(&self, arguments: &Arguments) -> Result<()> {
-        let scores: Vec<_> = self.evaluations.iter().map(Evaluation::score).collect();
+        let scores: Vec<_> = self.asked.iter().map(|(evaluation, _)| evaluation.score()).collect();
         println!("{}", ScoreTable::new(&scores));
         println!("{:<18} {:>7} {:>8}", "all items", "HR@10", "NDCG@10");
-        for RankingScore { name, hit_rate, ndcg, .. } in &self.rankings {
+        for RankingScore { name, hit_rate, ndcg, .. } in
+            self.asked.iter().filter_map(|(_, r)| r.as_ref())
+        {
             println!("{name:<18} {hit_rate:>7.4} {ndcg:>8.4}");
         }
         let hits = |evaluation: &Evaluation| -> Vec<bool> {
             evaluation.predictions.iter().map(|prediction| prediction.hit > 0.5).collect()
         };
-        let Some(best) = self.evaluations.iter().rfind(|e| !e.name.ends_with("without history"))
-        else {
-            return Ok(());
-        };
-        for other in self.evaluations.iter().filter(|other| other.name != best.name) {
-            let test = mcnemar_exact(&hits(best), &hits(other))?;
+        let able: Vec<&Evaluation> = self
+            .asked
+            .iter()
+            .filter(|(_, r)| r.is_some())
+            .map(|(evaluation, _)| evaluation)
+            .collect();
+        let (last, others) = able.split_last().context("nobody was asked")?;
+        let tests = others.iter().map(|other| mcnemar_exact(&hits(last), &hits(other)));
+        let tests = tests.collect::<Result<Vec<_>, _>>()?;
+        let corrected = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>())?;
+        for ((other, test), p) in others.iter().zip(&tests).zip(corrected) {
             println!(
-                "{} against {}: {} questions to {}, McNemar p = {:.2e}",
-                best.name, other.name, test.first_only, test.second_only, test.p
+                "{} against {}: {} questions to {}, McNemar p = {:.2e}, with Holm's correction {p:.2e}",
+                last.name, other.name, test.first_only, test.second_only, test.p
             );
         }
         let file = arguments.out.join("predictions.parquet");
-        write_predictions(&file, std::slice::from_ref(best))?;
-        println!("predictions of {}: {}", best.name, file.display());
+        std::fs::create_dir_all(&arguments.out)?;
+        write_predictions(&file, std::slice::from_ref(last))?;
+        println!("predictions of {}: {}", last.name, file.display());
         Ok(())
     }
 }
 
 /// Reads a prepared folder, or prepares one of files.
 fn load(arguments: &Arguments) -> Result<Dataset> {
-    let folder = &arguments.folder;
-    if folder.join("manifest.json").is_file() {
-        return Ok(Prepared::open(folder)?.load()?);
-    }
-    let data = arguments.out.join("data");
-    if data.join("manifest.json").is_file() {
-        return Ok(Prepared::open(data)?.load()?);
-    }
     let options = PrepareOptions {
         split: SplitMethod::LeaveOneOut,
         max_history: 50,
         ..PrepareOptions::default()
     };
-    let files = [folder.clone()];
-    Ok(prepare_until(&files, &files, data, &options, &Resources::default(), &STOP)?.load()?)
+    Ok(Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?)
 }
+
+/// What stands before a title.
+const PREFIX: &str = "- ";
 
 /// All titles of a catalogue in tokens, each once, and which of them an item has.
 struct Titles {
     tokens: Vec<Vec<u32>>,
     of_item: HashMap<String, usize>,
+    bought: Vec<String>,
 }
 
 impl Titles {
     fn new(data: &Dataset, tokenizer: &Tokenizer, most: usize) -> Result<Self> {
         let (mut tokens, mut known, mut of_item) = (Vec::new(), HashMap::new(), HashMap::new());
         for product in data.catalogue.products() {
-            let title = match known.get(product.title.as_str()) {
-                Some(title) => *title,
-                None => {
-                    let mut ids = tokenizer.encode(&format!("- {}", product.title))?;
-                    ids.truncate(most.max(2));
-                    tokens.push(ids);
-                    tokens.len() - 1
-                }
-            };
-            known.insert(product.title.as_str(), title);
+            let mut ids = tokenizer.encode(&format!("{PREFIX}{}", product.title))?;
+            ids.truncate(most);
+            // What reads the same is the same, or it would be told from itself.
+            let title = *known.entry(ids).or_insert_with_key(|ids: &Vec<u32>| {
+                tokens.push(ids.clone());
+                tokens.len() - 1
+            });
             of_item.insert(product.item.clone(), title);
         }
-        Ok(Self { tokens, of_item })
+        let bought =
+            bought_products(data).into_iter().map(|product| product.item.clone()).collect();
+        Ok(Self { tokens, of_item, bought })
     }
 
     /// The vectors of all items, as a model makes them.
@@ -238,7 +242,8 @@ impl Titles {
         });
         let of_items = self.of_item.iter();
         let of_items = of_items.map(|(item, title)| (item.as_str(), vectors[*title].clone()));
-        Ok(TitleVectors::new(name, of_items, ContrastOptions::default())?)
+        let vectors = TitleVectors::new(name, of_items, ContrastOptions::default())?;
+        Ok(vectors.ranking(self.bought.iter().map(String::as_str)))
     }
 
     /// Groups of customers with what they bought in the training part.
@@ -251,30 +256,40 @@ impl Titles {
                 history.items.iter().filter_map(|item| self.of_item.get(item)).copied().collect()
             })
             .collect();
-        let groups = bought.chunks(arguments.group.max(2));
-        let samples = groups.map(|group| {
+        // Of one size: the last one would have few to be told from.
+        let count = bought.len().div_ceil(arguments.group).max(1);
+        let groups = bought.chunks(bought.len().div_ceil(count).max(1));
+        let sample = |group: &[Vec<usize>]| {
             let mut titles: Vec<usize> = group.concat();
             titles.sort_unstable();
             titles.dedup();
+            if titles.len() < 2 {
+                return None;
+            }
             let place = |title: &usize| titles.binary_search(title).unwrap_or_default();
             let histories: Vec<Vec<usize>> =
                 group.iter().map(|history| history.iter().map(place).collect()).collect();
             let texts: Vec<&[u32]> =
                 titles.iter().map(|&title| self.tokens[title].as_slice()).collect();
             let histories: Vec<&[usize]> = histories.iter().map(Vec::as_slice).collect();
-            Sample::contrast(&texts, &histories, options).context("a group of customers")
-        });
-        samples.collect()
+            Some(Sample::contrast(&texts, &histories, options).context("a group of customers"))
+        };
+        let samples: Vec<Sample> = groups.filter_map(sample).collect::<Result<_>>()?;
+        if samples.is_empty() {
+            bail!("no customer of the training part bought two items: there is nothing to learn");
+        }
+        Ok(samples)
     }
 }
 
+/// Tunes a model and saves its adapter, with what makes vectors of it beside it.
 fn tune(
     base: Llama,
     llama: &LlamaConfig,
     samples: &[Sample],
     arguments: &Arguments,
-) -> Result<(Llama, LoraConfig)> {
-    let first = llama.layers.saturating_sub(arguments.adapted.max(1));
+) -> Result<Llama> {
+    let first = llama.layers.saturating_sub(arguments.adapted.unwrap_or(8));
     let blocks: Vec<String> = (first..llama.layers).map(|block| block.to_string()).collect();
     let targets = format!(r"model\.layers\.({})\..*_proj", blocks.join("|"));
     let lora = LoraConfig::new()
@@ -297,5 +312,15 @@ fn tune(
     if run.train(&STOP)? == Ending::Interrupted {
         bail!("stopped after step {}; the same command goes on", run.trainer().steps());
     }
-    Ok((run.into_model(), lora))
+    let (tuned, base) = (run.into_model(), arguments.model.display().to_string());
+    let folder = arguments.out.join("adapter");
+    save_adapter(&folder, &tuned, &lora, &base)?;
+    let ContrastOptions { decay, longest, temperature } = ContrastOptions::default();
+    let vectors = serde_json::json!({
+        "base": base, "blocks": llama.layers, "prefix": PREFIX, "tokens": arguments.tokens,
+        "decay": decay, "longest": longest, "temperature": temperature,
+    });
+    // The adapter is of these blocks alone: behind the others it means nothing.
+    std::fs::write(folder.join("vectors.json"), serde_json::to_vec_pretty(&vectors)?)?;
+    Ok(tuned)
 }

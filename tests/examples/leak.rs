@@ -32,7 +32,7 @@ fn a_model_stands_beside_itself_without_the_history_and_beside_the_rule() {
         "\nuntuned ",
         "\npunctuation_rule ",
         "\nchance ",
-        "What the history adds to ",
+        "Without any history, ",
     ] {
         assert!(told.contains(part), "{part:?} in {told}");
     }

@@ -26,10 +26,11 @@ fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins
     let arguments = [&["data", "--model", "base"], &SIZES[..]].concat();
     let told = check_succeeds("retrieve", folder.path(), &arguments);
     for part in [
-        "weights: item_knn ",
+        "stack and tuned: item_knn ",
         ", tuned ",
         "\nknn_text ",
         "\nstack ",
+        "\nstack, without history ",
         "\nuntuned ",
         "\nstack and untuned ",
         "\ntuned ",
@@ -47,6 +48,8 @@ fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins
     let names = String::from_utf8_lossy(&adapter[8..]);
     assert!(names.contains("layers.1.") && !names.contains("layers.0."));
     assert!(folder.path().join("out/predictions.parquet").is_file());
+    let made = std::fs::read_to_string(folder.path().join("out/adapter/vectors.json")).unwrap();
+    assert!(made.contains("\"blocks\": 2") && made.contains("\"tokens\": 12"), "{made}");
     // The run is over: the same command only asks again.
     let metrics = || std::fs::read(folder.path().join("out/run/metrics.jsonl")).unwrap();
     let before = metrics();
@@ -57,7 +60,7 @@ fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins
 #[test]
 fn a_model_that_is_left_as_it_is_is_asked_alone() {
     let folder = prepared();
-    let arguments = ["data", "--model", "base", "--epochs", "0", "--blocks", "0", "--out", "out"];
+    let arguments = ["data", "--model", "base", "--epochs", "0", "--out", "out"];
     let told = check_succeeds("retrieve", folder.path(), &arguments);
     assert!(told.contains("\nstack and untuned ") && !told.contains(" tuned"), "{told}");
     assert!(!folder.path().join("out/run").exists());
@@ -70,4 +73,6 @@ fn a_folder_without_data_or_a_model_is_refused() {
     check_fails("retrieve", folder.path(), &arguments, &["nowhere"]);
     let arguments = ["data", "--model", "nowhere", "--out", "out"];
     check_fails("retrieve", folder.path(), &arguments, &["nowhere"]);
+    let arguments = ["data", "--model", "base", "--out", "out", "--adapted", "3"];
+    check_fails("retrieve", folder.path(), &arguments, &["--adapted", "2 blocks", "found 3"]);
 }

@@ -81,6 +81,12 @@ impl LlamaConfig {
         }
     }
 
+    /// The same with so many [`layers`](Self::layers), for [`Llama::with_first_blocks`](crate::Llama::with_first_blocks).
+    #[must_use]
+    pub fn with_first_blocks(self, blocks: usize) -> Self {
+        Self { layers: blocks, ..self }
+    }
+
     /// TinyLlama-1.1B (Zhang et al., <https://arxiv.org/abs/2401.02385>).
     #[must_use]
     pub fn tinyllama_1_1b() -> Self {

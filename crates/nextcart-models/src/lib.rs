@@ -13,7 +13,7 @@ mod cache;
 mod checkpoint;
 mod config;
 mod device;
-mod embed;
+pub mod embed;
 mod error;
 mod feed_forward;
 mod generate;
@@ -43,9 +43,7 @@ pub use cache::KvCache;
 pub use checkpoint::{Checkpoint, LoadOptions};
 pub use config::{Architecture, LlamaConfig};
 pub use device::{find_device, gpu_precision};
-pub use embed::{
-    embed_texts, embed_texts_with, pooled_places, standardized, text_means, text_rows, unit,
-};
+pub use embed::{TextRows, embed_texts, embed_texts_with};
 pub use error::{Error, Result, TensorMismatch};
 pub use feed_forward::FeedForward;
 pub use generate::{GenerateOptions, generate, generate_text, generate_with};

@@ -186,9 +186,9 @@ impl Llama {
         bytes + self.lm_head.as_ref().map_or(0, Projection::byte_size)
     }
 
-    /// The same model with its first blocks alone, whose configuration has as many
-    /// [`layers`](crate::LlamaConfig::layers): hidden states from the middle of a model can say more about a text than
-    /// those that foretell its next token (Skean et al., <https://arxiv.org/abs/2502.02013>), and cost less.
+    /// The same model with its first blocks alone, for [`LlamaConfig::with_first_blocks`](crate::LlamaConfig::with_first_blocks):
+    /// hidden states from the middle of a model can say more about a text than those that foretell its next token (Skean et al.,
+    /// <https://arxiv.org/abs/2502.02013>), and cost less.
     ///
     /// # Panics
     /// If `blocks` is 0 or more than the model has.
@@ -293,6 +293,28 @@ pub(crate) fn block_projections(block: &Block) -> [&Projection; 7] {
 mod tests {
     use super::*;
     use crate::{LlamaConfig, Padding};
+
+    #[test]
+    fn the_first_blocks_give_what_they_gave() {
+        let config = LlamaConfig { layers: 3, ..LlamaConfig::tiny(50) };
+        let model = config.init(3, &Device::flex());
+        let input = ModelInput::new(&[&[1, 5, 9, 4]], &config, &model.device());
+        let first = model.blocks()[..2]
+            .iter()
+            .fold(model.embed(&input), |x, block| block.forward(x, &input, None));
+        let expected = norm(model.final_norm(), first).into_data();
+        let (model, config) = (model.with_first_blocks(2), config.with_first_blocks(2));
+        assert_eq!((model.blocks().len(), config.layers), (2, 2));
+        let input = ModelInput::new(&[&[1, 5, 9, 4]], &config, &model.device());
+        assert_eq!(model.hidden(&input, None).into_data(), expected);
+    }
+
+    #[test]
+    #[should_panic(expected = "1 to 2 blocks, not 3")]
+    fn more_blocks_than_there_are_is_a_mistake_of_the_caller() {
+        let config = LlamaConfig { layers: 2, ..LlamaConfig::tiny(50) };
+        let _ = config.init(3, &Device::flex()).with_first_blocks(3);
+    }
 
     #[test]
     fn hidden_states_at_places_are_those_of_the_whole() {

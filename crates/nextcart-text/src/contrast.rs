@@ -26,8 +26,8 @@ impl Default for ContrastOptions {
 /// A model gives each text `j` a vector `e_j` of length 1: the mean of its hidden states over all tokens but the first,
 /// standardised in each dimension over the texts of the sample. What a customer bought before the purchase `t` is the vector
 /// `u = Σ_s decay^(t-1-s) · e_(x_s)` over the latest purchases `s < t`, made as long as 1, and the probability of text `j` is the
-/// softmax of `u · e_j / temperature` over the texts that the customer has not bought before. The loss is the
-/// mean of `-ln p` of each next purchase: InfoNCE with the other customers' titles as negatives (van den Oord et al.,
+/// softmax of `u · e_j / temperature` over the texts that the customer has not bought before, however long ago; one that is
+/// bought again is among them. The loss is the mean of `-ln p` of each next purchase: InfoNCE with the other customers' titles as negatives (van den Oord et al.,
 /// <https://arxiv.org/abs/1807.03748>). Popular titles are negatives often, so that what is learnt is how much *more* likely a
 /// history makes a title, not how popular it is.
 #[derive(Debug, Clone, PartialEq)]

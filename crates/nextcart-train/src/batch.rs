@@ -1,7 +1,7 @@
 //! Samples side by side, as the model takes them.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use nextcart_models::{Branched, LlamaConfig, ModelInput, pooled_places};
+use nextcart_models::{Branched, LlamaConfig, ModelInput};
 use nextcart_text::{Choice, Sample};
 
 use crate::contrast::{Group, rows_and_groups};
@@ -58,7 +58,7 @@ impl Batch {
         let weight = rows.iter().flatten().map(|sample| sample.weight()).sum();
         if rows.iter().flatten().any(|sample| sample.as_contrast().is_some()) {
             let (rows, groups) = rows_and_groups(&rows.concat());
-            let (places, _) = pooled_places(&rows);
+            let places: Vec<Vec<usize>> = groups.iter().flat_map(Group::places).collect();
             return Self {
                 input: ModelInput::packed(&rows, config, device),
                 trained_tokens: places.iter().map(Vec::len).sum(),
@@ -99,7 +99,7 @@ impl Batch {
         &self.input
     }
 
-    /// Number of trained tokens.
+    /// Number of trained tokens; of contrasts, the tokens that vectors are made of.
     #[must_use]
     pub fn trained_tokens(&self) -> usize {
         self.trained_tokens

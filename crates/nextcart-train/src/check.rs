@@ -22,22 +22,22 @@ pub(crate) fn check_samples(
     config: &LlamaConfig,
     list: &'static str,
 ) -> Result<()> {
-    if samples.is_empty() {
-        return Err(Error::NoSamples);
+    match samples.is_empty() {
+        true => Err(Error::NoSamples),
+        false => check_list(samples, config, list),
     }
-    let contrasts = samples.iter().filter(|sample| sample.as_contrast().is_some()).count();
-    if contrasts > 0 && contrasts < samples.len() {
-        return Err(Error::Mixed { list, contrasts, samples: samples.len() });
-    }
-    check_tokens(samples, config, list)
 }
 
-/// The model must know all tokens of a list, which may be empty.
-pub(crate) fn check_tokens(
+/// The same of a list that may be empty.
+pub(crate) fn check_list(
     samples: &[Sample],
     config: &LlamaConfig,
     list: &'static str,
 ) -> Result<()> {
+    let contrasts = samples.iter().filter(|sample| sample.as_contrast().is_some()).count();
+    if contrasts > 0 && contrasts < samples.len() {
+        return Err(Error::Mixed { list, contrasts, samples: samples.len() });
+    }
     let vocab = config.vocab;
     for (sample, tokens) in samples.iter().enumerate() {
         let unknown = tokens.ids().iter().position(|&id| id as usize >= vocab);
@@ -85,7 +85,7 @@ mod tests {
         let expected = "held-out sample 0, option 1, token 4: expected an id below 64, found 70";
         assert_eq!(text(&choice), expected);
         assert!(matches!(check_samples(&[], &llama, TRAINING), Err(Error::NoSamples)));
-        assert!(check_tokens(&[], &llama, HELD_OUT).is_ok());
+        assert!(check_list(&[], &llama, HELD_OUT).is_ok());
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The loss of contrasts between titles.
 
-use std::ops::Range;
-
 use burn::tensor::{Int, Tensor, TensorData, activation};
-use nextcart_models::{standardized, text_means, text_rows, unit};
+use nextcart_models::TextRows;
+use nextcart_models::embed::{standardized, unit};
 use nextcart_text::{Contrast, Sample};
 
 /// Added to the score of a title that a customer has bought before.
@@ -12,16 +11,13 @@ const BOUGHT: f32 = -1e30;
 /// The titles of one sample among the places of a batch, and who bought them.
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
-    /// Places of the batch.
-    places: Range<usize>,
-    /// Those of each title, from the group's first.
-    titles: Vec<Range<usize>>,
+    layout: TextRows,
     contrast: Contrast,
 }
 
-/// The rows in which a contrast's titles are read, by their index.
-pub(crate) fn title_rows(contrast: &Contrast) -> Vec<Vec<usize>> {
-    text_rows(&contrast.texts().map(|ids| ids.len()).collect::<Vec<_>>())
+/// The rows in which a contrast's titles are read.
+pub(crate) fn layout(contrast: &Contrast) -> TextRows {
+    TextRows::of(contrast.texts().map(|ids| ids.len()))
 }
 
 /// The rows of titles that samples are read in, and the group of each sample.
@@ -29,24 +25,16 @@ pub(crate) fn title_rows(contrast: &Contrast) -> Vec<Vec<usize>> {
 /// # Panics
 /// If a sample is no contrast.
 pub(crate) fn rows_and_groups<'a>(samples: &[&'a Sample]) -> (Vec<Vec<&'a [u32]>>, Vec<Group>) {
-    let (mut all, mut groups, mut first) = (Vec::new(), Vec::new(), 0);
+    let (mut rows, mut groups) = (Vec::new(), Vec::new());
     for sample in samples {
         let contrast = sample.as_contrast().expect("a contrast among contrasts");
         let ids: Vec<&[u32]> = contrast.texts().map(|text| &sample.ids()[text]).collect();
-        let mut titles = vec![0..0; ids.len()];
-        let mut next = 0;
-        for row in title_rows(contrast) {
-            for &title in &row {
-                let places = ids[title].len() - 1; // all but the first token
-                titles[title] = next..next + places;
-                next += places;
-            }
-            all.push(row.iter().map(|&title| ids[title]).collect());
-        }
-        groups.push(Group { places: first..first + next, titles, contrast: contrast.clone() });
-        first += next;
+        let layout = layout(contrast);
+        let of_row = |row: &Vec<usize>| row.iter().map(|&title| ids[title]).collect();
+        rows.extend(layout.rows().iter().map(of_row));
+        groups.push(Group { layout, contrast: contrast.clone() });
     }
-    (all, groups)
+    (rows, groups)
 }
 
 /// Negative log-likelihood of every next purchase of all groups, in nats, summed, `[1]`.
@@ -54,18 +42,25 @@ pub(crate) fn rows_and_groups<'a>(samples: &[&'a Sample]) -> (Vec<Vec<&'a [u32]>
 /// # Shapes
 /// - `hidden`: `[places, d_model]`, after the final norm
 pub(crate) fn contrast_loss(hidden: &Tensor<2>, groups: &[Group]) -> Tensor<1> {
+    let mut first = 0;
     let losses = groups.iter().map(|group| {
-        let places = group.places.clone();
-        group.loss(hidden.clone().narrow(0, places.start, places.len()))
+        let count = group.layout.place_count();
+        first += count;
+        group.loss(hidden.clone().narrow(0, first - count, count))
     });
     Tensor::cat(losses.collect(), 0).sum()
 }
 
 impl Group {
+    /// The places of its rows whose hidden states it takes.
+    pub(crate) fn places(&self) -> Vec<Vec<usize>> {
+        self.layout.places()
+    }
+
     /// One entry, `[1]`.
     fn loss(&self, hidden: Tensor<2>) -> Tensor<1> {
         let (device, options) = (hidden.device(), self.contrast.options());
-        let count = self.titles.len();
+        let count = self.contrast.texts().len();
         let (mut weights, mut bought, mut targets) = (Vec::new(), Vec::new(), Vec::new());
         for next in self.contrast.purchases() {
             let (mut counts, mut hides) = (vec![0.0f32; count], vec![0.0f32; count]);
@@ -82,7 +77,7 @@ impl Group {
         let table = |values| {
             Tensor::<2>::from_data(TensorData::new(values, [rows, count]), &device) // [purchases, titles]
         };
-        let titles = standardized(text_means(hidden, &self.titles)); // [titles, d_model]
+        let titles = standardized(self.layout.means(hidden)); // [titles, d_model]
         let customers = unit(table(weights).matmul(titles.clone())); // [purchases, d_model]
         let scores = customers.matmul(titles.transpose()) / options.temperature + table(bought);
         let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, [rows, 1]), &device);
@@ -92,6 +87,8 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use burn::tensor::Device;
     use nextcart_text::ContrastOptions;
 

@@ -129,16 +129,16 @@ impl ModuleVisitor for Collector<'_> {
 /// Losses and gradients of the samples of one optimiser step.
 #[derive(Debug, Clone)]
 pub struct StepGradients {
-    /// Loss of each micro-batch in nats, summed over its trained tokens and choices.
+    /// Loss of each micro-batch in nats, summed over its trained tokens, choices, or purchases of contrasts.
     pub loss_sums: Vec<f64>,
-    /// Number of trained tokens in all of them, a choice counted as one.
+    /// Number of trained tokens in all of them: a choice counts as one, and of a contrast each purchase.
     pub trained_tokens: usize,
-    /// Gradients of the mean loss per trained token, a choice counted as one.
+    /// Gradients of the mean loss, as [`loss`](Self::loss) has it.
     pub gradients: Gradients,
 }
 
 impl StepGradients {
-    /// Mean loss in nats per trained token, a choice counted as one.
+    /// Mean loss in nats per trained token, choice, or purchase of a contrast.
     #[must_use]
     pub fn loss(&self) -> f64 {
         self.loss_sums.iter().sum::<f64>() / self.trained_tokens as f64

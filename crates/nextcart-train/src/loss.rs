@@ -83,7 +83,7 @@ pub(crate) fn chunks(count: usize, rows: usize) -> impl Iterator<Item = (usize, 
     (0..count).step_by(rows).map(move |start| (start, rows.min(count - start)))
 }
 
-/// Mean loss in nats per trained token, or per choice, with dropout off and without gradients.
+/// Mean loss in nats per trained token, choice, or purchase of a contrast, with dropout off and without gradients.
 ///
 /// Samples of like length share a batch of `batch_size`; the result is the same in any batches, up
 /// to rounding.

@@ -36,7 +36,7 @@ pub struct StepReport {
     pub total_steps: u64,
     /// Epochs done after this step, in parts: 1.5 in the middle of the second.
     pub epoch: f64,
-    /// Mean loss in nats per trained token, before the step.
+    /// Mean loss in nats per trained token, choice, or purchase of a contrast, before the step.
     pub loss: f64,
     /// Learning rate of the step.
     pub learning_rate: f64,
@@ -44,7 +44,8 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// Samples of the step.
     pub samples: usize,
-    /// Trained tokens of the step's samples, a [choice](nextcart_text::Choice) counted as one.
+    /// Trained tokens of the step's samples; a [choice](nextcart_text::Choice) counts as one, and of a
+    /// [contrast](nextcart_text::Contrast) each purchase.
     pub trained_tokens: usize,
     /// All tokens of the step's samples, without padding.
     pub tokens: usize,
@@ -232,7 +233,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Mean loss of samples that the run does not train on, in nats per trained token, with dropout off; noted for
+    /// Mean loss of samples that the run does not train on, in nats per trained token, choice, or purchase of a contrast, with dropout off; noted for
     /// this step, so that [`save`](Self::save) keeps the best checkpoint.
     ///
     /// # Errors

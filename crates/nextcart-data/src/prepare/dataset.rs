@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use sha2::{Digest, Sha256};
+
 use super::{HISTORIES, QUESTIONS, prepare_until};
 use crate::{
     Catalogue, Error, History, Manifest, Part, PrepareOptions, Question, Resources, Result,
@@ -53,6 +55,33 @@ impl Dataset {
         }
         let (options, resources) = (PrepareOptions::default(), Resources::default());
         prepare_until(reviews, meta, folder, &options, &resources, stop)?.load()
+    }
+
+    /// What a folder holds that was prepared, or what comes of the review or sequence files and the metadata in it,
+    /// prepared below `out` under a name of its own, where the next call finds it.
+    ///
+    /// # Errors
+    /// If there is no such folder, and those of [`prepare_until`] and [`Prepared::load`].
+    pub fn of_folder(
+        folder: impl AsRef<Path>,
+        out: impl AsRef<Path>,
+        options: &PrepareOptions,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
+        let folder = folder.as_ref();
+        if folder.join(MANIFEST).is_file() {
+            return Prepared::open(folder)?.load();
+        }
+        let read = |source| Error::Read { path: folder.into(), source };
+        let whole = folder.canonicalize().map_err(read)?;
+        let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
+        let name: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let prepared = out.as_ref().join(format!("data-{name}"));
+        if prepared.join(MANIFEST).is_file() {
+            return Prepared::open(prepared)?.load();
+        }
+        let files = [folder.to_owned()];
+        prepare_until(&files, &files, prepared, options, &Resources::default(), stop)?.load()
     }
 
     /// The questions of a part, with so many of the latest purchases of each history (`None` for all of them).

@@ -342,6 +342,26 @@ fn a_stopped_run_leaves_nothing_behind() {
 }
 
 #[test]
+fn folders_are_prepared_once_each_under_one_output() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let out = tempfile::tempdir().unwrap();
+    let (never, options) = (AtomicBool::new(false), PrepareOptions::default());
+    let of = |folder: &Path| Dataset::of_folder(folder, out.path(), &options, &never);
+    for (folder, users) in [(&one, 60), (&two, 80)] {
+        let config = SyntheticConfig { users, ..SyntheticConfig::tiny() };
+        Corpus::generate(&config).unwrap().write(folder.path()).unwrap();
+    }
+    let [first, second] = [&one, &two].map(|folder| of(folder.path()).unwrap());
+    assert_ne!(first.questions, second.questions);
+    let prepared = || std::fs::read_dir(out.path()).unwrap().count();
+    assert_eq!(prepared(), 2);
+    assert_eq!(of(one.path()).unwrap().questions, first.questions);
+    assert_eq!(prepared(), 2);
+    let missing = of(&one.path().join("absent")).unwrap_err();
+    assert!(missing.to_string().contains("absent"), "{missing}");
+}
+
+#[test]
 fn a_part_is_given_with_the_latest_purchases() {
     let folder = tempfile::tempdir().unwrap();
     let files = Corpus::generate(&SyntheticConfig::tiny()).unwrap().write(folder.path()).unwrap();

@@ -98,6 +98,9 @@ fn fewest(holds: impl Fn(&[Change]) -> bool) -> Vec<Change> {
 /// An evaluation in at least twice as many passes.
 fn smaller_evaluation(planner: &mut Planner) -> Option<String> {
     let passes = &mut planner.workload.evaluation;
+    if are_contrasts(passes) {
+        return None;
+    }
     let rows = passes.iter().map(|shape| shape.rows).max().filter(|rows| *rows > 1)?;
     let fewer = rows / 2;
     shrink(passes, fewer);
@@ -129,6 +132,9 @@ fn blocks(planner: &mut Planner) -> Option<String> {
 fn smaller_batch(planner: &mut Planner) -> Option<String> {
     let training = &mut planner.training;
     let passes = &mut planner.workload.passes;
+    if are_contrasts(passes) {
+        return None;
+    }
     let rows = passes.iter().map(|shape| shape.rows).max().filter(|rows| *rows > 1)?;
     // A device's share of it.
     let step = training.batch_size.saturating_mul(training.gradient_accumulation);
@@ -145,6 +151,11 @@ fn smaller_batch(planner: &mut Planner) -> Option<String> {
     training.gradient_accumulation = step / fewer;
     let passes = training.gradient_accumulation;
     Some(format!("training.batch_size = {fewer} with gradient_accumulation = {passes}"))
+}
+
+/// Passes of contrasts between titles, many rows of which are one sample, which cannot be divided.
+fn are_contrasts(passes: &[PassShape]) -> bool {
+    passes.iter().all(|shape| shape.trained == 0)
 }
 
 /// The passes with so many rows at most.

@@ -254,7 +254,11 @@ impl Planner {
         feed.max(attention) * self.width()
     }
 
-    fn logits(&self, PassShape { trained, .. }: PassShape) -> f64 {
+    fn logits(&self, PassShape { rows, most, trained, .. }: PassShape) -> f64 {
+        if trained == 0 {
+            // Contrasts: hidden states in f32, their gradient and what the two are made of.
+            return LOGIT_COPIES * (rows * most * self.model.d_model) as f64 * 4.0;
+        }
         let rows = self.training.loss_rows.min(trained);
         LOGIT_COPIES * (rows * self.model.vocab) as f64 * 4.0
     }

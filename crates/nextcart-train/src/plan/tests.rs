@@ -1,9 +1,10 @@
+use burn::tensor::Device;
 use nextcart_models::Precision;
 use nextcart_text::Sample;
 
 use super::*;
 use crate::error::Error;
-use crate::{Checkpointing, Optimizer};
+use crate::{Batch, Checkpointing, Optimizer};
 
 const GIB: u64 = 1 << 30;
 
@@ -39,6 +40,27 @@ fn devices_bring_gradients_of_their_own_and_gpus_their_speed() {
     three.training.checkpointing = Checkpointing::BlocksOnHost;
     let turns = three.estimate(&gpu);
     assert!(turns.seconds_per_step > gpu_one.seconds_per_step);
+}
+
+#[test]
+fn contrasts_are_planned_as_they_are_read_and_not_divided() {
+    let title = |length: usize| vec![1; length];
+    let titles: Vec<Vec<u32>> = (0..40).map(|number| title(2 + number % 12)).collect();
+    let titles: Vec<&[u32]> = titles.iter().map(Vec::as_slice).collect();
+    let sample = Sample::contrast(&titles, &[&[0, 5, 39]], Default::default()).unwrap();
+    let config = SftConfig { batch_size: 1, ..SftConfig::default() };
+    let found = Workload::of(std::slice::from_ref(&sample), &config).unwrap();
+    let batch = Batch::new(&[&sample], &LlamaConfig::tiny(16), &Device::flex());
+    let [rows, seq] = batch.input().dims();
+    let most = batch.places.iter().map(Vec::len).max().unwrap();
+    assert!(rows > 1);
+    assert_eq!(found.passes, [PassShape { rows, seq, most, trained: 0 }]);
+    assert_eq!((found.step.tokens, found.step.scored), ((rows * seq) as f64, 0.0));
+
+    let mut planner = planner();
+    planner.workload = found;
+    let refused = planner.plan(&DeviceFacts::host(1, 1e12)).unwrap_err().to_string();
+    assert!(!refused.contains("batch_size"), "{refused}");
 }
 
 #[test]

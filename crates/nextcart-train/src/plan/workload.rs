@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::read_tokens;
 use crate::config::SftConfig;
-use crate::contrast::title_rows;
+use crate::contrast::layout;
 use crate::error::Result;
 use crate::loss::evaluation_batches;
 use crate::packing::{Rows, passes};
@@ -162,7 +162,8 @@ fn row_shapes(samples: &[Sample], row: &[usize]) -> Vec<RowShape> {
     }
     let shapes = contrasts.into_iter().flat_map(|contrast| {
         let lengths: Vec<usize> = contrast.texts().map(|title| title.len()).collect();
-        title_rows(contrast).into_iter().map(move |row| {
+        let rows = layout(contrast).rows().to_vec();
+        rows.into_iter().map(move |row| {
             let tokens = row.iter().map(|&title| lengths[title]).sum();
             RowShape { tokens, places: tokens - row.len(), trained: 0 }
         })

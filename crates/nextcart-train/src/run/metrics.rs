@@ -41,7 +41,7 @@ pub struct StepMetrics {
     pub total_steps: u64,
     /// Epochs done after this step, in parts.
     pub epoch: f64,
-    /// Mean loss in nats per trained token, or per choice, before the step.
+    /// Mean loss in nats per trained token, choice, or purchase of a contrast, before the step.
     pub loss: f64,
     /// Learning rate of the step.
     pub learning_rate: f64,
@@ -78,7 +78,7 @@ pub struct EvaluationMetrics {
     pub step: u64,
     /// Epochs done before it, in parts.
     pub epoch: f64,
-    /// Mean loss of the held-out samples, in nats per trained token, or per choice.
+    /// Mean loss of the held-out samples, in nats per trained token, choice, or purchase of a contrast.
     pub loss: f64,
     /// Share of questions with the right answer, in `[0, 1]`; none where none were asked.
     pub accuracy: Option<f64>,

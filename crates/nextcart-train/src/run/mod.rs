@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 
-use crate::check::{HELD_OUT, check_tokens};
+use crate::check::{HELD_OUT, check_list};
 use crate::checkpoint::{newest_checkpoint, replace};
 use crate::config::{SftConfig, wrong};
 use crate::error::{Error, Result, io};
@@ -255,7 +255,7 @@ impl<'a> Run<'a> {
             let expected = "samples to evaluate when the questions are asked";
             return Err(wrong("data", "held_out", expected, "none"));
         }
-        check_tokens(self.held_out, &self.llama, HELD_OUT)
+        check_list(self.held_out, &self.llama, HELD_OUT)
     }
 
     fn begin(&mut self) -> Result<Log> {

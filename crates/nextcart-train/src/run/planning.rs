@@ -10,7 +10,7 @@ use tracing::info;
 use super::lock::Lock;
 use super::memory::{device_memory, peak_memory};
 use super::{Run, RunRecord, StepMetrics};
-use crate::check::{HELD_OUT, TRAINING, check_tokens};
+use crate::check::{HELD_OUT, TRAINING, check_list};
 use crate::checkpoint::newest_checkpoint;
 #[cfg(doc)]
 use crate::error::Error;
@@ -25,7 +25,7 @@ impl RunConfig {
     ///
     /// # Errors
     /// What keeps such a run from starting, as far as it can be known without the model: those of [`Workload::of`],
-    /// [`Error::Token`] for a sample of either list, and [`Error::Model`] for adapters that none of its modules gets.
+    /// [`Error::Token`] for a sample of either list, [`Error::Mixed`], and [`Error::Model`] for adapters that none of its modules gets.
     pub fn planner(
         &self,
         model: &LlamaConfig,
@@ -34,8 +34,8 @@ impl RunConfig {
     ) -> Result<Planner> {
         let workload = Workload::of(samples, &self.training)?
             .with_evaluation(held_out, self.watch.evaluation_batch);
-        check_tokens(samples, model, TRAINING)?;
-        check_tokens(held_out, model, HELD_OUT)?;
+        check_list(samples, model, TRAINING)?;
+        check_list(held_out, model, HELD_OUT)?;
         let planner = Planner::new(self, model, workload);
         match planner.trains() {
             true => Ok(planner),

@@ -1,6 +1,7 @@
 //! Contrasts between titles against the formula written out.
 
 use burn::tensor::{Device, Int, Tensor, activation};
+use nextcart_adapters::TargetModules;
 use nextcart_models::{Llama, LlamaConfig, ModelInput, embed_texts};
 use nextcart_text::{ContrastOptions, Sample};
 use nextcart_train::{
@@ -63,16 +64,24 @@ fn written_out(model: &Llama, config: &LlamaConfig) -> Tensor<1> {
 
 #[test]
 fn loss_and_gradients_are_those_of_the_formula() {
-    let config = LlamaConfig { layers: 3, ..llama() };
+    for sliding_window in [None, Some(3)] {
+        check_gradients(&LlamaConfig { layers: 3, sliding_window, ..llama() });
+    }
+}
+
+fn check_gradients(config: &LlamaConfig) {
     let model = config.init(7, &Device::flex().autodiff());
-    let adapted = learnt(model.clone().with_adapters(&lora(), 3).unwrap(), &config);
-    for model in [adapted, model.trainable()] {
-        let expected = written_out(&model, &config);
+    let last = TargetModules::Pattern(r"model\.layers\.[12]\..*_proj".to_owned());
+    // Adapters everywhere, above a block without any, and all weights.
+    let adapted = [lora(), lora().with_target_modules(last)]
+        .map(|lora| learnt(model.clone().with_adapters(&lora, 3).unwrap(), config));
+    for model in adapted.into_iter().chain([model.trainable()]) {
+        let expected = written_out(&model, config);
         let mut gradients = Gradients::default();
         gradients.add_backward(&model, &expected);
         let expected = f64::from(expected.into_scalar::<f32>());
 
-        let batch = || Batch::new(&[&contrast()], &config, &model.device());
+        let batch = || Batch::new(&[&contrast()], config, &model.device());
         assert_eq!(batch().weight(), 4);
         for checkpointing in [Checkpointing::None, Checkpointing::Blocks] {
             let options = PassOptions { checkpointing, ..PassOptions::default() };
@@ -85,7 +94,7 @@ fn loss_and_gradients_are_those_of_the_formula() {
         let mut found = Gradients::default();
         found.add_backward(&model, &loss);
         check_close(&found, &gradients, 1e-4);
-        let evaluated = evaluate_loss(&model, &config, &[contrast()], 1).unwrap();
+        let evaluated = evaluate_loss(&model, config, &[contrast()], 1).unwrap();
         assert!((evaluated - expected / 4.0).abs() < 1e-4, "{evaluated}, {expected}");
     }
 }
