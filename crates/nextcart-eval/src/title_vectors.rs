@@ -14,8 +14,8 @@ use crate::predictor::Predictor;
 #[derive(Debug, Clone)]
 pub struct TitleVectors {
     name: String,
-    items: ItemIndex,
-    ranked: ItemIndex,
+    known: ItemIndex,
+    items: ItemIndex, // of them, those that are ranked
     width: usize,
     vectors: Vec<f32>, // [items, width], each of length 1 or 0
     options: ContrastOptions,
@@ -32,9 +32,9 @@ impl TitleVectors {
         options: ContrastOptions,
     ) -> Result<Self> {
         let given: Vec<(&str, Vec<f32>)> = vectors.into_iter().collect();
-        let items = ItemIndex::new(given.iter().map(|(item, _)| *item));
+        let known = ItemIndex::new(given.iter().map(|(item, _)| *item));
         let width = given.first().map_or(1, |(_, vector)| vector.len());
-        let mut all = vec![0.0; items.len() * width];
+        let mut all = vec![0.0; known.len() * width];
         for (item, vector) in given {
             let wrong = |found: String| {
                 let expected = "finite numbers, at least one and as many for every item";
@@ -47,21 +47,19 @@ impl TitleVectors {
                 return Err(wrong(number.to_string()));
             }
             let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-            let place = items.position(item).unwrap_or_default() as usize;
+            let place = known.position(item).unwrap_or_default() as usize;
             let kept = all[place * width..][..width].iter_mut();
             kept.zip(vector).for_each(|(kept, number)| *kept = number / length);
         }
-        let ranked = items.clone();
-        Ok(Self { name: name.into(), items, ranked, width, vectors: all, options })
+        Ok(Self { name: name.into(), items: known.clone(), known, width, vectors: all, options })
     }
 
     /// The same, ranking such of these items as have a vector, where a catalogue is ranked (default all): beside predictors
     /// that know no others than those bought in training, these alone.
     #[must_use]
     pub fn ranking<'a>(self, items: impl IntoIterator<Item = &'a str>) -> Self {
-        let ranked = items.into_iter().filter(|item| self.items.position(item).is_some());
-        let ranked = ItemIndex::new(ranked);
-        Self { ranked, ..self }
+        let ranked = items.into_iter().filter(|item| self.known.position(item).is_some());
+        Self { items: ItemIndex::new(ranked), ..self }
     }
 
     fn vector(&self, item: u32) -> &[f32] {
@@ -73,7 +71,7 @@ impl TitleVectors {
         let mut sum = vec![0.0f32; self.width];
         let weights = self.options.weights(question.history.len());
         for (purchase, weight) in question.history.iter().zip(weights) {
-            let Some(item) = self.items.position(&purchase.product.item) else { continue };
+            let Some(item) = self.known.position(&purchase.product.item) else { continue };
             let vector = self.vector(item);
             sum.iter_mut().zip(vector).for_each(|(sum, number)| *sum += weight as f32 * number);
         }
@@ -108,7 +106,7 @@ impl Predictor for TitleVectors {
     fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
         let customer = self.customer(question);
         let of = |item: &str| {
-            self.items.position(item).map_or(0.0, |item| dot(self.vector(item), &customer))
+            self.known.position(item).map_or(0.0, |item| dot(self.vector(item), &customer))
         };
         Ok(question.candidates.iter().map(|candidate| of(&candidate.item)).collect())
     }
@@ -116,12 +114,12 @@ impl Predictor for TitleVectors {
 
 impl CatalogueRanker for TitleVectors {
     fn items(&self) -> &ItemIndex {
-        &self.ranked
+        &self.items
     }
 
     fn score_items(&mut self, questions: &[&Question]) -> Result<Vec<Vec<f64>>> {
-        let ids = self.ranked.ids().iter();
-        let places: Vec<u32> = ids.filter_map(|item| self.items.position(item)).collect();
+        let ids = self.items.ids().iter();
+        let places: Vec<u32> = ids.filter_map(|item| self.known.position(item)).collect();
         let of = |question: &&Question| {
             let customer = self.customer(question);
             places.iter().map(|place| dot(self.vector(*place), &customer)).collect()
