@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
-use nextcart_adapters::{LoraConfig, TargetModules};
+use nextcart_adapters::LoraConfig;
 use nextcart_data::{Question, read_any_questions};
 use nextcart_eval::{
     Chance, Edited, Evaluation, Predictor, Progress, PunctuationRule, ScoreTable, TemplateModel,
@@ -46,12 +46,12 @@ struct Arguments {
     /// Other questions to be asked.
     #[arg(long, default_value_t = 600)]
     test: usize,
-    /// Of these, questions to the model before it learnt.
+    /// Of these, questions to the model before it learnt, spread over them.
     #[arg(long, default_value_t = 200)]
     untuned: usize,
     /// Blocks with adapters, the last ones: those below need no backward pass.
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..))]
-    blocks: u64,
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..))]
+    blocks: u16,
     /// Highest learning rate; the seed project's.
     #[arg(long, default_value_t = 1e-3)]
     learning_rate: f64,
@@ -99,9 +99,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     };
     let base = checkpoint.load(&device)?;
-    let untuned = &test[..arguments.untuned.min(test.len())];
-    let untuned =
-        (!untuned.is_empty()).then(|| ask("untuned", &base, false, untuned)).transpose()?;
+    let count = arguments.untuned.min(test.len());
+    let some: Vec<Question> = (0..count).map(|at| test[at * test.len() / count].clone()).collect();
+    let untuned = (count > 0).then(|| ask("untuned", &base, false, &some)).transpose()?;
     let tuned = tune(base, &llama, &samples, arguments)?;
     let mut evaluations =
         vec![ask("tuned", &tuned, false, &test)?, ask("tuned", &tuned, true, &test)?];
@@ -146,13 +146,10 @@ fn tune(
     samples: &[Sample],
     arguments: &Arguments,
 ) -> Result<Llama> {
-    let first = llama.layers.saturating_sub(usize::try_from(arguments.blocks)?);
-    let blocks: Vec<String> = (first..llama.layers).map(|block| block.to_string()).collect();
-    let targets = format!(r"model\.layers\.({})\..*_proj", blocks.join("|"));
     let lora = LoraConfig::new()
         .with_rank(16)
         .with_alpha(16.0)
-        .with_target_modules(TargetModules::Pattern(targets));
+        .with_target_modules(llama.last_blocks(arguments.blocks.into()));
     let config = SftConfig {
         epochs: 1,
         batch_size: 8,

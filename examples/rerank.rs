@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
-use nextcart_adapters::{LoraConfig, TargetModules};
+use nextcart_adapters::LoraConfig;
 use nextcart_data::{Dataset, Part, PrepareOptions, Product, Purchase, Question, SplitMethod};
 use nextcart_eval::{
     Blend, ChoiceModel, Edited, Error, Evaluation, Interactions, ItemKnn, ItemKnnOptions,
@@ -307,13 +307,10 @@ fn tune(
     samples: &[Sample],
     arguments: &Arguments,
 ) -> Result<(Llama, LoraConfig)> {
-    let first = llama.layers.saturating_sub(arguments.blocks);
-    let blocks: Vec<String> = (first..llama.layers).map(|block| block.to_string()).collect();
-    let targets = format!(r"model\.layers\.({})\..*_proj", blocks.join("|"));
     let lora = LoraConfig::new()
         .with_rank(16)
         .with_alpha(32.0)
-        .with_target_modules(TargetModules::Pattern(targets));
+        .with_target_modules(llama.last_blocks(arguments.blocks));
     let steps = (samples.len() / 8) as u64;
     let config = SftConfig {
         epochs: 1,

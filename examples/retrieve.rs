@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
-use nextcart_adapters::{LoraConfig, TargetModules};
+use nextcart_adapters::LoraConfig;
 use nextcart_data::{Dataset, Part, PrepareOptions, Question, SplitMethod};
 use nextcart_eval::{
     Blend, CatalogueRanker, Edited, Evaluation, Interactions, ItemKnn, ItemKnnOptions, Predictor,
@@ -289,13 +289,10 @@ fn tune(
     samples: &[Sample],
     arguments: &Arguments,
 ) -> Result<Llama> {
-    let first = llama.layers.saturating_sub(arguments.adapted.unwrap_or(8));
-    let blocks: Vec<String> = (first..llama.layers).map(|block| block.to_string()).collect();
-    let targets = format!(r"model\.layers\.({})\..*_proj", blocks.join("|"));
     let lora = LoraConfig::new()
         .with_rank(16)
         .with_alpha(32.0)
-        .with_target_modules(TargetModules::Pattern(targets));
+        .with_target_modules(llama.last_blocks(arguments.adapted.unwrap_or(8)));
     let config = SftConfig {
         epochs: arguments.epochs,
         batch_size: 1,
@@ -321,6 +318,8 @@ fn tune(
         "decay": decay, "longest": longest, "temperature": temperature,
     });
     // The adapter is of these blocks alone: behind the others it means nothing.
-    std::fs::write(folder.join("vectors.json"), serde_json::to_vec_pretty(&vectors)?)?;
+    let file = folder.join("vectors.json");
+    std::fs::write(file.with_extension("new"), serde_json::to_vec_pretty(&vectors)?)?;
+    std::fs::rename(file.with_extension("new"), file)?;
     Ok(tuned)
 }

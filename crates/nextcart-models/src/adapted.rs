@@ -2,13 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use nextcart_adapters::{LoraConfig, PeftAdapter, Projection};
+use nextcart_adapters::{LoraConfig, PeftAdapter, Projection, TargetModules};
 
 use crate::checkpoint::Checkpoint;
+use crate::config::LlamaConfig;
 use crate::error::{Error, Result};
 use crate::llama::Llama;
 #[cfg(doc)]
 use nextcart_adapters::{Bias, Init};
+
+impl LlamaConfig {
+    /// All projections of the last blocks, so many or as many as there are: adapters in them alone leave the blocks below
+    /// without a backward pass.
+    #[must_use]
+    pub fn last_blocks(&self, blocks: usize) -> TargetModules {
+        let first = self.layers.saturating_sub(blocks);
+        let blocks: Vec<String> = (first..self.layers).map(|block| block.to_string()).collect();
+        TargetModules::Pattern(format!(r"model\.layers\.({})\..*_proj", blocks.join("|")))
+    }
+}
 
 impl Llama {
     /// The same model, frozen, with fresh adapters on the projections that `config` targets, and
@@ -133,5 +145,25 @@ impl Llama {
         let projections = self.projections();
         let names = projections.iter().flat_map(|(_, projection)| projection.adapter_names());
         names.map(str::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nextcart_adapters::LoraConfig;
+
+    use super::*;
+
+    #[test]
+    fn the_last_blocks_are_those_and_no_others() {
+        let llama = LlamaConfig { layers: 12, ..LlamaConfig::tiny(16) };
+        let chosen = |blocks| {
+            let lora = LoraConfig::new().with_target_modules(llama.last_blocks(blocks));
+            let is_chosen =
+                |layer: &usize| lora.targets(&format!("model.layers.{layer}.mlp.up_proj"));
+            (0..12).filter(is_chosen).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(2), [10, 11]);
+        assert_eq!(chosen(99), (0..12).collect::<Vec<_>>());
     }
 }

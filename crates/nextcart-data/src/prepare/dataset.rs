@@ -58,7 +58,8 @@ impl Dataset {
     }
 
     /// What a folder holds that was prepared, or what comes of the review or sequence files and the metadata in it,
-    /// prepared below `out` under a name of its own, where the next call finds it.
+    /// prepared below `out` under a name that path and options decide, where the next call finds it: delete it where the
+    /// files have changed since.
     ///
     /// # Errors
     /// If there is no such folder, and those of [`prepare_until`] and [`Prepared::load`].
@@ -74,7 +75,9 @@ impl Dataset {
         }
         let read = |source| Error::Read { path: folder.into(), source };
         let whole = folder.canonicalize().map_err(read)?;
-        let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
+        let mut digest = Sha256::new_with_prefix(whole.as_os_str().as_encoded_bytes());
+        digest.update(format!("\0{options:?}"));
+        let digest = digest.finalize();
         let name: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
         let prepared = out.as_ref().join(format!("data-{name}"));
         if prepared.join(MANIFEST).is_file() {

@@ -357,6 +357,9 @@ fn folders_are_prepared_once_each_under_one_output() {
     assert_eq!(prepared(), 2);
     assert_eq!(of(one.path()).unwrap().questions, first.questions);
     assert_eq!(prepared(), 2);
+    let other = PrepareOptions { seed: options.seed + 1, ..options.clone() };
+    Dataset::of_folder(one.path(), out.path(), &other, &never).unwrap();
+    assert_eq!(prepared(), 3);
     let missing = of(&one.path().join("absent")).unwrap_err();
     assert!(missing.to_string().contains("absent"), "{missing}");
 }

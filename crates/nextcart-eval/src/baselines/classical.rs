@@ -1,5 +1,7 @@
 //! The predictors without a language model that a stack is made of.
 
+use std::collections::HashSet;
+
 use nextcart_data::{Dataset, Product};
 
 use super::interactions::Interactions;
@@ -33,7 +35,7 @@ pub fn classical_rankers(
 /// The items that the training part knows, which is what a ranking of the catalogue is among.
 #[must_use]
 pub fn bought_products(data: &Dataset) -> Vec<&Product> {
-    let training = Interactions::of(data);
-    let known = |product: &&Product| training.items().position(&product.item).is_some();
-    data.catalogue.products().filter(known).collect()
+    let bought: HashSet<&String> =
+        data.histories.iter().flat_map(|history| &history.items).collect();
+    data.catalogue.products().filter(|product| bought.contains(&product.item)).collect()
 }
