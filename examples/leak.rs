@@ -5,9 +5,8 @@
 //! Some published questions give their answers away: the seed project's, where titles were cleaned in the answer and not
 //! in the other options, and whatever `seed_protocol` writes. The model learns on a part of them with the seed project's
 //! prompt and is asked the rest, with and without the history, beside a rule that only counts digits and punctuation
-//! marks. Ctrl-C leaves a checkpoint; the same command goes on from it.
+//! marks. `report.html` says what that means. Ctrl-C leaves a checkpoint; the same command goes on from it.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,8 +17,8 @@ use indicatif::ProgressBar;
 use nextcart_adapters::LoraConfig;
 use nextcart_data::{Question, read_any_questions};
 use nextcart_eval::{
-    Chance, Edited, Evaluation, Predictor, Progress, PunctuationRule, ScoreTable, TemplateModel,
-    audit, evaluate, evaluate_in,
+    Chance, Edited, Evaluation, FullAudit, Predictor, PunctuationRule, Report, TemplateModel,
+    audit, evaluate, evaluate_until,
 };
 use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device};
 use nextcart_prompt::{Template, Wrapper};
@@ -63,9 +62,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    eprintln!("error: {error:#}");
+    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -76,7 +74,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let all = read_any_questions(&arguments.questions)?;
     let (train, test) = split(&all, arguments)?;
-    println!("{}\n", audit(&all)?.explain());
+    let audit = FullAudit { questions: audit(&all)?, models: Vec::new() };
+    println!("{}\n", audit.explain());
 
     let device = find_device()?;
     let checkpoint = Checkpoint::open(&arguments.model)?;
@@ -94,27 +93,41 @@ fn run(arguments: &Arguments) -> Result<()> {
     let ask = |name: &str, model: &Llama, blind: bool, asked: &[Question]| {
         let model = TemplateModel::new(name, model, &llama, builder.clone());
         match blind {
-            true => score(&mut Edited::without_history(model), asked, &identity, &arguments.out),
+            true => {
+                let mut twin = Edited::without_history(model).named(name);
+                score(&mut twin, asked, &identity, &arguments.out)
+            }
             false => score(&mut { model }, asked, &identity, &arguments.out),
         }
     };
     let base = checkpoint.load(&device)?;
     let count = arguments.untuned.min(test.len());
     let some: Vec<Question> = (0..count).map(|at| test[at * test.len() / count].clone()).collect();
-    let untuned = (count > 0).then(|| ask("untuned", &base, false, &some)).transpose()?;
-    let tuned = tune(base, &llama, &samples, arguments)?;
+    let untuned = (count > 0).then(|| ask("base", &base, false, &some)).transpose()?;
+    let (tuned, losses) = tune(base, &llama, &samples, arguments)?;
     let mut evaluations =
-        vec![ask("tuned", &tuned, false, &test)?, ask("tuned", &tuned, true, &test)?];
+        vec![ask("fine_tuned", &tuned, false, &test)?, ask("history_blind", &tuned, true, &test)?];
     evaluations.extend(untuned);
     evaluations.push(evaluate(&mut PunctuationRule, &test)?);
     evaluations.push(evaluate(&mut Chance, &test)?);
-    let scores: Vec<_> = evaluations.iter().map(Evaluation::score).collect();
-    println!("{}", ScoreTable::new(&scores));
-    println!(
-        "Without any history, which it never learnt to do without, the model still reaches {:.1} of its {:.1} %.",
-        100.0 * scores[1].accuracy,
-        100.0 * scores[0].accuracy
+
+    let [full, blind] = [0, 1].map(|of| 100.0 * evaluations[of].accuracy);
+    let conclusion = format!(
+        "Without any history, which it never learnt to do without, the model still reaches {blind:.1} of its {full:.1} %."
     );
+    let notes = [
+        format!("questions: {} to learn from, {} to be asked", train.len(), test.len()),
+        conclusion.clone(),
+    ];
+    let report = Report {
+        notes: &notes,
+        questions: &test,
+        evaluations: &evaluations,
+        audit: Some(&audit),
+        ..Report::of_run("Questions that give their answers away", &losses, &[])
+    };
+    println!("{}\n{conclusion}", report.table());
+    println!("report: {}", report.write(&arguments.out)?.html.display());
     Ok(())
 }
 
@@ -145,7 +158,7 @@ fn tune(
     llama: &LlamaConfig,
     samples: &[Sample],
     arguments: &Arguments,
-) -> Result<Llama> {
+) -> Result<(Llama, Vec<(u64, f64)>)> {
     let lora = LoraConfig::new()
         .with_rank(16)
         .with_alpha(16.0)
@@ -166,7 +179,8 @@ fn tune(
     if run.train(&STOP)? == Ending::Interrupted {
         bail!("stopped after step {}; the same command goes on", run.trainer().steps());
     }
-    Ok(run.into_model())
+    let losses = run.trainer().losses().to_vec();
+    Ok((run.into_model(), losses))
 }
 
 /// Asks all questions, or goes on with those that an interrupted run left.
@@ -177,18 +191,7 @@ fn score(
     out: &Path,
 ) -> Result<Evaluation> {
     let bar = ProgressBar::new(test.len() as u64);
-    let folder = out.join(predictor.name().replace(", ", "-").replace(' ', "_"));
-    let each = |_: &_| {
-        bar.inc(1);
-        match STOP.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    };
-    match evaluate_in(folder, identity, predictor, test, each).context("cannot ask the model")? {
-        Progress::Done(evaluation) => Ok(evaluation),
-        Progress::Interrupted { answered, of } => {
-            bail!("stopped after {answered} of {of} questions; the same command goes on")
-        }
-    }
+    let folder = out.join(predictor.name());
+    let asked = evaluate_until(folder, identity, predictor, test, &STOP, || bar.inc(1));
+    asked.context("cannot ask the model")
 }

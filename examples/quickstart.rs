@@ -23,9 +23,9 @@ use nextcart_adapters::LoraConfig;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{Dataset, Part, PrepareOptions, Question, Resources, Tally, prepare_until};
 use nextcart_eval::{
-    Chance, CoOccurrence, Evaluation, FnPredictor, FullAudit, ModelAuditOptions, Popularity,
-    Predictor, PunctuationRule, Report, TemplateModel, TextSimilarity, TrainingFacts, audit,
-    audit_model, evaluate_each,
+    AuditOptions, Chance, Evaluation, FnPredictor, FullAudit, ModelAuditOptions, Predictor,
+    PunctuationRule, Report, TemplateModel, TrainingFacts, audit_model, audit_with, baselines,
+    evaluate_each,
 };
 use nextcart_models::{
     Checkpoint, HubModel, Llama, LlamaConfig, LoadOptions, Precision, find_device, save_adapter,
@@ -177,19 +177,18 @@ fn run(arguments: &Arguments) -> Result<()> {
         Box::new(base.predictor("fine_tuned", &tuned.model, &template)),
         Box::new(base.predictor("base", &base.model, &template)),
         Box::new(base.predictor("history_blind", &tuned.model, &history_free)),
-        Box::new(Popularity::fit(histories())),
-        Box::new(CoOccurrence::fit(histories())),
-        Box::new(TextSimilarity::fit(titles())),
-        Box::new(PunctuationRule),
-        Box::new(Chance),
     ];
+    predictors.extend(baselines(&prepared)?.into_iter().map(|it| it as Box<dyn Predictor>));
+    predictors.push(Box::new(PunctuationRule));
+    predictors.push(Box::new(Chance));
     if let Some(corpus) = &corpus {
         predictors.push(Box::new(FnPredictor::new("oracle", |question| corpus.oracle(question))));
     }
     let evaluations = score(&mut predictors, &test)?;
 
     // The rules look at all questions: the test's alone would be too few to tell.
-    let questions = audit(&prepared.questions)?;
+    let known = AuditOptions { histories: Some(&prepared.histories), ..AuditOptions::default() };
+    let questions = audit_with(&prepared.questions, &known)?;
     let options = ModelAuditOptions { ordered: 100, ..ModelAuditOptions::default() };
     let model = audit_model(&mut predictors[0], &evaluations[0], &test, &options)?;
     let audit = FullAudit { questions, models: vec![model] };

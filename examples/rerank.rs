@@ -8,7 +8,6 @@
 //! seen, and both are asked the test questions. Ctrl-C leaves a checkpoint; the same command goes on from it.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +16,11 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_adapters::LoraConfig;
-use nextcart_data::{Dataset, Part, PrepareOptions, Product, Purchase, Question, SplitMethod};
+use nextcart_data::{Dataset, Part, PrepareOptions, Product, Purchase, Question};
 use nextcart_eval::{
-    Blend, ChoiceModel, Edited, Error, Evaluation, Interactions, ItemKnn, ItemKnnOptions,
-    Predictor, Progress, ScoreTable, Stack, TextIndex, bought_products, classical_rankers,
-    evaluate, evaluate_in,
+    AuditOptions, Blend, ChoiceModel, Edited, Error, Evaluation, Interactions, ItemKnn,
+    ItemKnnOptions, Prediction, Predictor, ScoreTable, Stack, TextIndex, audit_with,
+    bought_products, classical_rankers, evaluate, evaluate_until,
 };
 use nextcart_metrics::mcnemar_exact;
 use nextcart_models::{
@@ -30,7 +29,7 @@ use nextcart_models::{
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, digest};
 use nextcart_train::{Ending, Every, ProgressLine, Run, Schedule, SftConfig, WatchConfig};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -106,9 +105,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    eprintln!("error: {error:#}");
+    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -117,7 +115,8 @@ fn run(arguments: &Arguments) -> Result<()> {
             std::process::exit(130); // the second time at once
         }
     })?;
-    let data = load(arguments)?;
+    let options = PrepareOptions::leave_one_out();
+    let data = Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
     let mut weighing: Vec<Question> = part(Part::Validation).collect();
     let mut train = weighing.split_off(arguments.weighing.min(weighing.len()));
@@ -141,7 +140,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         .flat_map(|question| &question.candidates)
         .map(|product| (product.item.as_str(), product))
         .collect();
-    let worth = worth(&base, &llama, &builder, &shown, &arguments.out)?;
+    let worth = worth(&base, &llama, &builder, &shown, arguments)?;
     let mut asker = Asker { arguments, builder, retriever, worth };
     evaluations.insert(0, evaluate(&mut asker.retriever, &test)?);
     println!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()));
@@ -182,7 +181,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     println!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()));
     let hits = |evaluation: &Evaluation| -> Vec<bool> {
-        evaluation.predictions.iter().map(|prediction| prediction.hit > 0.5).collect()
+        evaluation.predictions.iter().map(Prediction::is_right).collect()
     };
     let (first, n) = (&evaluations[0], evaluations[0].predictions.len());
     for other in evaluations[1..].iter().filter(|other| other.predictions.len() == n) {
@@ -192,17 +191,9 @@ fn run(arguments: &Arguments) -> Result<()> {
             first.name, other.name, test.first_only, test.second_only, test.p
         );
     }
+    let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
+    println!("\n{}", audit_with(&test, &known)?.explain());
     Ok(())
-}
-
-/// Reads a prepared folder, or prepares one of files.
-fn load(arguments: &Arguments) -> Result<Dataset> {
-    let options = PrepareOptions {
-        split: SplitMethod::LeaveOneOut,
-        max_history: 50,
-        ..PrepareOptions::default()
-    };
-    Ok(Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?)
 }
 
 /// Item-kNN and text similarity, the best of the simple baselines.
@@ -246,7 +237,8 @@ impl Asker<'_> {
             .zip(&odds)
             .map(|(product, odds)| {
                 let odds = if prior { odds - mean } else { 0.0 };
-                odds - scale * f64::from(self.worth.get(&product.item).copied().unwrap_or_default())
+                odds - scale
+                    * f64::from(self.worth.get(&product.title).copied().unwrap_or_default())
             })
             .collect();
         let sample = self.builder.choice(&asked, question.answer);
@@ -255,22 +247,36 @@ impl Asker<'_> {
     }
 }
 
-/// The log-likelihood of each product's line without any purchase before it, by which options differ whoever asks.
+/// What a model says of titles alone.
+#[derive(Serialize, Deserialize)]
+struct Worth {
+    model: String,
+    titles: BTreeMap<String, f32>,
+}
+
+/// The log-likelihood of each title's line without any purchase before it, by which options differ whoever asks.
 fn worth(
     model: &Llama,
     llama: &LlamaConfig,
     builder: &SampleBuilder,
     products: &BTreeMap<&str, &Product>,
-    out: &Path,
+    arguments: &Arguments,
 ) -> Result<BTreeMap<String, f32>> {
-    let file = out.join("worth.json");
-    let mut known: BTreeMap<String, f32> = match std::fs::read(&file) {
+    let (file, name) = (arguments.out.join("worth.json"), arguments.model.display().to_string());
+    let mut known = match std::fs::read(&file) {
         Ok(text) => serde_json::from_slice(&text)
             .with_context(|| format!("`{}` is damaged: delete it", file.display()))?,
-        Err(_) => BTreeMap::new(),
+        Err(_) => Worth { model: name.clone(), titles: BTreeMap::new() },
     };
+    if known.model != name {
+        bail!(
+            "`{}`: expected what `{name}` says of titles, found what `{}` says: name another --out",
+            file.display(),
+            known.model
+        );
+    }
     let mut missing: Vec<&&Product> =
-        products.iter().filter(|(id, _)| !known.contains_key(**id)).map(|(_, p)| p).collect();
+        products.values().filter(|product| !known.titles.contains_key(&product.title)).collect();
     // Titles of like length, so that little is padded.
     missing.sort_by_key(|product| product.title.len());
     let bar = ProgressBar::new(missing.len() as u64);
@@ -286,15 +292,15 @@ fn worth(
         let answers: Vec<&[u32]> = built.answers.iter().map(Vec::as_slice).collect();
         let scores = score_continuations(model, llama, &built.prompt, &answers);
         let scores = scores.iter().map(|score| score.log_likelihood as f32);
-        known.extend(products.iter().map(|product| product.item.clone()).zip(scores));
+        known.titles.extend(products.iter().map(|product| product.title.clone()).zip(scores));
         bar.inc(products.len() as u64);
     }
     keep(&known, &file)?;
-    Ok(known)
+    Ok(known.titles)
 }
 
 /// Writes a file as a whole or not at all.
-fn keep(known: &BTreeMap<String, f32>, file: &Path) -> Result<()> {
+fn keep(known: &Worth, file: &Path) -> Result<()> {
     let new = file.with_extension("new");
     std::fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
     std::fs::write(&new, serde_json::to_vec(known)?)?;
@@ -342,17 +348,5 @@ fn score(
 ) -> Result<Evaluation> {
     let bar = ProgressBar::new(test.len() as u64);
     let folder = out.join(predictor.name().replace(", ", "-").replace(' ', "_"));
-    let each = |_: &_| {
-        bar.inc(1);
-        match STOP.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    };
-    match evaluate_in(folder, identity, predictor, test, each)? {
-        Progress::Done(evaluation) => Ok(evaluation),
-        Progress::Interrupted { answered, of } => {
-            bail!("stopped after {answered} of {of} questions; the same command goes on")
-        }
-    }
+    Ok(evaluate_until(folder, identity, predictor, test, &STOP, || bar.inc(1))?)
 }

@@ -5,7 +5,8 @@
 //! The model reads each title alone and makes a vector of it. A customer is the sum of the vectors of what was bought,
 //! and the candidate nearest to it the answer. It learns from the training part, group by group of customers: the next title
 //! against all others of the group. Set beside it are the model as it was, predictors without a language model, sums of
-//! both, and each sum without the history. Ctrl-C during training leaves a checkpoint; the same command goes on from it.
+//! both, and each sum without the history. `report.html` has the rest. Ctrl-C during training leaves a checkpoint; the
+//! same command goes on from it.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,11 +17,12 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_adapters::LoraConfig;
-use nextcart_data::{Dataset, Part, PrepareOptions, Question, SplitMethod};
+use nextcart_data::{Dataset, Part, PrepareOptions, Question};
 use nextcart_eval::{
-    Blend, CatalogueRanker, Edited, Evaluation, Interactions, ItemKnn, ItemKnnOptions, Predictor,
-    RankingScore, ScoreTable, Stack, TextIndex, TitleVectors, bought_products, classical_rankers,
-    evaluate, full_ranking, write_predictions,
+    AuditOptions, Blend, CatalogueRanker, Edited, Evaluation, FullAudit, Interactions, ItemKnn,
+    ItemKnnOptions, ModelAudit, ModelAuditOptions, Prediction, Predictor, RankingScore, Report,
+    ScoreTable, Stack, TextIndex, TitleVectors, TrainingFacts, audit_model, audit_with,
+    bought_products, classical_rankers, evaluate, full_ranking,
 };
 use nextcart_metrics::{holm, mcnemar_exact};
 use nextcart_models::{
@@ -50,6 +52,9 @@ struct Arguments {
     /// Of these, blocks with adapters, the last ones: those below need no backward pass (default 8, or all of fewer).
     #[arg(long, value_parser = at_least::<1>)]
     adapted: Option<usize>,
+    /// Rank of the adapters; alpha is twice that.
+    #[arg(long, default_value_t = 16, value_parser = at_least::<1>)]
+    rank: usize,
     /// Tokens of a title that are read, its first ones.
     #[arg(long, default_value_t = 20, value_parser = at_least::<4>)]
     tokens: usize,
@@ -78,9 +83,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    eprintln!("error: {error:#}");
+    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -95,13 +99,14 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Some(adapted) = arguments.adapted.filter(|adapted| *adapted > llama.layers) {
         bail!("--adapted: expected at most the {} blocks that read, found {adapted}", llama.layers);
     }
-    let data = load(arguments)?;
+    let options = PrepareOptions::leave_one_out();
+    let data = Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
     let [validation, test] =
         [Part::Validation, Part::Test].map(|p| part(p).collect::<Vec<Question>>());
 
     // What needs no model first: data that will not do are refused before anything is trained.
-    let mut judge = Judge { data: &data, test: &test, asked: Vec::new() };
+    let mut judge = Judge { data: &data, test: &test, asked: Vec::new(), audits: Vec::new() };
     let knn = ItemKnn::fit(&Interactions::of(&data), ItemKnnOptions::default())?;
     let text = TextIndex::tf_idf(bought_products(&data));
     judge.ask(&mut Blend::fit("knn_text", knn, text, &validation)?)?;
@@ -110,24 +115,30 @@ fn run(arguments: &Arguments) -> Result<()> {
         parts.extend(more.map(|vectors| Box::new(vectors) as Box<dyn CatalogueRanker>));
         Ok(Stack::fit(name, parts, &validation)?)
     };
-    judge.ask_both(stack("stack", None)?)?;
+    judge.ask_both(&mut stack("stack", None)?)?;
 
     let titles = Titles::new(&data, &checkpoint.tokenizer()?, arguments.tokens)?;
     let base = checkpoint.load(&find_device()?)?.with_first_blocks(llama.layers);
-    let tuned = match arguments.epochs {
-        0 => None,
-        _ => Some(tune(base.clone(), &llama, &titles.contrasts(&data, arguments)?, arguments)?),
-    };
-    for (name, model) in [("untuned", Some(base)), ("tuned", tuned)] {
-        let Some(model) = model else { continue };
+    let (mut models, mut losses) = (vec![("untuned", base)], Vec::new());
+    if arguments.epochs > 0 {
+        let samples = titles.contrasts(&data, arguments)?;
+        let (tuned, seen) = tune(models[0].1.clone(), &llama, &samples, arguments)?;
+        models.push(("tuned", tuned));
+        losses = seen;
+    }
+    for (name, model) in models {
         let mut vectors = titles.vectors(name, &model, &llama)?;
         judge.ask(&mut vectors)?;
-        let sum = stack(&format!("stack and {name}"), Some(vectors))?;
+        let mut sum = stack(&format!("stack and {name}"), Some(vectors))?;
         let weights = sum.weights().map(|(name, weight)| format!("{name} {weight:.2}"));
         println!("{}: {}", sum.name(), weights.collect::<Vec<_>>().join(", "));
-        judge.ask_both(sum)?;
+        judge.ask_both(&mut sum)?;
+        if name == "tuned" {
+            judge.audit(&mut sum)?;
+        }
     }
-    judge.tell(arguments)
+    judge.tell()?;
+    judge.report(arguments, &losses)
 }
 
 /// Asks predictors the test and keeps what they reach.
@@ -135,6 +146,7 @@ struct Judge<'a> {
     data: &'a Dataset,
     test: &'a [Question],
     asked: Vec<(Evaluation, Option<RankingScore>)>, // a blind twin ranks no catalogue
+    audits: Vec<ModelAudit>,
 }
 
 impl Judge<'_> {
@@ -149,14 +161,28 @@ impl Judge<'_> {
     }
 
     /// A predictor and the same without the history.
-    fn ask_both(&mut self, mut ranker: impl CatalogueRanker) -> Result<()> {
-        self.ask(&mut ranker)?;
-        self.asked.push((evaluate(&mut Edited::without_history(ranker), self.test)?, None));
+    fn ask_both(&mut self, ranker: &mut Stack) -> Result<()> {
+        self.ask(ranker)?;
+        let mut twin = Edited::without_history(ranker as &mut dyn Predictor);
+        self.asked.push((evaluate(&mut twin, self.test)?, None));
         Ok(())
     }
 
+    /// The predictor asked last but for its twin, with other histories.
+    fn audit(&mut self, ranker: &mut Stack) -> Result<()> {
+        let options = ModelAuditOptions { ordered: 0, ..ModelAuditOptions::default() };
+        self.audits.push(audit_model(ranker, self.last()?, self.test, &options)?);
+        Ok(())
+    }
+
+    /// What is judged: the last predictor that is no twin.
+    fn last(&self) -> Result<&Evaluation> {
+        let able = self.asked.iter().rfind(|(_, ranking)| ranking.is_some());
+        able.map(|(evaluation, _)| evaluation).context("nobody was asked")
+    }
+
     /// Accuracies, rankings of the whole catalogue, and the last sum against each of the others.
-    fn tell(&self, arguments: &Arguments) -> Result<()> {
+    fn tell(&self) -> Result<()> {
         let scores: Vec<_> = self.asked.iter().map(|(evaluation, _)| evaluation.score()).collect();
         println!("{}", ScoreTable::new(&scores));
         println!("{:<18} {:>7} {:>8}", "all items", "HR@10", "NDCG@10");
@@ -166,15 +192,14 @@ impl Judge<'_> {
             println!("{name:<18} {hit_rate:>7.4} {ndcg:>8.4}");
         }
         let hits = |evaluation: &Evaluation| -> Vec<bool> {
-            evaluation.predictions.iter().map(|prediction| prediction.hit > 0.5).collect()
+            evaluation.predictions.iter().map(Prediction::is_right).collect()
         };
-        let able: Vec<&Evaluation> = self
-            .asked
-            .iter()
-            .filter(|(_, r)| r.is_some())
+        let last = self.last()?;
+        let able = self.asked.iter().filter(|(_, ranking)| ranking.is_some());
+        let others: Vec<&Evaluation> = able
             .map(|(evaluation, _)| evaluation)
+            .filter(|other| other.name != last.name)
             .collect();
-        let (last, others) = able.split_last().context("nobody was asked")?;
         let tests = others.iter().map(|other| mcnemar_exact(&hits(last), &hits(other)));
         let tests = tests.collect::<Result<Vec<_>, _>>()?;
         let corrected = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>())?;
@@ -184,22 +209,47 @@ impl Judge<'_> {
                 last.name, other.name, test.first_only, test.second_only, test.p
             );
         }
-        let file = arguments.out.join("predictions.parquet");
-        std::fs::create_dir_all(&arguments.out)?;
-        write_predictions(&file, std::slice::from_ref(last))?;
-        println!("predictions of {}: {}", last.name, file.display());
         Ok(())
     }
-}
 
-/// Reads a prepared folder, or prepares one of files.
-fn load(arguments: &Arguments) -> Result<Dataset> {
-    let options = PrepareOptions {
-        split: SplitMethod::LeaveOneOut,
-        max_history: 50,
-        ..PrepareOptions::default()
-    };
-    Ok(Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?)
+    /// The same as a page, under the names that reports know.
+    fn report(&self, arguments: &Arguments, losses: &[(u64, f64)]) -> Result<()> {
+        let last = self.last()?;
+        let known = AuditOptions { histories: Some(&self.data.histories), ..Default::default() };
+        let audit =
+            FullAudit { questions: audit_with(self.test, &known)?, models: self.audits.clone() };
+        println!("\n{}", audit.explain());
+        let named = |name: &str| {
+            match name {
+                "stack and tuned" => "fine_tuned",
+                "stack and tuned, without history" => "history_blind",
+                "stack and untuned" => "base",
+                other => other,
+            }
+            .to_owned()
+        };
+        let renamed = |it: &Evaluation| Evaluation { name: named(&it.name), ..it.clone() };
+        let mut evaluations: Vec<Evaluation> =
+            self.asked.iter().map(|(evaluation, _)| renamed(evaluation)).collect();
+        evaluations.sort_by_key(|evaluation| evaluation.name != named(&last.name)); // first
+        let histories = self.data.histories.iter().map(|history| &history.items);
+        let titles = self.data.catalogue.products().map(|product| &product.title);
+        let report = Report {
+            notes: &[
+                format!("model: {}, its first {} blocks", arguments.model.display(), arguments.blocks),
+                "fine_tuned: predictors without a language model and tuned vectors of titles, added up; \
+                 history_blind: the same without the history; base: the same with vectors as they come"
+                    .to_owned(),
+            ],
+            questions: self.test,
+            evaluations: &evaluations,
+            audit: Some(&audit),
+            training: Some(&TrainingFacts::fit(histories, titles)),
+            ..Report::of_run("Titles that are bought together", losses, &[])
+        };
+        println!("report: {}", report.write(&arguments.out)?.html.display());
+        Ok(())
+    }
 }
 
 /// What stands before a title.
@@ -288,10 +338,10 @@ fn tune(
     llama: &LlamaConfig,
     samples: &[Sample],
     arguments: &Arguments,
-) -> Result<Llama> {
+) -> Result<(Llama, Vec<(u64, f64)>)> {
     let lora = LoraConfig::new()
-        .with_rank(16)
-        .with_alpha(32.0)
+        .with_rank(arguments.rank)
+        .with_alpha(2.0 * arguments.rank as f64)
         .with_target_modules(llama.last_blocks(arguments.adapted.unwrap_or(8)));
     let config = SftConfig {
         epochs: arguments.epochs,
@@ -309,6 +359,7 @@ fn tune(
     if run.train(&STOP)? == Ending::Interrupted {
         bail!("stopped after step {}; the same command goes on", run.trainer().steps());
     }
+    let losses = run.trainer().losses().to_vec();
     let (tuned, base) = (run.into_model(), arguments.model.display().to_string());
     let folder = arguments.out.join("adapter");
     save_adapter(&folder, &tuned, &lora, &base)?;
@@ -321,5 +372,5 @@ fn tune(
     let file = folder.join("vectors.json");
     std::fs::write(file.with_extension("new"), serde_json::to_vec_pretty(&vectors)?)?;
     std::fs::rename(file.with_extension("new"), file)?;
-    Ok(tuned)
+    Ok((tuned, losses))
 }

@@ -60,7 +60,9 @@ fn a_prepared_folder_gives_a_row_for_each() {
     let text = check_succeeds("baselines", folder.path(), &["out", "--epochs", "0"]);
     let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
     let expected: Vec<&str> = ["name"].iter().chain(&NAMES[..10]).copied().collect();
-    assert_eq!(text.lines().map(first).collect::<Vec<_>>(), expected);
+    let (table, audited) = text.split_once("\n\n").unwrap();
+    assert_eq!(table.lines().map(first).collect::<Vec<_>>(), expected);
+    assert!(audited.contains("rules that never look at the history"), "{audited}");
 }
 
 #[test]

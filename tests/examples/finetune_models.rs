@@ -13,13 +13,17 @@ use serde_json::Value;
 use super::{check, check_error, check_succeeds, corpus};
 
 /// Names that scripts rely on, in the order of the table.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 12] = [
     "fine_tuned",
     "base",
     "history_blind",
     "popularity",
+    "recent_popularity",
     "cooccurrence",
+    "item_knn",
+    "markov",
     "text",
+    "stack",
     "punctuation_rule",
     "chance",
 ];

@@ -27,14 +27,18 @@ fn a_model_stands_beside_itself_without_the_history_and_beside_the_rule() {
     ];
     let told = check_succeeds("leak", folder.path(), &arguments);
     for part in [
-        "\ntuned ",
-        "\ntuned, without history ",
-        "\nuntuned ",
+        "\nfine_tuned ",
+        "\nhistory_blind ",
+        "\nbase ",
         "\npunctuation_rule ",
         "\nchance ",
         "Without any history, ",
     ] {
         assert!(told.contains(part), "{part:?} in {told}");
+    }
+    let page = std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    for part in ["The questions leak", "Without any history, ", "history_blind"] {
+        assert!(page.contains(part), "{part:?}");
     }
     assert_eq!(check_succeeds("leak", folder.path(), &arguments), told);
 }

@@ -11,13 +11,17 @@ use serde_json::{Value, json};
 use super::{check, check_error, command, data_folder};
 
 /// Names that scripts rely on, in the order of the table.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 13] = [
     "fine_tuned",
     "base",
     "history_blind",
     "popularity",
+    "recent_popularity",
     "cooccurrence",
+    "item_knn",
+    "markov",
     "text",
+    "stack",
     "punctuation_rule",
     "chance",
     "oracle",

@@ -33,6 +33,7 @@ fn both_are_asked_and_set_beside_each_other_and_nothing_is_asked_twice() {
         "\ntuned, without history ",
         "tuned against retriever: ",
         "McNemar p = ",
+        "rules that never look at the history",
     ] {
         assert!(told.contains(part), "{part:?} in {told}");
     }
@@ -43,6 +44,13 @@ fn both_are_asked_and_set_beside_each_other_and_nothing_is_asked_twice() {
     let names = String::from_utf8_lossy(&adapter[8..]);
     assert!(names.contains("layers.1.") && !names.contains("layers.0."));
     assert_eq!(check_succeeds("rerank", folder.path(), &arguments), told);
+    // What one model says of titles is not taken for what another says.
+    std::fs::rename(folder.path().join("base"), folder.path().join("other")).unwrap();
+    let arguments = [&["data", "--model", "other"], &SIZES[..]].concat();
+    let run = super::check("rerank", folder.path(), &arguments);
+    for part in ["worth.json", "`other`", "`base`", "name another --out"] {
+        assert!(!run.success && run.stderr.contains(part), "{}", run.stderr);
+    }
 }
 
 #[test]

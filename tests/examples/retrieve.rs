@@ -38,6 +38,8 @@ fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins
         "\nstack and tuned, without history ",
         "HR@10",
         "stack and tuned against stack: ",
+        "`stack and tuned` is ",
+        "rules that never look at the history",
         "McNemar p = ",
     ] {
         assert!(told.contains(part), "{part:?} in {told}");
@@ -48,6 +50,13 @@ fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins
     let names = String::from_utf8_lossy(&adapter[8..]);
     assert!(names.contains("layers.1.") && !names.contains("layers.0."));
     assert!(folder.path().join("out/predictions.parquet").is_file());
+    let metrics = std::fs::read(folder.path().join("out/metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_slice(&metrics).unwrap();
+    assert_eq!(metrics["scores"][0]["name"], "fine_tuned");
+    assert!(metrics["lift_over_history_blind"]["difference"].is_number());
+    assert_eq!(metrics["model_audits"][0]["full"]["name"], "stack and tuned");
+    let page = std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(page.contains("tuned vectors of titles, added up"));
     let made = std::fs::read_to_string(folder.path().join("out/adapter/vectors.json")).unwrap();
     assert!(made.contains("\"blocks\": 2") && made.contains("\"tokens\": 12"), "{made}");
     // The run is over: the same command only asks again.

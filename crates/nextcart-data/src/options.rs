@@ -94,6 +94,13 @@ impl Default for PrepareOptions {
 }
 
 impl PrepareOptions {
+    /// The default options, but each customer's last purchase becomes the test and the one before it validation, as in most
+    /// papers on sequences; a question shows up to 50 purchases.
+    #[must_use]
+    pub fn leave_one_out() -> Self {
+        Self { split: SplitMethod::LeaveOneOut, max_history: 50, ..Self::default() }
+    }
+
     /// Whether an answer may stand in its history.
     pub(crate) fn may_repeat(&self) -> bool {
         self.repeats == Repeats::Keep

@@ -9,8 +9,8 @@ use nextcart_data::{Dataset, Part, Question};
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::SampleBuilder;
 
-use crate::audit::{FullAudit, ModelAuditOptions, audit, audit_model};
-use crate::baselines::{Chance, CoOccurrence, Popularity, PunctuationRule, TextSimilarity};
+use crate::audit::{AuditOptions, FullAudit, ModelAuditOptions, audit_model, audit_with};
+use crate::baselines::{Chance, PunctuationRule, baselines};
 use crate::edited::Edited;
 use crate::error::{Error, Result};
 use crate::errors::TrainingFacts;
@@ -74,7 +74,7 @@ impl Assessment<'_> {
     /// every new answer: the predictor's name, its answers so far, and all that it is to give.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] soon after `stop` is true; those of [`evaluate_in`], [`audit`], [`audit_model`] and
+    /// [`Error::Interrupted`] soon after `stop` is true; those of [`evaluate_in`], [`audit_with`], [`audit_model`] and
     /// [`Report::write`].
     pub fn write(
         &self,
@@ -91,17 +91,14 @@ impl Assessment<'_> {
         let blind = Edited::without_history(self.predictor(BLIND, self.model)).named(BLIND);
         let histories = || self.data.histories.iter().map(|history| &history.items);
         let titles = || self.data.catalogue.products().map(|product| &product.title);
-        let predictors: Vec<(&[Question], Box<dyn Predictor + '_>)> = vec![
-            (&shown[..], Box::new(tuned())),
-            (&shown[..], Box::new(self.predictor("base", &base))),
-            (&shown[..], Box::new(blind)),
-            (&whole[..], Box::new(Popularity::fit(histories()))),
-            (&whole[..], Box::new(CoOccurrence::fit(histories()))),
-            (&whole[..], Box::new(TextSimilarity::fit(titles()))),
-            (&whole[..], Box::new(PunctuationRule)),
-            (&whole[..], Box::new(Chance)),
-        ];
-        let mut evaluations = Vec::with_capacity(predictors.len());
+        let models: [Box<dyn Predictor + '_>; 3] =
+            [Box::new(tuned()), Box::new(self.predictor("base", &base)), Box::new(blind)];
+        let mut others = baselines(self.data)?;
+        others.push(Box::new(PunctuationRule));
+        others.push(Box::new(Chance));
+        let models = models.into_iter().map(|model| (&shown[..], model));
+        let predictors = models.chain(others.into_iter().map(|other| (&whole[..], other)));
+        let mut evaluations = Vec::new();
         for (questions, predictor) in predictors {
             let mut predictor = Stoppable { inner: predictor, stop };
             let name = predictor.name().to_owned();
@@ -119,7 +116,8 @@ impl Assessment<'_> {
         }
 
         // The rules look at all questions: the test's alone would be too few to tell.
-        let questions = audit(&self.data.questions)?;
+        let known = AuditOptions { histories: Some(&self.data.histories), ..Default::default() };
+        let questions = audit_with(&self.data.questions, &known)?;
         let mut audited = Stoppable { inner: tuned(), stop };
         let options = ModelAuditOptions { ordered: ORDERED, ..ModelAuditOptions::default() };
         let model = audit_model(&mut audited, &evaluations[0], &shown, &options)?;

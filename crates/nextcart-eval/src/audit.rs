@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::evaluation::{CONFIDENCE, Score, chance, check_answer};
 use findings::findings;
-use frequency::Purchases;
+use frequency::{Bought, Purchases};
 use rules::RULES;
 
 pub use findings::{Count, Findings};
@@ -124,7 +124,9 @@ pub fn audit(questions: &[Question]) -> Result<Audit> {
 /// # The rules
 /// - how titles look: length, words, digits, punctuation, capitals, HTML entities;
 /// - places: the first, the last, and the one at which the answers of other customers stand most often;
-/// - purchases: the option that the most or fewest customers bought, or any or none. Counts are of the training
+/// - ids: the first and the last in order, which tell something where histories are ordered by them;
+/// - purchases: the option that the most or fewest customers bought, or any or none, and the one bought most or least
+///   of late ([`RecentPopularity`](crate::RecentPopularity)). Counts are of the training
 ///   part, and scored on held-out questions, whose answers they do not hold ([`PurchaseSource`]);
 /// - a classifier trained on the options of other customers' questions: a conditional logit over words,
 ///   punctuation, shape and place, by cross-validation over customers; left out where a fold has no other
@@ -163,7 +165,7 @@ pub fn audit_with(questions: &[Question], options: &AuditOptions<'_>) -> Result<
         return Err(Error::Folds { found: options.folds });
     }
     let folds = folds::by_user(questions, options.folds, options.seed);
-    let purchases = Purchases::count(questions, &folds, options.histories);
+    let purchases = Purchases::count(questions, &folds, options.histories)?;
     let mut tried = Vec::new();
     for rule in &RULES {
         let hits = questions.iter().map(|question| hit(question, &rule.scores(question)));
@@ -205,14 +207,18 @@ fn by_purchases(
     folds: &[usize],
     purchases: &Purchases<'_>,
 ) -> Result<Vec<Tried>> {
-    type Feature = fn(f64) -> f64;
-    let features: [(&str, &str, Feature); 4] = [
-        ("most_frequent", "the option that the most customers bought", |count| count),
-        ("least_frequent", "the option that the fewest customers bought", |count| -count),
-        ("seen_before", "an option that some customer bought", |count| count.min(1.0)),
-        ("never_seen", "an option that no customer bought", |count| -count.min(1.0)),
+    type Feature = fn(&Bought) -> f64;
+    let features: [(&str, &str, Feature); 6] = [
+        ("most_frequent", "the option that the most customers bought", |bought| bought.customers),
+        ("least_frequent", "the option that the fewest customers bought", |bought| {
+            -bought.customers
+        }),
+        ("seen_before", "an option that some customer bought", |bought| bought.customers.min(1.0)),
+        ("never_seen", "an option that no customer bought", |bought| -bought.customers.min(1.0)),
+        ("most_of_late", "the option that was bought most of late", |bought| bought.of_late),
+        ("least_of_late", "the option that was bought least of late", |bought| -bought.of_late),
     ];
-    let scored: Vec<(&Question, Vec<f64>)> = questions
+    let scored: Vec<(&Question, Vec<Bought>)> = questions
         .iter()
         .zip(folds)
         .filter(|(question, _)| purchases.may_score(question))
@@ -220,8 +226,8 @@ fn by_purchases(
         .collect();
     let mut tried = Vec::new();
     for (name, picks, feature) in features {
-        let hits = scored.iter().map(|(question, counts)| {
-            let scores: Vec<f64> = counts.iter().map(|&count| feature(count)).collect();
+        let hits = scored.iter().map(|(question, bought)| {
+            let scores: Vec<f64> = bought.iter().map(feature).collect();
             hit(question, &scores)
         });
         let of = scored.iter().map(|(question, _)| *question);

@@ -39,7 +39,7 @@ pub use baselines::{
     Blend, Bm25Options, CatalogueRanker, Chance, CoOccurrence, Epoch, Interactions, ItemIndex,
     ItemKnn, ItemKnnOptions, Markov, MarkovOptions, Popularity, PunctuationRule, Random, Recency,
     RecencyOptions, RecentPopularity, SasRec, SasRecConfig, Stack, TextIndex, TextSimilarity,
-    bought_products, classical_rankers,
+    baselines, bought_products, classical_rankers,
 };
 pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use choice_model::ChoiceModel;
@@ -57,6 +57,6 @@ pub use orders::{OrderConsistency, PlaceScore, by_place, order_consistency};
 pub use predictor::{Answer, FnPredictor, Predictor};
 pub use ranking::{CatalogueRanks, RankingScore, full_ranking, rank_catalogue};
 pub use report::{Report, ReportFiles, ScoreTable, read_predictions, write_predictions};
-pub use resume::{Progress, evaluate_in};
+pub use resume::{Progress, evaluate_in, evaluate_until};
 pub use template_model::TemplateModel;
 pub use title_vectors::TitleVectors;

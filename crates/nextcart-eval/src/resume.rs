@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nextcart_data::Question;
@@ -86,6 +87,32 @@ pub fn evaluate_in(
         }
     }
     kept.finish().map(Progress::Done)
+}
+
+/// [`evaluate_in`] until a flag is set, as by Ctrl-C; `each` is called after every new answer.
+///
+/// # Errors
+/// [`Error::Interrupted`] after the answer at which `stop` is seen to be true, unless it was the last; those of
+/// [`evaluate_in`].
+pub fn evaluate_until(
+    folder: impl AsRef<Path>,
+    identity: &str,
+    predictor: &mut (impl Predictor + ?Sized),
+    questions: &[Question],
+    stop: &AtomicBool,
+    mut each: impl FnMut(),
+) -> Result<Evaluation> {
+    let progress = evaluate_in(folder, identity, predictor, questions, |_| {
+        each();
+        match stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    })?;
+    match progress {
+        Progress::Done(evaluation) => Ok(evaluation),
+        Progress::Interrupted { .. } => Err(Error::Interrupted),
+    }
 }
 
 /// What a folder is of.

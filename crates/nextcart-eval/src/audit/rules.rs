@@ -1,5 +1,7 @@
 //! Rules that pick an option by how it looks.
 
+use std::cmp::Ordering;
+
 use nextcart_data::Question;
 
 use crate::titles;
@@ -15,6 +17,18 @@ pub(super) struct Rule {
 enum Feature {
     Title(fn(&str) -> f64),
     Place,
+    /// How many options have a smaller id.
+    Id,
+}
+
+/// Ids of digits alone by their number, all others by their characters.
+fn by_id(a: &str, b: &str) -> Ordering {
+    let is_number = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number(a) && is_number(b) {
+        let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+        return a.len().cmp(&b.len()).then_with(|| a.cmp(b));
+    }
+    a.cmp(b)
 }
 
 impl Rule {
@@ -35,13 +49,19 @@ impl Rule {
                     * match self.feature {
                         Feature::Title(feature) => feature(&candidate.title),
                         Feature::Place => place as f64,
+                        Feature::Id => {
+                            let smaller = question.candidates.iter().filter(|other| {
+                                by_id(&other.item, &candidate.item) == Ordering::Less
+                            });
+                            smaller.count() as f64
+                        }
                     }
             })
             .collect()
     }
 }
 
-pub(super) const RULES: [Rule; 18] = [
+pub(super) const RULES: [Rule; 20] = [
     Rule::fewest(
         "punctuation_rule",
         "the title with the fewest digits and punctuation marks",
@@ -76,4 +96,29 @@ pub(super) const RULES: [Rule; 18] = [
     Rule::fewest("no_html_entity", "a title without an HTML entity", titles::html_entity),
     Rule { name: "first", picks: "the first option", sign: -1.0, feature: Feature::Place },
     Rule { name: "last", picks: "the last option", sign: 1.0, feature: Feature::Place },
+    Rule {
+        name: "smallest_id",
+        picks: "the option whose id comes first in order",
+        sign: -1.0,
+        feature: Feature::Id,
+    },
+    Rule {
+        name: "largest_id",
+        picks: "the option whose id comes last in order",
+        sign: 1.0,
+        feature: Feature::Id,
+    },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_ordered_as_numbers_and_other_ids_as_texts() {
+        for (a, b) in [("9", "10"), ("099", "100"), ("B00A9", "B00B1"), ("10", "B9"), ("", "0")] {
+            assert_eq!((by_id(a, b), by_id(b, a)), (Ordering::Less, Ordering::Greater), "{a}, {b}");
+        }
+        assert_eq!(by_id("007", "7"), Ordering::Equal);
+    }
+}

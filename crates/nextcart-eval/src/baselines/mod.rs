@@ -17,7 +17,7 @@ mod stack;
 mod text;
 
 pub use blend::Blend;
-pub use classical::{bought_products, classical_rankers};
+pub use classical::{baselines, bought_products, classical_rankers};
 pub use cooccurrence::CoOccurrence;
 pub use interactions::{Interactions, ItemIndex};
 pub use item_knn::{ItemKnn, ItemKnnOptions};

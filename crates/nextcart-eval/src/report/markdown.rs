@@ -149,6 +149,10 @@ pub(super) fn meaning(name: &str) -> Option<&'static str> {
         "bm25" => "the candidate whose title BM25 finds closest to those of the history.",
         "tfidf" => "the candidate whose title is closest to those of the history by TF-IDF.",
         "knn_text" => "item_knn and tfidf added up, their weights chosen on validation questions.",
+        "stack" => {
+            "item_knn, tfidf, markov, popularity and recent_popularity added up, their weights chosen on validation \
+             questions."
+        }
         "sasrec" => "a self-attentive sequence model of item ids, trained on the training part.",
         "text" => "the candidate whose title shares the most telling words with the history.",
         "punctuation_rule" => {
@@ -290,6 +294,8 @@ mod tests {
             "history_blind",
             "popularity",
             "cooccurrence",
+            "item_knn",
+            "stack",
             "text",
             "punctuation_rule",
             "chance",

@@ -44,7 +44,7 @@ pub(crate) const TUNED: &str = "fine_tuned";
 pub(crate) const BLIND: &str = "history_blind";
 
 /// Predictors that need no language model, to be beaten by it.
-const BASELINES: [&str; 10] = [
+const BASELINES: [&str; 11] = [
     "popularity",
     "recent_popularity",
     "cooccurrence",
@@ -54,6 +54,7 @@ const BASELINES: [&str; 10] = [
     "tfidf",
     "bm25",
     "knn_text",
+    "stack",
     "sasrec",
 ];
 
