@@ -220,8 +220,9 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Error::DoesNotFit`] where no plan was given and the run needs more memory than there is;
-    /// [`Error::NonFinite`], [`Error::NonFiniteEvaluation`] and [`Error::Questions`], which name the checkpoint to go
-    /// on from, the first two after the samples are listed in `non_finite.json`; [`Error::Config`] for a watch that
+    /// [`Error::Questions`], which names the checkpoint to go on from; [`Error::NonFinite`] and
+    /// [`Error::NonFiniteEvaluation`], which name that of the last good state after the samples are listed in
+    /// `non_finite.json`: another call comes to the same number; [`Error::Config`] for a watch that
     /// does not validate, a configuration of another training, and questions without held-out samples;
     /// [`Error::Token`] for a held-out sample; [`Error::OtherRun`] if the folder's `run.json` is of another
     /// run; [`Error::Locked`]; [`Error::Io`] and others if a file cannot be read or written.

@@ -266,7 +266,8 @@ fn samples_behind_a_loss_that_is_not_finite_are_listed() {
     assert_eq!(list, json!({ "quantity": "loss", "step": 1, "of": "training", "samples": [1] }));
     let (error, list) = check(&good, &bad[1..2]);
     assert!(matches!(error, Error::NonFiniteEvaluation { .. }), "{error}");
-    assert!(error.to_string().contains("checkpoint-5`"), "{error}");
+    assert!(error.to_string().contains("; the last good state is in `"), "{error}");
+    assert!(error.to_string().ends_with("checkpoint-5`"), "{error}");
     assert_eq!(list, json!({ "quantity": "loss", "step": 5, "of": "held_out", "samples": [0] }));
 }
 
@@ -307,7 +308,8 @@ fn a_failed_evaluation_costs_no_training_and_is_made_up_for() {
     let path = folder.path().join("failed");
     let error = open("failed").with_questions(|_, _| Err("gone".into())).train(&go()).unwrap_err();
     let expected = path.join("checkpoint-5");
-    assert!(error.to_string().contains(&expected.display().to_string()), "{error}");
+    let goes_on = format!("; a resume goes on from `{}`", expected.display());
+    assert!(error.to_string().ends_with(&goes_on), "{error}");
     assert!(
         matches!(error, Error::Questions { step: 5, checkpoint: Some(it), .. } if it == expected)
     );
@@ -384,7 +386,8 @@ fn before_a_loss_that_is_not_finite_the_last_good_state_is_kept() {
     });
     let (error, steps, folder) = seeds.find(|(_, steps, _)| *steps > 0).unwrap();
     let path = folder.path().join(format!("checkpoint-{steps}"));
-    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    let kept = format!("; the last good state is in `{}`", path.display());
+    assert!(error.to_string().ends_with(&kept), "{error}");
     match error {
         Error::NonFinite { step, samples, checkpoint, .. } => {
             assert_eq!((step, samples, checkpoint), (steps + 1, vec![4], Some(path)));
