@@ -161,6 +161,9 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
     check_toml("[lora]\nrank = 0\n", 4, "lora.rank", &["expected at least 1, found 0"]);
     check_toml("[lora]\ninit = \"loftq\"\n", 4, "lora.init", &["`model.quantized`"]);
     check_toml("[data]\nhistory = 0\n", 4, "data.history", &["expected at least 1, found 0"]);
+    let expected = "expected at most the 6 of `data.held_out`, found 7";
+    check_toml("[data]\nheld_out = 6\nasked = 7\n", 5, "data.asked", &[expected]);
+    check_toml("[data]\nasked = 201\n", 4, "data.asked", &["at most the 200 of `data.held_out`"]);
     check_toml("[watch]\npatience = 0\n", 4, "watch.patience", &["expected at least 1, found 0"]);
     // Words of the text that are not the field.
     let text = "# beta1 = 2.0 (in training)\n[watch]\npatience = 2 # beta1\n[training]\nseed = 7\nbeta1 = 2.0\n";
