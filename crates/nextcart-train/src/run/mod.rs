@@ -19,6 +19,7 @@ mod record;
 mod steps;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -50,6 +51,9 @@ pub(crate) use memory::{available_memory, device_memory, held_memory};
 
 /// The loss curve.
 const CHART: &str = "loss.svg";
+
+/// Where the samples behind a number that is not finite are listed.
+const NON_FINITE: &str = "non_finite.json";
 
 /// What a caller asks a model, at every evaluation.
 type Questions<'a> = Box<
@@ -278,6 +282,9 @@ impl<'a> Run<'a> {
             &trainer.model().device(),
         )?;
         record.keep(folder, trainer.steps())?;
+        if trainer.steps() == 0 {
+            remove(&folder.join(NON_FINITE))?;
+        }
         let log = Log::open(folder, trainer.steps(), trainer.evaluations())?;
         for observer in &mut self.observers {
             observer.started(trainer.steps(), trainer.total_steps());
@@ -313,5 +320,13 @@ impl<'a> Run<'a> {
             return Ok(self.trainer.into_model());
         }
         self.trainer.into_best_model(&self.folder)
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io(path)(error)),
+        _ => Ok(()),
     }
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::warn;
 
-use super::git;
 use super::machine::Machine;
+use super::{git, remove};
 use crate::checkpoint::{first_difference, hex, replace};
 use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
@@ -112,10 +112,7 @@ impl RunRecord {
         let config = folder.join(CONFIG);
         match &self.config {
             Some(own) => own.write(config)?,
-            None => match fs::remove_file(&config) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(config)(error)),
-                _ => {}
-            },
+            None => remove(&config)?,
         }
         self.write(&path)
     }

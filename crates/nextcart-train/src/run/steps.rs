@@ -9,13 +9,10 @@ use serde_json::json;
 use super::log::Log;
 use super::metrics::{EvaluationMetrics, Metric, now};
 use super::planning::Watched;
-use super::{Accuracy, Ending, Run, patience};
+use super::{Accuracy, Ending, NON_FINITE, Run, patience};
 use crate::checkpoint::{newest_checkpoint, replace};
 use crate::error::{Error, Result};
 use crate::trainer::AFTER_THE_STEP;
-
-/// Where the samples behind a number that is not finite are listed.
-const NON_FINITE: &str = "non_finite.json";
 
 impl Run<'_> {
     pub(super) fn steps(

@@ -494,11 +494,13 @@ fn a_run_that_starts_anew_in_a_folder_leaves_no_record_of_the_one_before() {
     drop(run);
     assert_eq!(RunRecord::read(path).unwrap().training, config(5));
     assert!(path.join("run.toml").exists());
+    let list = path.join("non_finite.json");
+    fs::write(&list, "{}").unwrap();
 
     let others = &samples[..8];
     let mut run = open(path, config(3), others);
     run.train(&go()).unwrap();
     let record = RunRecord::read(path).unwrap();
     assert_eq!((record.training, record.samples), (config(3), nextcart_text::digest(others)));
-    assert!(record.config.is_none() && !path.join("run.toml").exists());
+    assert!(record.config.is_none() && !path.join("run.toml").exists() && !list.exists());
 }
