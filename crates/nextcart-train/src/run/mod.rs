@@ -1,6 +1,7 @@
 //! A run that watches itself.
 
 mod accuracy;
+mod cgroup;
 mod chart;
 mod crc32c;
 mod events;
