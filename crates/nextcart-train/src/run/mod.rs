@@ -4,6 +4,7 @@ mod accuracy;
 mod cgroup;
 mod chart;
 mod crc32c;
+mod difference;
 mod events;
 mod git;
 mod lock;
@@ -40,13 +41,14 @@ use log::Log;
 use planning::Watched;
 
 pub use accuracy::Accuracy;
+pub use difference::Difference;
 pub use machine::Machine;
 pub use memory::peak_memory;
 pub use metrics::{EvaluationMetrics, Metric, StepMetrics, read_metrics};
 pub use observer::Observer;
 #[cfg(feature = "progress")]
 pub use progress::ProgressLine;
-pub use record::RunRecord;
+pub use record::{Resumed, RunRecord};
 
 pub(crate) use memory::{available_memory, device_memory, held_memory};
 
