@@ -12,6 +12,7 @@ use nextcart_data::{Contexts, Part, Question, read_any_questions};
 use nextcart_eval::{TemplateModel, evaluate_each};
 use nextcart_models::{find_device, save_adapter};
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
+use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,7 +35,9 @@ struct Arguments {
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("error,hf_hub=off,nextcart_train=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
     eprintln!("error: {error:#}");
     ExitCode::FAILURE
