@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 
 use nextcart_adapters::{Bias, Init, TargetModules};
 use nextcart_models::{LlamaConfig, save_checkpoint};
@@ -191,6 +192,43 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
     let path = folder.path().join("run.yaml");
     assert!(matches!(RunConfig::read(&path), Err(Error::ConfigFormat { .. })));
     assert!(matches!(RunConfig::read(path.with_extension("toml")), Err(Error::Io { .. })));
+}
+
+/// Of each field, the book has the default and forms that can be read.
+#[test]
+fn the_book_has_a_table_of_training_and_one_of_watching() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/training.md");
+    let Ok(page) = fs::read_to_string(path) else { return };
+    let read = |section: &str, line: &str| -> RunConfig {
+        let text = format!("[model]\nname = \"x\"\n[{section}]\n{line}\n");
+        text.parse().unwrap_or_else(|error| panic!("{line}: {error}"))
+    };
+    let fields = serde_json::to_value(read("training", "")).unwrap();
+    for section in ["training", "watch"] {
+        let (_, rest) = page.split_once(&format!("\n### `[{section}]`\n")).unwrap();
+        let table = rest.split("\n#").next().unwrap();
+        let mut named = Vec::new();
+        for row in table.lines().filter_map(|line| line.strip_prefix("| `")) {
+            let (field, rest) = row.split_once("` | ").unwrap();
+            let (default, meaning) = rest.split_once(" | ").unwrap();
+            match default {
+                "none" => assert!(fields[section][field].is_null(), "{field}"),
+                _ => {
+                    let line = format!("{field} = {}", default.trim_matches('`'));
+                    assert_eq!(read(section, &line), read(section, ""), "{line}");
+                }
+            }
+            let start = format!("{field} = ");
+            for form in meaning.split('`').filter(|code| code.starts_with(&start)) {
+                assert_ne!(read(section, form), read(section, ""), "{form}");
+            }
+            named.push(field);
+        }
+        named.sort_unstable();
+        let mut expected: Vec<&String> = fields[section].as_object().unwrap().keys().collect();
+        expected.sort_unstable();
+        assert_eq!(named, expected);
+    }
 }
 
 #[cfg(unix)]
