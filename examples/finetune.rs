@@ -75,6 +75,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
         .with_observer(ProgressLine::new("fine-tuning"));
+    // Most templates make one sample of a question.
+    if (samples.len(), held_out.len()) == (train.len(), other.len()) {
+        let ids = |of: &[Question]| of.iter().map(|question| question.id.clone()).collect();
+        run = run.with_sample_ids(ids(&train), ids(&other));
+    }
     other.truncate(data.asked);
     if !other.is_empty() {
         run = run.with_questions(|model, accuracy| {

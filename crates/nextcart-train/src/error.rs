@@ -123,6 +123,8 @@ pub enum Error {
         /// The samples behind it: each one whose own loss is not finite, or else all that the loss
         /// or the gradient was summed over.
         samples: Vec<usize>,
+        /// All samples of the step; empty where a resumed run has not taken one yet.
+        batch: Vec<usize>,
         /// The checkpoint of a [`Run`](crate::Run) with the last state that was good, if there is one.
         checkpoint: Option<PathBuf>,
     },

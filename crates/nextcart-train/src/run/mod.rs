@@ -12,6 +12,7 @@ mod log;
 mod machine;
 mod memory;
 mod metrics;
+mod non_finite;
 mod observer;
 mod patience;
 mod planning;
@@ -38,6 +39,7 @@ use crate::trainer::Trainer;
 use crate::watch::WatchConfig;
 use lock::Lock;
 use log::Log;
+use non_finite::{NON_FINITE, SampleIds};
 use planning::Watched;
 
 pub use accuracy::Accuracy;
@@ -54,9 +56,6 @@ pub(crate) use memory::{available_memory, device_memory, held_memory};
 
 /// The loss curve.
 const CHART: &str = "loss.svg";
-
-/// Where the samples behind a number that is not finite are listed.
-const NON_FINITE: &str = "non_finite.json";
 
 /// What a caller asks a model, at every evaluation.
 type Questions<'a> = Box<
@@ -80,7 +79,7 @@ pub enum Ending {
 /// The folder holds checkpoints, the newest and the best; `run.json` with all that the run depends on, and its
 /// [`Plan`] beside what was seen; `run.toml` where a [`RunConfig`] was given; `metrics.jsonl`, an object for each step
 /// and evaluation; the same for TensorBoard in `events.out.tfevents.nextcart`; `loss.svg`; and `non_finite.json` where
-/// a loss or a gradient was not a finite number. A killed process leaves whole lines and checkpoints:
+/// a loss or a gradient was not a finite number, with the samples behind it and all of its batch. A killed process leaves whole lines and checkpoints:
 /// [`open`](Self::open) drops what was written after the newest checkpoint and goes on, to the same bytes but for
 /// times and memory. A checkpoint is written before every evaluation, so that one that fails costs no training: the run
 /// that goes on begins with it. One process at a time may have the folder: it holds a lock on the file `.lock` there,
@@ -123,6 +122,7 @@ pub struct Run<'a> {
     llama: LlamaConfig,
     samples: &'a [Sample],
     held_out: &'a [Sample],
+    ids: SampleIds,
     watch: WatchConfig,
     config: Option<RunConfig>,
     plan: Option<Plan>,
@@ -164,6 +164,7 @@ impl<'a> Run<'a> {
             llama: llama.clone(),
             samples,
             held_out: &[],
+            ids: SampleIds::default(),
             watch: WatchConfig::default(),
             config: None,
             plan: None,
@@ -183,6 +184,14 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn with_held_out(mut self, samples: &'a [Sample]) -> Self {
         self.held_out = samples;
+        self
+    }
+
+    /// What the caller calls its samples, such as the ids of the questions that they were made of: one for each training
+    /// and each held-out sample, or none (default none). `non_finite.json` lists them beside the samples' positions.
+    #[must_use]
+    pub fn with_sample_ids(mut self, training: Vec<String>, held_out: Vec<String>) -> Self {
+        self.ids = SampleIds { training, held_out };
         self
     }
 
@@ -230,7 +239,8 @@ impl<'a> Run<'a> {
     /// [`Error::Questions`], which names the checkpoint to go on from; [`Error::NonFinite`] and
     /// [`Error::NonFiniteEvaluation`], which name that of the last good state after the samples are listed in
     /// `non_finite.json`: another call comes to the same number; [`Error::Config`] for a watch that
-    /// does not validate, a configuration of another training, and questions without held-out samples;
+    /// does not validate, a configuration of another training, questions without held-out samples, and ids that are not as
+    /// many as the samples;
     /// [`Error::Token`] for a held-out sample; [`Error::OtherRun`] if the folder's `run.json` is of another
     /// run; [`Error::Locked`]; [`Error::Io`] and others if a file cannot be read or written.
     pub fn train(&mut self, stop: &AtomicBool) -> Result<Ending> {
@@ -263,6 +273,7 @@ impl<'a> Run<'a> {
             let expected = "samples to evaluate when the questions are asked";
             return Err(wrong("data", "held_out", expected, "none"));
         }
+        self.ids.check(self.samples.len(), self.held_out.len())?;
         check_list(self.held_out, &self.llama, HELD_OUT)
     }
 
