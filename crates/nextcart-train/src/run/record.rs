@@ -56,7 +56,8 @@ pub struct RunRecord {
     pub data_manifest: Option<String>,
     /// Crates and their versions.
     pub crates: BTreeMap<String, String>,
-    /// The commit of the repository that the run's folder lies in, or else of the one that the process works in.
+    /// The commit of the repository that the run's folder lies in, or else of the one that the process works in. Whether
+    /// files were changed since is not known: it is read from `.git`, and git is not run.
     pub git_commit: Option<String>,
     /// What it began on.
     pub machine: Option<Machine>,
