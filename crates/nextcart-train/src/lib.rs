@@ -65,7 +65,7 @@ pub use plan::{
 pub use run::ProgressLine;
 pub use run::{
     Accuracy, Difference, Ending, EvaluationMetrics, Machine, Metric, Observer, Resumed, Run,
-    RunRecord, StepMetrics, peak_memory, read_metrics,
+    RunRecord, StepMetrics, Trained, peak_memory, read_metrics,
 };
 pub use run_config::{DataConfig, ModelConfig, RunConfig};
 pub use schedule::Schedule;

@@ -20,6 +20,7 @@ mod planning;
 mod progress;
 mod record;
 mod steps;
+mod trained;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -51,6 +52,7 @@ pub use observer::Observer;
 #[cfg(feature = "progress")]
 pub use progress::ProgressLine;
 pub use record::{Resumed, RunRecord};
+pub use trained::Trained;
 
 pub(crate) use memory::{available_memory, device_memory, held_memory};
 
@@ -288,12 +290,13 @@ impl<'a> Run<'a> {
             }
             *lock = Some(new);
         }
+        let model = trainer.model();
         let record = RunRecord::new(
             folder,
             (trainer.config(), &self.watch, self.config.as_ref()),
-            &self.llama,
+            (&self.llama, Trained::of(&model)),
             (samples, held_out),
-            &trainer.model().device(),
+            &model.device(),
         )?;
         record.keep(folder, trainer.steps())?;
         if trainer.steps() == 0 {

@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::difference::{Difference, differences};
 use super::machine::Machine;
+use super::trained::Trained;
 use super::{git, remove};
 use crate::checkpoint::{hex, replace};
 use crate::config::SftConfig;
@@ -48,6 +49,8 @@ pub struct RunRecord {
     pub config: Option<RunConfig>,
     /// The base model.
     pub model: LlamaConfig,
+    /// What of it trains; some records do not say.
+    pub trained: Option<Trained>,
     /// SHA-256 of the samples' ids and masks.
     pub samples: String,
     /// SHA-256 of the held-out samples' ids and masks.
@@ -91,7 +94,7 @@ impl RunRecord {
     pub(super) fn new(
         folder: &Path,
         (training, watch, config): (&SftConfig, &WatchConfig, Option<&RunConfig>),
-        model: &LlamaConfig,
+        (model, trained): (&LlamaConfig, Trained),
         (samples, held_out): (&[Sample], &[Sample]),
         device: &Device,
     ) -> Result<Self> {
@@ -104,6 +107,7 @@ impl RunRecord {
             watch: watch.clone(),
             config: config.cloned(),
             model: model.clone(),
+            trained: Some(trained),
             samples: digest(samples),
             held_out: digest(held_out),
             data_manifest: bytes.map(|bytes| hex(&bytes)),
@@ -201,6 +205,7 @@ impl RunRecord {
         let json = |source| Error::Json { path: path.to_owned(), source };
         let mut now = self.clone();
         now.training.checkpoints_kept = old.training.checkpoints_kept;
+        now.trained = old.trained.and(now.trained);
         (now.plan, now.resumed) = (old.plan.clone(), old.resumed.clone());
         // Through text and back as well, because JSON may change the last bit of a float.
         let text = serde_json::to_string(&now).map_err(json)?;
@@ -229,7 +234,8 @@ mod tests {
         let device = Device::flex();
         let config = RunConfig::tiny_cpu();
         let all = (&training, &watch, Some(&config));
-        RunRecord::new(folder, all, &model, (&samples, &[]), &device).unwrap()
+        let model = (&model, Trained::Adapters);
+        RunRecord::new(folder, all, model, (&samples, &[]), &device).unwrap()
     }
 
     #[test]
@@ -249,6 +255,7 @@ mod tests {
         assert_eq!(differences(|now| now.held_out.clear()), ["held_out"]);
         let other = |now: &mut RunRecord| now.machine.as_mut().unwrap().threads += 1;
         assert_eq!(differences(other), ["machine.threads"]);
+        assert_eq!(differences(|now| now.trained = Some(Trained::All)), ["trained"]);
         let gone = |now: &mut RunRecord| now.crates.clear();
         assert_eq!(differences(gone), ["crates.burn", "crates.nextcart"]);
         let other = |now: &mut RunRecord| {

@@ -12,7 +12,7 @@ use nextcart_models::{Llama, LlamaConfig, Precision};
 use nextcart_text::Sample;
 use nextcart_train::{
     Ending, Error, EvaluationMetrics, Every, Metric, ModelConfig, Observer, Run, RunConfig,
-    RunRecord, SftConfig, StepMetrics, WatchConfig, read_metrics,
+    RunRecord, SftConfig, StepMetrics, Trained, WatchConfig, read_metrics,
 };
 use serde_json::{Value, json};
 
@@ -489,6 +489,7 @@ fn the_folder_tells_what_the_run_depends_on() {
     let record = RunRecord::read(&path).unwrap();
     assert_eq!(record.config.as_ref(), Some(&whole));
     assert_eq!((record.training, record.model), (config(3), llama()));
+    assert_eq!(record.trained, Some(Trained::Adapters));
     // SHA-256 of "abc", as FIPS 180 has it.
     let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(record.data_manifest.unwrap(), sha256);
