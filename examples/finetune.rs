@@ -12,6 +12,7 @@ use nextcart_data::{Contexts, Part, Question, read_any_questions};
 use nextcart_eval::{TemplateModel, evaluate_each};
 use nextcart_models::{find_device, save_adapter};
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
+use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,7 +35,9 @@ struct Arguments {
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("error,hf_hub=off,nextcart_train=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
     eprintln!("error: {error:#}");
     ExitCode::FAILURE
@@ -72,6 +75,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
         .with_observer(ProgressLine::new("fine-tuning"));
+    // Most templates make one sample of a question.
+    if (samples.len(), held_out.len()) == (train.len(), other.len()) {
+        let ids = |of: &[Question]| of.iter().map(|question| question.id.clone()).collect();
+        run = run.with_sample_ids(ids(&train), ids(&other));
+    }
     other.truncate(data.asked);
     if !other.is_empty() {
         run = run.with_questions(|model, accuracy| {

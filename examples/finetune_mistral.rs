@@ -9,9 +9,8 @@ use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_data::{Dataset, Part};
 use nextcart_eval::{Assessment, Report};
-use nextcart_models::{
-    SaveOptions, find_device, gpu_precision, save_adapter, save_merged_checkpoint,
-};
+use nextcart_models::{SaveOptions, find_device, gpu_precision};
+use nextcart_models::{save_adapter, save_merged_checkpoint};
 use nextcart_train::{Checkpointing, DeviceFacts, Ending, ProgressLine, Run, RunConfig};
 
 #[global_allocator]
@@ -44,6 +43,8 @@ struct Arguments {
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
+    let logs = std::env::var("RUST_LOG").unwrap_or("error,hf_hub=off,nextcart_train=warn".into());
+    tracing_subscriber::fmt().with_env_filter(logs).with_writer(std::io::stderr).init();
     let Err(error) = run(Arguments::parse()) else { return ExitCode::SUCCESS };
     eprintln!("error: {error:#}");
     ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
@@ -83,8 +84,7 @@ fn run(arguments: Arguments) -> Result<()> {
     let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
         .with_observer(ProgressLine::new("fine-tuning"));
     ensure!(run.train(&STOP)? != Ending::Interrupted, "stopped: --resume goes on");
-    let trainer = run.trainer();
-    let (losses, validation) = (trainer.losses().to_vec(), trainer.evaluations().to_vec());
+    let losses = [run.trainer().losses(), run.trainer().evaluations()].map(<[_]>::to_vec);
     let model = run.into_best_model()?;
     save_adapter(out.join("adapter"), &model, &config.lora, &config.model.name)?;
     let options = SaveOptions { format: config.model.weights, ..SaveOptions::default() };
@@ -92,7 +92,7 @@ fn run(arguments: Arguments) -> Result<()> {
 
     let (model, purchases, bar) = (&model, data.history, ProgressBar::new_spinner());
     let all = Assessment { model, config: llama, builder, data: &shop, purchases, questions: 300 };
-    let report = Report::of_run("Mistral-7B with QLoRA", &losses, &validation);
+    let report = Report::of_run("Mistral-7B with QLoRA", &losses[0], &losses[1]);
     let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
     let assessed = all.write(out, &format!("{config:?}"), report, &STOP, tell)?;
     println!("{assessed}\n\nreport: {}", assessed.files.html.display());

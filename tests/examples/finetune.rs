@@ -115,6 +115,11 @@ fn a_file_says_what_is_trained_and_the_folder_what_came_of_it() {
 fn a_template_may_tell_what_training_knows() {
     let folder = prepared();
     let folder = folder.path();
+    // Such prompts are longer than the texts that the model says it was made for, of which a run would warn.
+    let base = folder.join("base/config.json");
+    let text = fs::read_to_string(&base).unwrap();
+    assert!(text.contains("1024"));
+    fs::write(base, text.replace("1024", "2048")).unwrap();
     let file = "Of both kinds.\n--- instruction\nWhich next?\n--- input\n\
                 {{ profile.purchases }} bought, as did others: {{ similar_users_bought | join(', ') }}.\n\
                 {% for item in history %}\n{{ item.title | line }}, with {{ item.bought_together | join(', ') }}\n\

@@ -109,10 +109,11 @@ pub enum Error {
         samples: usize,
     },
     /// The loss or the gradient of a training step is not a finite number, and the step was not taken; or a sample's
-    /// loss after it is not, and no checkpoint was written.
+    /// loss after it is not, and no checkpoint was written. The same run fails again at the same step: what is changed,
+    /// be it settings or samples, makes another run, with a folder of its own.
     #[error(
         "step {step}: the {quantity} is not finite, with samples {samples:?}{}",
-        goes_on(.checkpoint)
+        last_good(.checkpoint)
     )]
     NonFinite {
         /// `loss`, `gradient norm` or `loss after the step`.
@@ -122,6 +123,8 @@ pub enum Error {
         /// The samples behind it: each one whose own loss is not finite, or else all that the loss
         /// or the gradient was summed over.
         samples: Vec<usize>,
+        /// All samples of the step; empty where a resumed run has not taken one yet.
+        batch: Vec<usize>,
         /// The checkpoint of a [`Run`](crate::Run) with the last state that was good, if there is one.
         checkpoint: Option<PathBuf>,
     },
@@ -158,10 +161,10 @@ pub enum Error {
         /// What the drawing crate said.
         reason: String,
     },
-    /// The loss of an evaluation is not a finite number.
+    /// The loss of an evaluation is not a finite number, and will not be in the same run.
     #[error(
         "the loss of an evaluation is not finite, with samples {samples:?}{}",
-        goes_on(.checkpoint)
+        last_good(.checkpoint)
     )]
     NonFiniteEvaluation {
         /// The samples of the batch.
@@ -245,6 +248,13 @@ pub enum Error {
 fn goes_on(checkpoint: &Option<PathBuf>) -> String {
     let from = |path: &PathBuf| format!("; a resume goes on from `{}`", path.display());
     checkpoint.as_ref().map(from).unwrap_or_default()
+}
+
+/// Where the state before a number that is not finite is, for the end of an error's text: to be looked at, because the
+/// run that goes on from it comes to the same number.
+fn last_good(checkpoint: &Option<PathBuf>) -> String {
+    let is_in = |path: &PathBuf| format!("; the last good state is in `{}`", path.display());
+    checkpoint.as_ref().map(is_in).unwrap_or_default()
 }
 
 /// What to change of a run that does not fit.

@@ -64,8 +64,8 @@ pub use plan::{
 #[cfg(feature = "progress")]
 pub use run::ProgressLine;
 pub use run::{
-    Accuracy, Ending, EvaluationMetrics, Machine, Metric, Observer, Run, RunRecord, StepMetrics,
-    peak_memory, read_metrics,
+    Accuracy, Difference, Ending, EvaluationMetrics, Machine, Metric, Observer, Resumed, Run,
+    RunRecord, StepMetrics, Trained, peak_memory, read_metrics,
 };
 pub use run_config::{DataConfig, ModelConfig, RunConfig};
 pub use schedule::Schedule;

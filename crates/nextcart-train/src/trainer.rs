@@ -79,6 +79,8 @@ pub struct Trainer<'a> {
     total_steps: u64,
     losses: Vec<(u64, f64)>,
     evaluations: Vec<(u64, f64)>,
+    /// Samples of the step that was taken last; none of one before a resume.
+    last: Vec<usize>,
 }
 
 impl<'a> Trainer<'a> {
@@ -120,6 +122,7 @@ impl<'a> Trainer<'a> {
             total_steps,
             losses: Vec::new(),
             evaluations: Vec::new(),
+            last: Vec::new(),
         })
     }
 
@@ -199,12 +202,12 @@ impl<'a> Trainer<'a> {
         let bad = pass.loss_sums.iter().position(|sum| !sum.is_finite());
         if let Some(batch) = bad {
             let samples = self.culprits(&passes[batch].concat());
-            return Err(non_finite("loss", done + 1, samples));
+            return Err(non_finite("loss", done + 1, samples, indices));
         }
         let gradient_norm = pass.gradients.norm();
         if !gradient_norm.is_finite() {
             let samples = passes.concat().concat();
-            return Err(non_finite("gradient norm", done + 1, samples));
+            return Err(non_finite("gradient norm", done + 1, samples, indices));
         }
 
         // As precise as the sums are, and what a checkpoint's JSON gives back exactly.
@@ -218,6 +221,7 @@ impl<'a> Trainer<'a> {
         let model = self.optimizer.step(model, gradients, learning_rate);
         self.put_model(model);
         self.losses.push((done + 1, loss));
+        self.last = indices.to_vec();
         Ok(StepReport {
             step: done + 1,
             total_steps: self.total_steps,
@@ -391,7 +395,7 @@ impl<'a> Trainer<'a> {
         let rows = self.run.config.loss_rows;
         match evaluate_loss_with(self.model_ref(), &self.run.model, samples, 1, rows) {
             Err(Error::NonFiniteEvaluation { .. }) => {
-                Err(non_finite(AFTER_THE_STEP, self.steps(), vec![sample]))
+                Err(non_finite(AFTER_THE_STEP, self.steps(), vec![sample], &self.last))
             }
             loss => Ok(Probe { sample, loss: loss? }),
         }
@@ -418,8 +422,8 @@ fn on_device(values: HostTensors, device: &Device) -> BTreeMap<String, AnyTensor
 /// The quantity of an error after a step that was taken.
 pub(crate) const AFTER_THE_STEP: &str = "loss after the step";
 
-fn non_finite(quantity: &'static str, step: u64, samples: Vec<usize>) -> Error {
-    Error::NonFinite { quantity, step, samples, checkpoint: None }
+fn non_finite(quantity: &'static str, step: u64, samples: Vec<usize>, batch: &[usize]) -> Error {
+    Error::NonFinite { quantity, step, samples, batch: batch.to_vec(), checkpoint: None }
 }
 
 /// Number of samples that go on behind the last position that the model was made for.

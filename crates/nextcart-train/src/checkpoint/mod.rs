@@ -19,7 +19,7 @@ pub use best::best_checkpoint;
 
 pub(crate) use files::replace;
 pub(crate) use seal::hex;
-pub(crate) use state::{Curves, Identity, Probe, State, first_difference};
+pub(crate) use state::{Curves, Identity, Probe, State};
 
 const PREFIX: &str = "checkpoint-";
 const UNFINISHED: &str = ".unfinished-";

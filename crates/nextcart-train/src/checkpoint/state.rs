@@ -268,7 +268,7 @@ fn widen(points: &[(u64, f32)]) -> Vec<(u64, f64)> {
 }
 
 /// The dotted name of the first field that differs, and both values.
-pub(crate) fn first_difference(expected: &Value, found: &Value) -> (String, String, String) {
+fn first_difference(expected: &Value, found: &Value) -> (String, String, String) {
     if let (Value::Object(left), Value::Object(right)) = (expected, found) {
         let absent = Value::Null;
         let names = left.keys().chain(right.keys());

@@ -158,10 +158,19 @@ fn are_contrasts(passes: &[PassShape]) -> bool {
     passes.iter().all(|shape| shape.trained == 0)
 }
 
-/// The passes with so many rows at most.
+/// The passes with so many rows at most. Rows lie by their length and not by what is trained of them, so that those with
+/// the most trained tokens may come to share a pass.
 fn shrink(passes: &mut [PassShape], rows: usize) {
+    let largest = |of: fn(&PassShape) -> usize| passes.iter().map(of).max().unwrap_or(0);
+    let before = largest(|shape| shape.rows);
+    let (seq, most) = (largest(|shape| shape.seq), largest(|shape| shape.most));
     for shape in passes.iter_mut().filter(|shape| shape.rows > rows) {
-        shape.trained = (shape.trained * rows).div_ceil(shape.rows).max(shape.most);
+        if before.is_multiple_of(rows) {
+            shape.trained = shape.trained.min(rows * shape.most);
+        } else {
+            // A pass may have rows of two that were neighbours.
+            (shape.seq, shape.most, shape.trained) = (seq, most, rows * most);
+        }
         shape.rows = rows;
     }
 }
@@ -171,4 +180,50 @@ fn packed(planner: &mut Planner) -> Option<String> {
     let changes = !planner.load.quantized && planner.lora.is_some();
     planner.load.quantized |= changes;
     changes.then(|| "model.quantized = true".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use nextcart_text::Sample;
+
+    use super::*;
+    use crate::config::SftConfig;
+    use crate::plan::Workload;
+
+    /// Tokens of a sample, and how many of them are trained.
+    type Lengths = (usize, usize);
+
+    fn passes(lengths: &[Lengths], batch_size: usize, accumulation: usize) -> Vec<PassShape> {
+        let sample = |&(tokens, trained): &Lengths| {
+            Sample::completion(&vec![1; tokens - trained], &vec![2; trained]).unwrap()
+        };
+        let samples: Vec<Sample> = lengths.iter().map(sample).collect();
+        let config =
+            SftConfig { batch_size, gradient_accumulation: accumulation, ..SftConfig::default() };
+        Workload::of(&samples, &config).unwrap().passes
+    }
+
+    /// Most trained tokens of a pass of fewer rows, as foretold. No pass of the samples may be larger in any respect.
+    #[track_caller]
+    fn check(lengths: &[Lengths], (batch, accumulation): (usize, usize), fewer: usize) -> usize {
+        let mut foretold = passes(lengths, batch, accumulation);
+        shrink(&mut foretold, fewer);
+        for pass in passes(lengths, fewer, batch * accumulation / fewer) {
+            assert!(foretold.iter().any(|shape| shape.covers(pass)), "{pass:?}, {foretold:?}");
+        }
+        foretold.iter().map(|shape| shape.trained).max().unwrap()
+    }
+
+    #[test]
+    fn passes_of_fewer_rows_are_foretold_no_smaller_than_they_are() {
+        let few = [(109, 1), (108, 1), (107, 1), (106, 1), (105, 1), (104, 1)];
+        let long = [&[(140, 100), (130, 100)][..], &few].concat();
+        assert_eq!([4, 2, 1].map(|rows| check(&long, (8, 1), rows)), [206, 200, 100]);
+        let alike = [(50, 20); 8];
+        assert_eq!([4, 2, 1].map(|rows| check(&alike, (8, 1), rows)), [80, 40, 20]);
+        // The third pass has the last row of the first one before and the first row of the second.
+        let many = |place: usize| if place == 4 || place == 5 { 9 } else { 1 };
+        let split: Vec<Lengths> = (0..10).map(|place| (30 - place, many(place))).collect();
+        assert_eq!(check(&split, (5, 2), 2), 18);
+    }
 }

@@ -27,7 +27,7 @@ pub struct PassShape {
 
 impl PassShape {
     /// Whether this is at least as large in every respect.
-    fn covers(self, other: Self) -> bool {
+    pub(super) fn covers(self, other: Self) -> bool {
         let Self { rows, seq, most, trained } = self;
         rows >= other.rows && seq >= other.seq && most >= other.most && trained >= other.trained
     }

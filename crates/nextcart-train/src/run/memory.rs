@@ -4,6 +4,8 @@ use std::fs;
 
 use burn::tensor::Device;
 
+use super::cgroup;
+
 /// The most memory that this process has held, in bytes; `None` where the system does not tell as Linux does.
 ///
 /// That of the host: a GPU's own memory is not in it.
@@ -17,19 +19,12 @@ pub(crate) fn held_memory() -> Option<u64> {
     status("VmRSS:")
 }
 
-/// What this process holds and may yet take, in bytes: what Linux counts as available, within the limit of the control
-/// group.
+/// What this process holds and may yet take, in bytes: what Linux counts as available, within the limits of the control
+/// groups.
 pub(crate) fn available_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let free = bytes_of(&text, "MemAvailable:")?;
-    let number = |name: &str| -> Option<u64> {
-        fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?.trim().parse().ok()
-    };
-    let free = match (number("max"), number("current")) {
-        (Some(limit), Some(used)) => free.min(limit.saturating_sub(used)),
-        _ => free,
-    };
-    Some(held_memory()? + free)
+    Some(held_memory()? + free.min(cgroup::room().unwrap_or(u64::MAX)))
 }
 
 /// Bytes that a device with memory of its own has reserved for this process; `None` for a CPU.

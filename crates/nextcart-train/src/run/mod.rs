@@ -1,8 +1,10 @@
 //! A run that watches itself.
 
 mod accuracy;
+mod cgroup;
 mod chart;
 mod crc32c;
+mod difference;
 mod events;
 mod git;
 mod lock;
@@ -10,6 +12,7 @@ mod log;
 mod machine;
 mod memory;
 mod metrics;
+mod non_finite;
 mod observer;
 mod patience;
 mod planning;
@@ -17,8 +20,10 @@ mod planning;
 mod progress;
 mod record;
 mod steps;
+mod trained;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -35,16 +40,19 @@ use crate::trainer::Trainer;
 use crate::watch::WatchConfig;
 use lock::Lock;
 use log::Log;
+use non_finite::{NON_FINITE, SampleIds};
 use planning::Watched;
 
 pub use accuracy::Accuracy;
+pub use difference::Difference;
 pub use machine::Machine;
 pub use memory::peak_memory;
 pub use metrics::{EvaluationMetrics, Metric, StepMetrics, read_metrics};
 pub use observer::Observer;
 #[cfg(feature = "progress")]
 pub use progress::ProgressLine;
-pub use record::RunRecord;
+pub use record::{Resumed, RunRecord};
+pub use trained::Trained;
 
 pub(crate) use memory::{available_memory, device_memory, held_memory};
 
@@ -73,7 +81,7 @@ pub enum Ending {
 /// The folder holds checkpoints, the newest and the best; `run.json` with all that the run depends on, and its
 /// [`Plan`] beside what was seen; `run.toml` where a [`RunConfig`] was given; `metrics.jsonl`, an object for each step
 /// and evaluation; the same for TensorBoard in `events.out.tfevents.nextcart`; `loss.svg`; and `non_finite.json` where
-/// a loss or a gradient was not a finite number. A killed process leaves whole lines and checkpoints:
+/// a loss or a gradient was not a finite number, with the samples behind it and all of its batch. A killed process leaves whole lines and checkpoints:
 /// [`open`](Self::open) drops what was written after the newest checkpoint and goes on, to the same bytes but for
 /// times and memory. A checkpoint is written before every evaluation, so that one that fails costs no training: the run
 /// that goes on begins with it. One process at a time may have the folder: it holds a lock on the file `.lock` there,
@@ -116,6 +124,7 @@ pub struct Run<'a> {
     llama: LlamaConfig,
     samples: &'a [Sample],
     held_out: &'a [Sample],
+    ids: SampleIds,
     watch: WatchConfig,
     config: Option<RunConfig>,
     plan: Option<Plan>,
@@ -157,6 +166,7 @@ impl<'a> Run<'a> {
             llama: llama.clone(),
             samples,
             held_out: &[],
+            ids: SampleIds::default(),
             watch: WatchConfig::default(),
             config: None,
             plan: None,
@@ -176,6 +186,14 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn with_held_out(mut self, samples: &'a [Sample]) -> Self {
         self.held_out = samples;
+        self
+    }
+
+    /// What the caller calls its samples, such as the ids of the questions that they were made of: one for each training
+    /// and each held-out sample, or none (default none). `non_finite.json` lists them beside the samples' positions.
+    #[must_use]
+    pub fn with_sample_ids(mut self, training: Vec<String>, held_out: Vec<String>) -> Self {
+        self.ids = SampleIds { training, held_out };
         self
     }
 
@@ -220,9 +238,11 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Error::DoesNotFit`] where no plan was given and the run needs more memory than there is;
-    /// [`Error::NonFinite`], [`Error::NonFiniteEvaluation`] and [`Error::Questions`], which name the checkpoint to go
-    /// on from, the first two after the samples are listed in `non_finite.json`; [`Error::Config`] for a watch that
-    /// does not validate, a configuration of another training, and questions without held-out samples;
+    /// [`Error::Questions`], which names the checkpoint to go on from; [`Error::NonFinite`] and
+    /// [`Error::NonFiniteEvaluation`], which name that of the last good state after the samples are listed in
+    /// `non_finite.json`: another call comes to the same number; [`Error::Config`] for a watch that
+    /// does not validate, a configuration of another training, questions without held-out samples, and ids that are not as
+    /// many as the samples;
     /// [`Error::Token`] for a held-out sample; [`Error::OtherRun`] if the folder's `run.json` is of another
     /// run; [`Error::Locked`]; [`Error::Io`] and others if a file cannot be read or written.
     pub fn train(&mut self, stop: &AtomicBool) -> Result<Ending> {
@@ -255,6 +275,7 @@ impl<'a> Run<'a> {
             let expected = "samples to evaluate when the questions are asked";
             return Err(wrong("data", "held_out", expected, "none"));
         }
+        self.ids.check(self.samples.len(), self.held_out.len())?;
         check_list(self.held_out, &self.llama, HELD_OUT)
     }
 
@@ -269,14 +290,18 @@ impl<'a> Run<'a> {
             }
             *lock = Some(new);
         }
+        let model = trainer.model();
         let record = RunRecord::new(
             folder,
             (trainer.config(), &self.watch, self.config.as_ref()),
-            &self.llama,
+            (&self.llama, Trained::of(&model)),
             (samples, held_out),
-            &trainer.model().device(),
+            &model.device(),
         )?;
         record.keep(folder, trainer.steps())?;
+        if trainer.steps() == 0 {
+            remove(&folder.join(NON_FINITE))?;
+        }
         let log = Log::open(folder, trainer.steps(), trainer.evaluations())?;
         for observer in &mut self.observers {
             observer.started(trainer.steps(), trainer.total_steps());
@@ -312,5 +337,13 @@ impl<'a> Run<'a> {
             return Ok(self.trainer.into_model());
         }
         self.trainer.into_best_model(&self.folder)
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io(path)(error)),
+        _ => Ok(()),
     }
 }

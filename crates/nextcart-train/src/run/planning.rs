@@ -9,7 +9,7 @@ use tracing::info;
 
 use super::lock::Lock;
 use super::memory::{device_memory, peak_memory};
-use super::{Run, RunRecord, StepMetrics};
+use super::{Run, RunRecord, StepMetrics, Trained};
 use crate::check::{HELD_OUT, TRAINING, check_list};
 use crate::checkpoint::newest_checkpoint;
 #[cfg(doc)]
@@ -69,7 +69,8 @@ impl<'a> Run<'a> {
         let planner = config.planner(llama, samples, held_out)?;
         if newest_checkpoint(folder)?.is_some() {
             let settings = (&config.training, &config.watch, Some(config));
-            RunRecord::new(folder, settings, llama, (samples, held_out), device)?.check(folder)?;
+            let model = (llama, Trained::Adapters);
+            RunRecord::new(folder, settings, model, (samples, held_out), device)?.check(folder)?;
         }
         let plan = planner.plan(&DeviceFacts::measure_for(&planner, device))?;
         let model = config.load(checkpoint, device)?;

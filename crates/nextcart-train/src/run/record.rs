@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::warn;
 
-use super::git;
+use super::difference::{Difference, differences};
 use super::machine::Machine;
-use crate::checkpoint::{first_difference, hex, replace};
+use super::trained::Trained;
+use super::{git, remove};
+use crate::checkpoint::{hex, replace};
 use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
 use crate::plan::PlanOutcome;
@@ -47,6 +49,8 @@ pub struct RunRecord {
     pub config: Option<RunConfig>,
     /// The base model.
     pub model: LlamaConfig,
+    /// What of it trains; some records do not say.
+    pub trained: Option<Trained>,
     /// SHA-256 of the samples' ids and masks.
     pub samples: String,
     /// SHA-256 of the held-out samples' ids and masks.
@@ -55,12 +59,25 @@ pub struct RunRecord {
     pub data_manifest: Option<String>,
     /// Crates and their versions.
     pub crates: BTreeMap<String, String>,
-    /// The commit of the repository that the run's folder lies in, or else of the one that the process works in.
+    /// The commit of the repository that the run's folder lies in, or else of the one that the process works in. Whether
+    /// files were changed since is not known: it is read from `.git`, and git is not run.
     pub git_commit: Option<String>,
     /// What it began on.
     pub machine: Option<Machine>,
+    /// Where it went on otherwise than before, first to last.
+    #[serde(default)]
+    pub resumed: Vec<Resumed>,
     /// Its plan beside what was seen, from when [`Run::train`](crate::Run::train) returned last.
     pub plan: Option<PlanOutcome>,
+}
+
+/// A resume of a run on another machine, with another version or commit, or with other settings of those that may change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Steps taken before.
+    pub step: u64,
+    /// What is otherwise than when the run began, from then on; nothing where all is as it was again.
+    pub differences: Vec<Difference>,
 }
 
 impl RunRecord {
@@ -77,7 +94,7 @@ impl RunRecord {
     pub(super) fn new(
         folder: &Path,
         (training, watch, config): (&SftConfig, &WatchConfig, Option<&RunConfig>),
-        model: &LlamaConfig,
+        (model, trained): (&LlamaConfig, Trained),
         (samples, held_out): (&[Sample], &[Sample]),
         device: &Device,
     ) -> Result<Self> {
@@ -90,51 +107,68 @@ impl RunRecord {
             watch: watch.clone(),
             config: config.cloned(),
             model: model.clone(),
+            trained: Some(trained),
             samples: digest(samples),
             held_out: digest(held_out),
             data_manifest: bytes.map(|bytes| hex(&bytes)),
             crates: crates.into(),
             git_commit: git::commit(folder).or_else(|| git::commit(Path::new("."))),
             machine: Some(Machine::of(device)),
+            resumed: Vec::new(),
             plan: None,
         })
     }
 
-    /// Writes the record of a run at its start, and checks that of one that goes on after some steps.
+    /// Writes the record of a run at its start. In that of one that goes on after some steps, notes what is otherwise
+    /// than it was before, with a warning.
     ///
     /// # Errors
     /// Those of [`check`](Self::check).
     pub(super) fn keep(&self, folder: &Path, steps: u64) -> Result<()> {
-        if steps > 0 && self.check(folder)? {
-            return Ok(());
-        }
         let path = folder.join(RECORD);
+        if steps > 0
+            && let Some((old, differences)) = self.check(folder)?
+        {
+            return old.resumed_after(steps, differences, &path);
+        }
         let config = folder.join(CONFIG);
         match &self.config {
             Some(own) => own.write(config)?,
-            None => match fs::remove_file(&config) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(config)(error)),
-                _ => {}
-            },
+            None => remove(&config)?,
         }
         self.write(&path)
     }
 
-    /// Whether the run goes on from a folder with a record, and as the same run; warns of what else has changed.
+    /// The record in a folder and what differs from it, if there is one and the run is the same.
     ///
     /// # Errors
     /// [`Error::OtherRun`] if the record is of another training, model, samples or held-out samples; [`Error::Io`] and
     /// [`Error::Json`] if it cannot be read.
-    pub(super) fn check(&self, folder: &Path) -> Result<bool> {
+    pub(super) fn check(&self, folder: &Path) -> Result<Option<(Self, Vec<Difference>)>> {
         let absent = |error: &Error| match error {
             Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
             _ => false,
         };
         match Self::read(folder) {
-            Ok(old) => self.goes_on(&old, &folder.join(RECORD)).map(|()| true),
-            Err(error) if absent(&error) => Ok(false),
+            Ok(old) => {
+                let differences = self.goes_on(&old, &folder.join(RECORD))?;
+                Ok(Some((old, differences)))
+            }
+            Err(error) if absent(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn resumed_after(mut self, step: u64, differences: Vec<Difference>, path: &Path) -> Result<()> {
+        for Difference { field, before, now } in &differences {
+            warn!(field, before, now, "the run goes on otherwise than it began");
+        }
+        let noted = self.resumed.last().map(|last| last.differences.as_slice());
+        if noted.unwrap_or_default() == differences {
+            return Ok(());
+        }
+        self.resumed.push(Resumed { step, differences });
+        self.write(path)
     }
 
     /// Sets what was seen beside the plan in a folder's record.
@@ -149,58 +183,41 @@ impl RunRecord {
         replace(path, format!("{text}\n").as_bytes())
     }
 
-    fn goes_on(&self, old: &Self, path: &Path) -> Result<()> {
-        let differences = self.differences(old, path)?;
+    /// What differs from the record of the same run.
+    fn goes_on(&self, old: &Self, path: &Path) -> Result<Vec<Difference>> {
+        let found = self.differences(old, path)?;
         let is_within = |field: &str, part: &str| {
             field.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        for part in SAME {
-            let mut of_part = differences.iter().filter(|(field, ..)| is_within(field, part));
-            if let Some((field, now, before)) = of_part.next().cloned() {
+        let of_part = |part: &&str| found.iter().find(|other| is_within(&other.field, part));
+        match SAME.iter().find_map(of_part).cloned() {
+            Some(Difference { field, before, now }) => {
                 let path = path.to_owned();
-                return Err(Error::OtherRun { path, field, expected: now, found: before });
+                Err(Error::OtherRun { path, field, expected: now, found: before })
             }
+            None => Ok(found),
         }
-        for (field, now, before) in differences {
-            warn!(field, before, now, "the run goes on otherwise than it began");
-        }
-        Ok(())
     }
 
-    /// The first difference of each part, and of each part of the configuration where both have one, by its dotted
-    /// name, with the value now and the one before. The number of checkpoints that are kept is none, nor is what was
-    /// seen of the plan.
-    fn differences(&self, old: &Self, path: &Path) -> Result<Vec<(String, String, String)>> {
+    /// All that differs. The number of checkpoints that are kept is no difference, nor is what came of the run: what was
+    /// seen of the plan, and how the run went on.
+    fn differences(&self, old: &Self, path: &Path) -> Result<Vec<Difference>> {
         let json = |source| Error::Json { path: path.to_owned(), source };
         let mut now = self.clone();
         now.training.checkpoints_kept = old.training.checkpoints_kept;
-        now.plan = old.plan.clone();
+        now.trained = old.trained.and(now.trained);
+        (now.plan, now.resumed) = (old.plan.clone(), old.resumed.clone());
         // Through text and back as well, because JSON may change the last bit of a float.
         let text = serde_json::to_string(&now).map_err(json)?;
-        let now: Value = serde_json::from_str(&text).map_err(json)?;
-        let old = serde_json::to_value(old).map_err(json)?;
-        let mut found = Vec::new();
-        for (name, now) in now.as_object().into_iter().flatten() {
-            let old = &old[name.as_str()];
-            match (now, old) {
-                (Value::Object(parts), Value::Object(_)) if name == "config" => {
-                    let parts = parts.iter().filter(|(part, _)| !TWICE.contains(&part.as_str()));
-                    found.extend(parts.filter_map(|(part, now)| {
-                        difference(format!("{name}.{part}"), now, &old[part.as_str()])
-                    }));
-                }
-                _ => found.extend(difference(name.clone(), now, old)),
+        let mut now: Value = serde_json::from_str(&text).map_err(json)?;
+        let mut before = serde_json::to_value(old).map_err(json)?;
+        for record in [&mut now, &mut before] {
+            if let Some(config) = record["config"].as_object_mut() {
+                config.retain(|part, _| !TWICE.contains(&part.as_str()));
             }
         }
-        Ok(found)
+        Ok(differences(&now, &before))
     }
-}
-
-/// The first difference of two values, if there is one, below a dotted name.
-fn difference(name: String, now: &Value, before: &Value) -> Option<(String, String, String)> {
-    let (field, now, before) = (now != before).then(|| first_difference(now, before))?;
-    let dot = if field.is_empty() { "" } else { "." };
-    Some((format!("{name}{dot}{field}"), now, before))
 }
 
 #[cfg(test)]
@@ -217,7 +234,8 @@ mod tests {
         let device = Device::flex();
         let config = RunConfig::tiny_cpu();
         let all = (&training, &watch, Some(&config));
-        RunRecord::new(folder, all, &model, (&samples, &[]), &device).unwrap()
+        let model = (&model, Trained::Adapters);
+        RunRecord::new(folder, all, model, (&samples, &[]), &device).unwrap()
     }
 
     #[test]
@@ -226,9 +244,7 @@ mod tests {
             let mut now = record();
             change(&mut now);
             let found = now.differences(&record(), Path::new(RECORD)).unwrap();
-            let mut fields: Vec<String> = found.into_iter().map(|(field, ..)| field).collect();
-            fields.sort_unstable();
-            fields
+            found.into_iter().map(|other| other.field).collect()
         };
         assert!(differences(|_| {}).is_empty());
         assert!(differences(|now| now.training.checkpoints_kept = 9).is_empty());
@@ -239,7 +255,9 @@ mod tests {
         assert_eq!(differences(|now| now.held_out.clear()), ["held_out"]);
         let other = |now: &mut RunRecord| now.machine.as_mut().unwrap().threads += 1;
         assert_eq!(differences(other), ["machine.threads"]);
-        // Each part of the configuration has a difference of its own.
+        assert_eq!(differences(|now| now.trained = Some(Trained::All)), ["trained"]);
+        let gone = |now: &mut RunRecord| now.crates.clear();
+        assert_eq!(differences(gone), ["crates.burn", "crates.nextcart"]);
         let other = |now: &mut RunRecord| {
             let config = now.config.as_mut().unwrap();
             config.output = "elsewhere".into();
@@ -262,7 +280,11 @@ mod tests {
         let mut new = record();
         new.watch.patience = Some(3);
         new.keep(folder, 3).unwrap();
-        assert_eq!(RunRecord::read(folder).unwrap(), old);
+        let [field, before, now] = ["watch.patience", "null", "3"].map(str::to_owned);
+        let differences = vec![Difference { field, before, now }];
+        let resumed = vec![Resumed { step: 3, differences }];
+        let noted = RunRecord { resumed, ..old.clone() };
+        assert_eq!(RunRecord::read(folder).unwrap(), noted);
         let refused = |change: fn(&mut RunRecord), named: &str, texts: [&str; 2]| {
             let mut other = new.clone();
             // What may change comes first in the file and must not hide what may not.
@@ -281,11 +303,23 @@ mod tests {
         refused(model, "config.model.activations", ["is \"f32\" there", "\"bf16\" in this"]);
         let lora = |now: &mut RunRecord| now.config.as_mut().unwrap().lora.rank = 5;
         refused(lora, "config.lora.rank", ["is 16 there", "5 in this run"]);
+        // What is refused leaves no trace, nor what was noted before or makes no difference.
+        new.training.checkpoints_kept = 9;
+        new.config.as_mut().unwrap().training.checkpoints_kept = 9;
+        new.keep(folder, 4).unwrap();
+        assert_eq!(RunRecord::read(folder).unwrap(), noted);
         let config = new.config.as_mut().unwrap();
         config.output = "elsewhere".into();
         config.data.asked = 7;
-        config.training.checkpoints_kept = 9;
-        new.keep(folder, 3).unwrap();
+        new.keep(folder, 5).unwrap();
+        old.keep(folder, 6).unwrap(); // as it began
+        let found = RunRecord::read(folder).unwrap().resumed;
+        assert_eq!(found.iter().map(|it| it.step).collect::<Vec<_>>(), [3, 5, 6]);
+        let fields = |number: usize| -> Vec<&str> {
+            found[number].differences.iter().map(|other| other.field.as_str()).collect()
+        };
+        assert_eq!(fields(1), ["config.data.asked", "config.output", "watch.patience"]);
+        assert!(fields(2).is_empty());
         fs::write(folder.join(RECORD), "{").unwrap();
         assert!(matches!(new.keep(folder, 3), Err(Error::Json { .. })));
         new.keep(folder, 0).unwrap();

@@ -4,18 +4,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use serde_json::json;
-
 use super::log::Log;
 use super::metrics::{EvaluationMetrics, Metric, now};
 use super::planning::Watched;
-use super::{Accuracy, Ending, Run, patience};
-use crate::checkpoint::{newest_checkpoint, replace};
+use super::{Accuracy, Ending, Run, non_finite, patience};
+use crate::checkpoint::newest_checkpoint;
 use crate::error::{Error, Result};
 use crate::trainer::AFTER_THE_STEP;
-
-/// Where the samples behind a number that is not finite are listed.
-const NON_FINITE: &str = "non_finite.json";
 
 impl Run<'_> {
     pub(super) fn steps(
@@ -123,7 +118,7 @@ impl Run<'_> {
         if let Some((is_good, checkpoint)) = kept {
             *checkpoint = self.last_good(log, is_good);
         }
-        self.list(&error)?;
+        non_finite::list(&error, self.trainer.steps(), &self.ids, &self.folder)?;
         Err(error)
     }
 
@@ -137,20 +132,5 @@ impl Run<'_> {
         }
         let saved = log.sync().and_then(|()| self.trainer.save(&self.folder));
         saved.ok().or(newest)
-    }
-
-    /// Lists the samples behind a number that is not finite.
-    fn list(&self, error: &Error) -> Result<()> {
-        let list = match error {
-            Error::NonFinite { quantity, step, samples, .. } => {
-                json!({ "quantity": quantity, "step": step, "of": "training", "samples": samples })
-            }
-            Error::NonFiniteEvaluation { samples, .. } => {
-                let step = self.trainer.steps();
-                json!({ "quantity": "loss", "step": step, "of": "held_out", "samples": samples })
-            }
-            _ => return Ok(()),
-        };
-        replace(&self.folder.join(NON_FINITE), format!("{list:#}\n").as_bytes())
     }
 }

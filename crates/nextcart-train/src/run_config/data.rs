@@ -31,7 +31,8 @@ pub struct DataConfig {
     pub max_tokens: Option<usize>,
     /// Questions of the validation part that are held out for evaluations, at most (default 200).
     pub held_out: usize,
-    /// Those of them that the model is asked as well at every evaluation (default 0).
+    /// Those of them that the model is asked as well at every evaluation, no more than [`held_out`](Self::held_out)
+    /// (default 0).
     pub asked: usize,
 }
 

@@ -8,7 +8,7 @@ use nextcart_adapters::Init;
 use serde_json::value::RawValue;
 use toml::de::DeTable;
 
-use super::RunConfig;
+use super::{DataConfig, RunConfig};
 use crate::config::wrong;
 use crate::error::{Error, Result, dotted, io};
 
@@ -96,8 +96,14 @@ impl RunConfig {
             }
             _ => None,
         };
-        let data = || match self.data.history {
-            Some(0) => Some(("data", "history", "at least 1".to_owned(), "0".to_owned())),
+        let data = || match &self.data {
+            DataConfig { history: Some(0), .. } => {
+                Some(("data", "history", "at least 1".to_owned(), "0".to_owned()))
+            }
+            DataConfig { asked, held_out, .. } if asked > held_out => {
+                let expected = format!("at most the {held_out} of `data.held_out`");
+                Some(("data", "asked", expected, asked.to_string()))
+            }
             _ => None,
         };
         let limit = || match self.memory_limit {

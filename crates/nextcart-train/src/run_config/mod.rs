@@ -149,7 +149,8 @@ impl RunConfig {
         }
     }
 
-    /// The base model with fresh adapters. With [`Init::Loftq`], they start from what packing takes from the weights of
+    /// The base model with fresh adapters: of a configuration, they are what trains. A run of all weights is
+    /// [opened](crate::Run::open) with a model after [`Llama::trainable`]. With [`Init::Loftq`], they start from what packing takes from the weights of
     /// this checkpoint.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 
 use nextcart_adapters::{Bias, Init, TargetModules};
 use nextcart_models::{LlamaConfig, save_checkpoint};
@@ -161,6 +162,9 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
     check_toml("[lora]\nrank = 0\n", 4, "lora.rank", &["expected at least 1, found 0"]);
     check_toml("[lora]\ninit = \"loftq\"\n", 4, "lora.init", &["`model.quantized`"]);
     check_toml("[data]\nhistory = 0\n", 4, "data.history", &["expected at least 1, found 0"]);
+    let expected = "expected at most the 6 of `data.held_out`, found 7";
+    check_toml("[data]\nheld_out = 6\nasked = 7\n", 5, "data.asked", &[expected]);
+    check_toml("[data]\nasked = 201\n", 4, "data.asked", &["at most the 200 of `data.held_out`"]);
     check_toml("[watch]\npatience = 0\n", 4, "watch.patience", &["expected at least 1, found 0"]);
     // Words of the text that are not the field.
     let text = "# beta1 = 2.0 (in training)\n[watch]\npatience = 2 # beta1\n[training]\nseed = 7\nbeta1 = 2.0\n";
@@ -188,6 +192,43 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
     let path = folder.path().join("run.yaml");
     assert!(matches!(RunConfig::read(&path), Err(Error::ConfigFormat { .. })));
     assert!(matches!(RunConfig::read(path.with_extension("toml")), Err(Error::Io { .. })));
+}
+
+/// Of each field, the book has the default and forms that can be read.
+#[test]
+fn the_book_has_a_table_of_training_and_one_of_watching() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/training.md");
+    let Ok(page) = fs::read_to_string(path) else { return };
+    let read = |section: &str, line: &str| -> RunConfig {
+        let text = format!("[model]\nname = \"x\"\n[{section}]\n{line}\n");
+        text.parse().unwrap_or_else(|error| panic!("{line}: {error}"))
+    };
+    let fields = serde_json::to_value(read("training", "")).unwrap();
+    for section in ["training", "watch"] {
+        let (_, rest) = page.split_once(&format!("\n### `[{section}]`\n")).unwrap();
+        let table = rest.split("\n#").next().unwrap();
+        let mut named = Vec::new();
+        for row in table.lines().filter_map(|line| line.strip_prefix("| `")) {
+            let (field, rest) = row.split_once("` | ").unwrap();
+            let (default, meaning) = rest.split_once(" | ").unwrap();
+            match default {
+                "none" => assert!(fields[section][field].is_null(), "{field}"),
+                _ => {
+                    let line = format!("{field} = {}", default.trim_matches('`'));
+                    assert_eq!(read(section, &line), read(section, ""), "{line}");
+                }
+            }
+            let start = format!("{field} = ");
+            for form in meaning.split('`').filter(|code| code.starts_with(&start)) {
+                assert_ne!(read(section, form), read(section, ""), "{form}");
+            }
+            named.push(field);
+        }
+        named.sort_unstable();
+        let mut expected: Vec<&String> = fields[section].as_object().unwrap().keys().collect();
+        expected.sort_unstable();
+        assert_eq!(named, expected);
+    }
 }
 
 #[cfg(unix)]

@@ -8,7 +8,7 @@ use nextcart_models::{Checkpoint, LoadOptions, Precision, save_checkpoint};
 use nextcart_text::Sample;
 use nextcart_train::{
     DeviceFacts, Ending, Error, Metric, ModelConfig, Planner, Run, RunConfig, RunRecord, SftConfig,
-    Workload, read_metrics,
+    Trained, Workload, read_metrics,
 };
 
 use crate::common::{adapted, base, llama};
@@ -76,7 +76,9 @@ fn without_a_plan_the_run_makes_one_of_the_model_in_hand() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::open(folder.path(), whole, &llama(), config(3), &samples).unwrap();
     run.train(&go()).unwrap();
-    let memory = RunRecord::read(folder.path()).unwrap().plan.unwrap().plan.memory;
+    let record = RunRecord::read(folder.path()).unwrap();
+    assert_eq!(record.trained, Some(Trained::All));
+    let memory = record.plan.unwrap().plan.memory;
     assert_eq!((memory.adapters, memory.gradients), (0, 4 * parameters));
     let lora = lora().with_rank(4).with_rank_pattern([("layers.1.*q_proj", 2)].into());
     let lora = lora.with_target_modules(["q_proj", "layers.1.mlp.up_proj"].into());

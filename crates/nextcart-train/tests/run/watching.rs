@@ -12,7 +12,7 @@ use nextcart_models::{Llama, LlamaConfig, Precision};
 use nextcart_text::Sample;
 use nextcart_train::{
     Ending, Error, EvaluationMetrics, Every, Metric, ModelConfig, Observer, Run, RunConfig,
-    RunRecord, SftConfig, StepMetrics, WatchConfig, read_metrics,
+    RunRecord, SftConfig, StepMetrics, Trained, WatchConfig, read_metrics,
 };
 use serde_json::{Value, json};
 
@@ -214,10 +214,13 @@ fn a_loss_that_is_not_finite_after_the_last_step_is_listed_in_place_of_a_checkpo
         "{error}"
     );
     let list = fs::read(folder.path().join("non_finite.json")).unwrap();
+    let mut list: Value = serde_json::from_slice(&list).unwrap();
+    assert_eq!(list["batch"].take().as_array().unwrap().len(), 4);
     let expected = json!({
         "quantity": "loss after the step", "step": 1, "of": "training", "samples": [shortest],
+        "batch": null,
     });
-    assert_eq!(serde_json::from_slice::<Value>(&list).unwrap(), expected);
+    assert_eq!(list, expected);
     assert!(!folder.path().join("checkpoint-1").exists());
 }
 
@@ -235,6 +238,11 @@ fn what_does_not_go_together_is_refused_before_a_file_is_written() {
     let whole = RunConfig { training: config(4), ..RunConfig::tiny_cpu() };
     check(open(&folder, config(3), &samples).with_config(whole), "training");
     check(open(&folder, config(3), &samples).with_questions(|_, _| Ok(())), "held_out");
+    let ids = |count: usize| vec!["an id".to_owned(); count];
+    let run = open(&folder, config(3), &samples).with_held_out(&held_out);
+    check(run.with_sample_ids(ids(samples.len() - 1), Vec::new()), "sample_ids");
+    let run = open(&folder, config(3), &samples).with_held_out(&held_out);
+    check(run.with_sample_ids(ids(samples.len()), ids(1)), "sample_ids");
     let run = open(&folder, config(3), &samples).with_held_out(&held_out);
     assert!(run.with_questions(|_, _| Ok(())).train(&go()).is_ok());
 }
@@ -247,6 +255,9 @@ fn samples_behind_a_loss_that_is_not_finite_are_listed() {
     let of = |ids: &[[u32; 3]]| -> Vec<Sample> {
         ids.iter().map(|ids| Sample::text(ids).unwrap()).collect()
     };
+    let ids = |list: &str, samples: &[Sample]| -> Vec<String> {
+        (0..samples.len()).map(|place| format!("{list} {place}")).collect()
+    };
     let check = |samples: &[Sample], held_out: &[Sample]| -> (Error, Value) {
         let folder = tempfile::tempdir().unwrap();
         let model = llama.init(1, &Device::flex().autodiff()).with_adapters(&lora(), 1).unwrap();
@@ -254,20 +265,34 @@ fn samples_behind_a_loss_that_is_not_finite_are_listed() {
         let mut run = Run::open(folder.path(), model, &llama, config(5), samples)
             .unwrap()
             .with_watch(watch())
-            .with_held_out(held_out);
+            .with_held_out(held_out)
+            .with_sample_ids(ids("train", samples), ids("other", held_out));
         let error = run.train(&go()).unwrap_err();
         let text = fs::read(folder.path().join("non_finite.json")).unwrap();
-        (error, serde_json::from_slice(&text).unwrap())
+        let mut list: Value = serde_json::from_slice(&text).unwrap();
+        for name in ["batch", "batch_ids"] {
+            list[name].as_array_mut().unwrap().sort_by_key(Value::to_string);
+        }
+        (error, list)
     };
     let good = of(&[[1, 6, 7], [1, 8, 9], [4, 6, 9]]);
     let bad = of(&[[1, 6, 7], [1, 5, 7], [1, 8, 9]]);
     let (error, list) = check(&bad, &[]);
     assert!(matches!(error, Error::NonFinite { step: 1, .. }), "{error}");
-    assert_eq!(list, json!({ "quantity": "loss", "step": 1, "of": "training", "samples": [1] }));
+    let expected = json!({
+        "quantity": "loss", "step": 1, "of": "training", "samples": [1], "sample_ids": ["train 1"],
+        "batch": [0, 1, 2], "batch_ids": ["train 0", "train 1", "train 2"],
+    });
+    assert_eq!(list, expected);
     let (error, list) = check(&good, &bad[1..2]);
     assert!(matches!(error, Error::NonFiniteEvaluation { .. }), "{error}");
-    assert!(error.to_string().contains("checkpoint-5`"), "{error}");
-    assert_eq!(list, json!({ "quantity": "loss", "step": 5, "of": "held_out", "samples": [0] }));
+    assert!(error.to_string().contains("; the last good state is in `"), "{error}");
+    assert!(error.to_string().ends_with("checkpoint-5`"), "{error}");
+    let expected = json!({
+        "quantity": "loss", "step": 5, "of": "held_out", "samples": [0], "sample_ids": ["other 0"],
+        "batch": [0], "batch_ids": ["other 0"],
+    });
+    assert_eq!(list, expected);
 }
 
 /// Checkpoints in a run's folder.
@@ -307,7 +332,8 @@ fn a_failed_evaluation_costs_no_training_and_is_made_up_for() {
     let path = folder.path().join("failed");
     let error = open("failed").with_questions(|_, _| Err("gone".into())).train(&go()).unwrap_err();
     let expected = path.join("checkpoint-5");
-    assert!(error.to_string().contains(&expected.display().to_string()), "{error}");
+    let goes_on = format!("; a resume goes on from `{}`", expected.display());
+    assert!(error.to_string().ends_with(&goes_on), "{error}");
     assert!(
         matches!(error, Error::Questions { step: 5, checkpoint: Some(it), .. } if it == expected)
     );
@@ -384,7 +410,8 @@ fn before_a_loss_that_is_not_finite_the_last_good_state_is_kept() {
     });
     let (error, steps, folder) = seeds.find(|(_, steps, _)| *steps > 0).unwrap();
     let path = folder.path().join(format!("checkpoint-{steps}"));
-    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    let kept = format!("; the last good state is in `{}`", path.display());
+    assert!(error.to_string().ends_with(&kept), "{error}");
     match error {
         Error::NonFinite { step, samples, checkpoint, .. } => {
             assert_eq!((step, samples, checkpoint), (steps + 1, vec![4], Some(path)));
@@ -462,6 +489,7 @@ fn the_folder_tells_what_the_run_depends_on() {
     let record = RunRecord::read(&path).unwrap();
     assert_eq!(record.config.as_ref(), Some(&whole));
     assert_eq!((record.training, record.model), (config(3), llama()));
+    assert_eq!(record.trained, Some(Trained::Adapters));
     // SHA-256 of "abc", as FIPS 180 has it.
     let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(record.data_manifest.unwrap(), sha256);
@@ -491,11 +519,13 @@ fn a_run_that_starts_anew_in_a_folder_leaves_no_record_of_the_one_before() {
     drop(run);
     assert_eq!(RunRecord::read(path).unwrap().training, config(5));
     assert!(path.join("run.toml").exists());
+    let list = path.join("non_finite.json");
+    fs::write(&list, "{}").unwrap();
 
     let others = &samples[..8];
     let mut run = open(path, config(3), others);
     run.train(&go()).unwrap();
     let record = RunRecord::read(path).unwrap();
     assert_eq!((record.training, record.samples), (config(3), nextcart_text::digest(others)));
-    assert!(record.config.is_none() && !path.join("run.toml").exists());
+    assert!(record.config.is_none() && !path.join("run.toml").exists() && !list.exists());
 }

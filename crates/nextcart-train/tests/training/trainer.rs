@@ -219,9 +219,16 @@ fn a_loss_that_is_not_finite_names_its_samples_and_changes_nothing() {
     let mut trainer = Trainer::new(model, &llama, config, &samples).unwrap();
     let before = bits(&trainer.model());
     match trainer.step() {
-        Err(Error::NonFinite { quantity: "loss", step: 1, mut samples, checkpoint: None }) => {
+        Err(Error::NonFinite {
+            quantity: "loss",
+            step: 1,
+            mut samples,
+            mut batch,
+            checkpoint: None,
+        }) => {
             samples.sort_unstable();
-            assert_eq!(samples, [1, 3]);
+            batch.sort_unstable();
+            assert_eq!((samples, batch), (vec![1, 3], vec![0, 1, 2, 3]));
         }
         other => panic!("expected an error, got {other:?}"),
     }
