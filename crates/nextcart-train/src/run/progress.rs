@@ -1,3 +1,5 @@
+//! A run as a line on the terminal.
+
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use super::metrics::{EvaluationMetrics, StepMetrics};
