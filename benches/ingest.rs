@@ -21,7 +21,7 @@ use nextcart_data::synthetic::{Bulk, CorpusFiles};
 use nextcart_data::{IngestOptions, PrepareOptions, Resources, ingest, prepare_until};
 use serde_json::{Value, json};
 
-use common::Arguments;
+use common::{Arguments, memory};
 
 fn main() {
     let arguments = Arguments::read();
@@ -130,15 +130,7 @@ fn run_task(task: &str, folder: &Path, files: CorpusFiles) -> Value {
         }
     };
     json!({ "seconds": { "total": start.elapsed().as_secs_f64() }, "found": questions,
-        "peak_rss_mb": peak_memory() })
-}
-
-/// The most memory that this process held, in MB, as Linux tells it.
-fn peak_memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    kilobytes.unwrap_or(f64::NAN) / 1024.0
+        "peak_rss_mb": memory("VmHWM:") })
 }
 
 fn report(reviews: u64, files: &CorpusFiles, tools: &[&str], runs: &BTreeMap<&str, Vec<Value>>) {
@@ -157,8 +149,8 @@ fn report(reviews: u64, files: &CorpusFiles, tools: &[&str], runs: &BTreeMap<&st
             println!("{tool:<10} failed: {}", runs[tool][0]["failed"]);
             continue;
         };
-        let memory = median(tool, &|run| run["peak_rss_mb"].as_f64()).unwrap_or(f64::NAN);
-        println!("{tool:<10} {time:>10.2} {:>11.2}x {memory:>10.0}", time / ours);
+        let peak = median(tool, &|run| run["peak_rss_mb"].as_f64()).unwrap_or(f64::NAN);
+        println!("{tool:<10} {time:>10.2} {:>11.2}x {peak:>10.0}", time / ours);
     }
     for tool in tools {
         println!("{tool}: {}", runs[tool].last().unwrap_or(&Value::Null));
