@@ -16,19 +16,18 @@ mod common;
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use nextcart_models::{Checkpoint, find_device, gpu_precision};
-use nextcart_text::Sample;
 use nextcart_train::{Checkpointing, DeviceFacts, RunConfig, SftConfig, Trainer};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use common::{Arguments, checkpoint, data_folder, memory};
+use common::{Arguments, checkpoint, data_folder, memory, read_samples};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -102,7 +101,8 @@ fn main() {
             "samples": samples, "steps": steps, "batch": batch, "gpu": !is_host,
         });
         let own = Outcome::of(own(), &job);
-        let peer = arguments.has("--peer").then(|| Outcome::of(peer(), &job));
+        let peer =
+            arguments.has("--peer").then(|| Outcome::of(common::peer("rehearsal_peft.py"), &job));
         let speed = (tokens * batch) as f64 / own.step;
         let Outcome { step, peak, planned, .. } = &own;
         let mut row = format!(
@@ -141,7 +141,6 @@ fn samples(model: &Path, count: usize, tokens: usize) -> PathBuf {
     let vocab = checkpoint.config().vocab as u32;
     let mut random = SmallRng::seed_from_u64(7);
     let path = data_folder().join("rehearsal.jsonl");
-    std::fs::create_dir_all(data_folder()).expect("a folder");
     let mut file = BufWriter::new(File::create(&path).expect("a file"));
     for _ in 0..count {
         let ids: Vec<u32> = (0..tokens).map(|_| random.random_range(3..vocab)).collect();
@@ -157,14 +156,6 @@ fn samples(model: &Path, count: usize, tokens: usize) -> PathBuf {
 fn own() -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.arg("--job");
-    command
-}
-
-/// PyTorch, for a job.
-fn peer() -> Command {
-    let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON is a Python");
-    let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/rehearsal_peft.py"));
     command
 }
 
@@ -221,10 +212,7 @@ fn train(job: &Value) -> Value {
         checkpointing: Checkpointing::Blocks,
         ..config.training
     };
-    let samples: Vec<Sample> = BufReader::new(File::open(text("samples")).expect("samples"))
-        .lines()
-        .map(|line| sample(&serde_json::from_str(&line.expect("a line")).expect("JSON")))
-        .collect();
+    let samples = read_samples(text("samples"));
 
     let checkpoint = config.model.open().expect("a checkpoint");
     let llama = checkpoint.config();
@@ -245,13 +233,4 @@ fn train(job: &Value) -> Value {
     }
     let peak = if gpu.is_some() { reserved as f64 / 1e6 } else { memory("VmHWM:") };
     json!({ "loading": loading, "seconds": seconds, "losses": losses, "peak": peak, "planned": planned })
-}
-
-fn sample(line: &Value) -> Sample {
-    let list = |name: &str| -> Vec<u32> {
-        let values = line[name].as_array().expect("a list").iter();
-        values.map(|value| value.as_u64().expect("a number") as u32).collect()
-    };
-    let mask = list("completion_mask").into_iter().map(|on| on == 1).collect();
-    Sample::new(list("input_ids"), mask).expect("a sample")
 }
