@@ -58,6 +58,10 @@ fn a_package_holds_sources_and_its_licence_and_nothing_else() {
         for file in files {
             let source = ["src/", "tests/", "templates/"].iter().any(|part| file.starts_with(part));
             assert!(source || FILES.contains(&file), "{}: {file}", folder.display());
+            if file.starts_with("tests/") && file.ends_with(".rs") {
+                let test = std::fs::read_to_string(folder.join(file)).unwrap();
+                assert!(!test.contains("join(\"../"), "{}: {file} leaves it", folder.display());
+            }
         }
     }
 }
