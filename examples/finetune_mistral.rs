@@ -74,7 +74,7 @@ fn run(arguments: Arguments) -> Result<()> {
     held_out.truncate(data.held_out);
     if let Some(gigabytes) = arguments.plan {
         let planner = config.planner(llama, &samples, &held_out)?;
-        let mut facts = DeviceFacts::measure(&device);
+        let mut facts = DeviceFacts::measure_for(&planner, &device);
         facts.memory = facts.memory.min((gigabytes * 1e9) as u64);
         println!("{}", planner.estimate(&facts));
         return Ok(planner.plan(&facts).map(drop)?); // says what would fit
