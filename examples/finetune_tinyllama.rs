@@ -56,7 +56,8 @@ fn run(arguments: Arguments) -> Result<()> {
         (config.model.weights, config.model.activations) = (precision, precision);
         config.training.checkpointing = Checkpointing::Blocks;
     }
-    let (checkpoint, out, data) = (config.model.open()?, &config.output, &config.data);
+    let (model, out, data) = (&config.model, &config.output, &config.data);
+    let checkpoint = if arguments.plan.is_some() { model.open_to_plan()? } else { model.open()? };
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let resumes = arguments.resume || arguments.plan.is_some() || !out.exists();
     ensure!(resumes, "`{}` is there: --resume goes on", out.display());

@@ -139,6 +139,22 @@ fn mistral_goes_from_review_files_to_a_report() {
     check_recipe("finetune_mistral", Architecture::Mistral);
 }
 
+#[test]
+fn a_plan_needs_no_weights() {
+    let folder = folder(Architecture::Llama);
+    let here = folder.path();
+    for file in fs::read_dir(here.join("base")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let plan =
+        check_succeeds("finetune_tinyllama", here, &[&RUN[..], &FILES, &["--plan"]].concat());
+    assert!(plan.contains("memory at the peak"), "{plan}");
+    check_error(&check("finetune_tinyllama", here, &RUN), &["base", "safetensors"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_recipe_goes_on_to_the_same_adapter_and_report() {

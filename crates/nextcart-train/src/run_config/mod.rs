@@ -115,17 +115,31 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Model`] if it cannot be fetched, read or computed.
     pub fn open(&self) -> Result<Checkpoint> {
-        let open = || match HubModel::named(&self.name) {
-            Some(model) => {
-                let model = match &self.revision {
-                    Some(revision) => model.with_revision(revision),
-                    None => model,
-                };
-                Checkpoint::open(model.fetch()?)
-            }
+        let open = || match self.on_hub() {
+            Some(model) => Checkpoint::open(model.fetch()?),
             None => Checkpoint::open(&self.name),
         };
         open().map_err(|source| self.error(source))
+    }
+
+    /// As [`open`](Self::open), for what a plan takes: of what the hub has, weights are not fetched.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it cannot be fetched, read or computed.
+    pub fn open_to_plan(&self) -> Result<Checkpoint> {
+        let open = || match self.on_hub() {
+            Some(model) => Checkpoint::open_without_weights(model.without_weights().fetch()?),
+            None => Checkpoint::open_without_weights(&self.name),
+        };
+        open().map_err(|source| self.error(source))
+    }
+
+    fn on_hub(&self) -> Option<HubModel> {
+        let model = HubModel::named(&self.name)?;
+        Some(match &self.revision {
+            Some(revision) => model.with_revision(revision),
+            None => model,
+        })
     }
 
     pub(crate) fn error(&self, source: nextcart_models::Error) -> Error {
