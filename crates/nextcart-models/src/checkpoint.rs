@@ -73,7 +73,8 @@ impl Checkpoint {
     }
 
     /// Opens the folder of this name, or else fetches the model of this id from the Hugging Face
-    /// hub into the cache that Python's libraries share.
+    /// hub into the cache that Python's libraries share. [`HubModel`] has more choices: revision, token, offline,
+    /// progress.
     ///
     /// # Errors
     /// As [`open`](Self::open), and if there is no such folder and the hub cannot give the model.
@@ -82,15 +83,6 @@ impl Checkpoint {
             None => Self::open(folder_or_id),
             Some(model) => Self::open(model.fetch()?),
         }
-    }
-
-    /// Fetches the model `owner/name` from the Hugging Face hub into the cache that Python's libraries
-    /// share, and opens it. [`HubModel`] has more choices: revision, token, offline, progress.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and if the hub cannot give the model.
-    pub fn from_hub(id: &str) -> Result<Self> {
-        Self::open(HubModel::new(id).fetch()?)
     }
 
     /// Where it lies.
