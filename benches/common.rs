@@ -38,12 +38,11 @@ impl Arguments {
     }
 }
 
-/// A folder that is there, or one of a known shape, written with random weights if need be.
+/// A folder that is there, or one of a known shape, written with random weights, in several files, if need be.
 pub(crate) fn checkpoint(model: &str) -> PathBuf {
-    let usual = SaveOptions::default().max_shard_bytes;
     let (config, max_shard_bytes) = match model {
-        "tinyllama" => (LlamaConfig::tinyllama_1_1b(), usual),
-        "mistral" => (LlamaConfig::mistral_7b_v0_1(), usual),
+        "tinyllama" => (LlamaConfig::tinyllama_1_1b(), 1_000_000_000),
+        "mistral" => (LlamaConfig::mistral_7b_v0_1(), SaveOptions::default().max_shard_bytes),
         "smollm2" => (LlamaConfig::smollm2_135m(), 100_000_000),
         "small" => (small(), 100_000_000),
         folder => return PathBuf::from(folder),

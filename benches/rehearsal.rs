@@ -3,10 +3,11 @@
 //! Run: `cargo bench --bench rehearsal -- [--runs tinyllama_lora,tinyllama_qlora,mistral_qlora] [--steps 3]
 //! [--tokens 128] [--batch 1] [--peer] [--table FILE]`
 //!
-//! Nothing is downloaded: checkpoints of the exact shapes are written once to `target/bench-data`, in bf16 and in files
-//! of 5 GB (TinyLlama 2.2 GB, Mistral 14.5 GB). Adapters of rank 16 sit on all seven projections, moments are in 8 bits,
-//! and blocks are computed again on the way back. Each run is a process of its own, so that the system tells its peak; on
-//! a CPU it fails above the run's bound. The first step prepares what the others use and does not count.
+//! Nothing is downloaded: checkpoints of the exact shapes are written once to `target/bench-data`, in bf16 and in several
+//! files (TinyLlama 2.2 GB in files of 1 GB, Mistral 14.5 GB in files of 5 GB); a folder that is there already stays as
+//! it is. Adapters of rank 16 sit on all seven projections, moments are in 8 bits, and blocks are computed again on the
+//! way back. Each run is a process of its own, so that the system tells its peak; on a CPU it fails above the run's bound.
+//! The first step prepares what the others use and does not count.
 //!
 //! `--peer` does the same in PyTorch (`peers/rehearsal_peft.py`, needs `NEXTCART_PYTHON`), whose first loss must agree: an
 //! adapter that was not trained yet changes nothing. With `--features cuda` or `wgpu`, both run on the GPU, and memory
