@@ -202,10 +202,7 @@ fn train(job: &Value) -> Value {
     let mut config = RunConfig::by_name(&text("preset")).expect("a preset");
     config.model.name = text("model");
     config.model.quantized = job["quantized"] == true;
-    let gpu = gpu_precision(&device);
-    if let Some(precision) = gpu {
-        (config.model.weights, config.model.activations) = (precision, precision);
-    }
+    let is_gpu = config.model.fit_gpu(&device);
     config.training = SftConfig {
         max_steps: Some(steps),
         batch_size: batch,
@@ -232,6 +229,6 @@ fn train(job: &Value) -> Value {
         seconds.push(start.elapsed().as_secs_f64());
         reserved = device.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved).max(reserved);
     }
-    let peak = if gpu.is_some() { reserved as f64 / 1e6 } else { memory("VmHWM:") };
+    let peak = if is_gpu { reserved as f64 / 1e6 } else { memory("VmHWM:") };
     json!({ "loading": loading, "seconds": seconds, "losses": losses, "peak": peak, "planned": planned })
 }

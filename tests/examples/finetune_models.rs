@@ -139,6 +139,18 @@ fn mistral_goes_from_review_files_to_a_report() {
     check_recipe("finetune_mistral", Architecture::Mistral);
 }
 
+/// Lines that are neither blank nor a comment.
+#[test]
+fn the_recipes_are_shorter_than_80_lines_of_code() {
+    for name in ["finetune_tinyllama", "finetune_mistral"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.rs"));
+        let source = fs::read_to_string(path).unwrap();
+        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
+        let lines = source.lines().filter(is_code).count();
+        assert!(lines < 80, "{name}: {lines}");
+    }
+}
+
 #[test]
 fn a_plan_needs_no_weights() {
     let folder = folder(Architecture::Llama);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use nextcart_adapters::{Init, LoraConfig};
-use nextcart_models::{Checkpoint, HubModel, Llama, LoadOptions, Precision};
+use nextcart_models::{Checkpoint, HubModel, Llama, LoadOptions, Precision, gpu_precision};
 use serde::{Deserialize, Serialize};
 
 use crate::config::SftConfig;
@@ -108,6 +108,16 @@ impl ModelConfig {
     pub fn load_options(&self) -> LoadOptions {
         let Self { weights, activations, quantized, .. } = *self;
         LoadOptions { weights, activations, quantized }
+    }
+
+    /// Says whether the device is a GPU; there, weights and activations are held in what it
+    /// [computes in](nextcart_models::gpu_precision) best.
+    pub fn fit_gpu(&mut self, device: &Device) -> bool {
+        let precision = gpu_precision(device);
+        if let Some(precision) = precision {
+            (self.weights, self.activations) = (precision, precision);
+        }
+        precision.is_some()
     }
 
     /// Opens the folder, or what the hub has under this id; the weights stay on disk.
