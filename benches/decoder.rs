@@ -3,9 +3,9 @@
 //! Run: `cargo bench --bench decoder -- [--model small|smollm2|FOLDER] [--prompt 200] [--new-tokens 32]
 //! [--rounds 5] [--weights f32|bf16] [--peer f32|bf16]`
 //!
-//! `small` (8 layers of 512) and `smollm2` (the shape of SmolLM2-135M) have random weights, written as a
-//! checkpoint in several files that both sides load. A peer needs `NEXTCART_PYTHON`, a Python with torch and
-//! transformers. `--weights bf16` keeps our weights in 16 bits and computes in f32; the peer's dtype is that of its
+//! `small` (8 layers of 512) and `smollm2` (the shape of SmolLM2-135M) have random weights, written once to
+//! `target/bench-data` as a checkpoint in bf16 and in several files that both sides load. A peer needs
+//! `NEXTCART_PYTHON`, a Python with torch and transformers. `--weights bf16` keeps our weights in 16 bits and computes in f32; the peer's dtype is that of its
 //! computation, too. Both work with two threads and take turns round by round; the tables hold medians. Tokens
 //! and scores are compared. `gemm` is a product of 1024 × 2048 by 2048 × 2048, to tell what the libraries
 //! below can do.
@@ -15,19 +15,18 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
 use nextcart_models::{
     Checkpoint, GenerateOptions, KvCache, Llama, LlamaConfig, LoadOptions, ModelInput, Precision,
-    Sampling, SaveOptions, generate_with, save_checkpoint_with, score_continuations,
+    Sampling, generate_with, score_continuations,
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use common::Arguments;
+use common::{Arguments, checkpoint, median};
 
 /// Options of a question and tokens of each.
 const OPTIONS: (usize, usize) = (4, 4);
@@ -45,8 +44,7 @@ fn main() {
         arguments.number("--new-tokens").unwrap_or(32),
     );
 
-    let (_made, folder) =
-        checkpoint(&arguments.value("--model").unwrap_or_else(|| "small".to_owned()));
+    let folder = checkpoint(&arguments.value("--model").unwrap_or_else(|| "small".to_owned()));
     let checkpoint = Checkpoint::open(&folder).expect("a checkpoint");
     let config = checkpoint.config().clone();
     let weights = match arguments.value("--weights").as_deref() {
@@ -103,44 +101,14 @@ fn table(
             "each" => (1.0, "questions/s, the prompt with each option"),
             _ => (2.0 * 1024.0 * 2048.0 * 2048.0 / 1e9, "GFLOP/s"),
         };
-        let own = work / median(&own[part]);
-        let peer = theirs.get(part).map(|peer| work / median(peer));
+        let own = work / median(own[part].clone());
+        let peer = theirs.get(part).map(|peer| work / median(peer.clone()));
         let (peer, ratio) = match peer {
             Some(peer) => (format!("{peer:.2}"), format!("{:.2}", own / peer)),
             None => ("-".to_owned(), "-".to_owned()),
         };
         println!("{part:<8} {own:>12.2} {peer:>12} {ratio:>6}  {unit}");
     }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// A folder that is there, or random weights of a known shape.
-fn checkpoint(name: &str) -> (Option<TempDir>, PathBuf) {
-    let config = match name {
-        "small" => LlamaConfig {
-            vocab: 32_000,
-            d_model: 512,
-            d_hidden: 1408,
-            layers: 8,
-            heads: 8,
-            kv_heads: 4,
-            head_dim: 64,
-            ..LlamaConfig::tinyllama_1_1b()
-        },
-        "smollm2" => LlamaConfig::smollm2_135m(),
-        folder => return (None, PathBuf::from(folder)),
-    };
-    let made = tempfile::tempdir().expect("a folder");
-    let options = SaveOptions { max_shard_bytes: 100_000_000, ..SaveOptions::default() };
-    let model = config.init(7, &Device::flex());
-    save_checkpoint_with(made.path(), &model, &config, None, &options).expect("written");
-    let folder = made.path().to_owned();
-    (Some(made), folder)
 }
 
 struct Job {
@@ -228,10 +196,7 @@ struct Peer {
 
 impl Peer {
     fn start(folder: &Path, dtype: &str) -> Self {
-        let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON names a Python");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/decoder_torch.py");
-        let mut process = Command::new(python)
-            .arg(script)
+        let mut process = common::peer("decoder_torch.py")
             .arg(folder)
             .arg(dtype)
             .stdin(Stdio::piped())

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# What only a GPU can tell: whether its kernels give what the CPU gives, and how fast and large full-size runs are.
+# What only a GPU can tell: whether kernels and training steps give what the CPU gives, and how fast and large full-size
+# runs are.
 set -euo pipefail
 
 usage() {
     cat <<'HELP'
 Usage: bash benches/gpu.sh [OPTIONS]
 
-On a machine with a GPU: tests its kernels against the CPU, takes 200 steps of TinyLlama-1.1B and of Mistral-7B with
-QLoRA, on random weights of their exact shapes, the same with PEFT and bitsandbytes, and writes a table. Nothing but
-crates and Python packages is downloaded; the checkpoints take 17 GB of disk.
+On a machine with a GPU: tests kernels and a few training steps against the CPU, takes 200 steps of TinyLlama-1.1B and
+of Mistral-7B with QLoRA, on random weights of their exact shapes, the same with PEFT and bitsandbytes, and writes a
+table. Nothing but crates and Python packages is downloaded; the checkpoints take 17 GB of disk.
 
   --backend NAME   cuda (default) or wgpu
   --runs LIST      of tinyllama_lora, tinyllama_qlora, mistral_qlora (default tinyllama_qlora,mistral_qlora)
@@ -66,13 +67,9 @@ if [ -z "$dry" ] && [ "$backend" = cuda ] && ! command -v nvidia-smi >/dev/null;
 fi
 run mkdir -p "$out"
 
-# Kernels, and through wgpu whole training steps, against the CPU. The variable makes a missing GPU an error.
+# Kernels and whole training steps against the CPU. The variable makes a missing GPU an error.
 export NEXTCART_GPU=1
-if [ "$backend" = cuda ]; then
-    run cargo test --release -p nextcart-adapters --features cuda --test gpu
-else
-    run cargo test --release --workspace --features nextcart-train/wgpu --test gpu
-fi
+run cargo test --release -p nextcart-adapters -p nextcart-train --features "nextcart-train/$backend" --test gpu
 
 peer=()
 if [ -n "$peers" ]; then

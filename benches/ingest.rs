@@ -21,7 +21,7 @@ use nextcart_data::synthetic::{Bulk, CorpusFiles};
 use nextcart_data::{IngestOptions, PrepareOptions, Resources, ingest, prepare_until};
 use serde_json::{Value, json};
 
-use common::Arguments;
+use common::{Arguments, data_folder, median, memory};
 
 fn main() {
     let arguments = Arguments::read();
@@ -52,8 +52,7 @@ fn main() {
 
 /// The generated files, written if they are not there yet.
 fn files(reviews: u64) -> (PathBuf, CorpusFiles) {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data");
-    let folder = target.join(format!("bulk-{reviews}"));
+    let folder = data_folder().join(format!("bulk-{reviews}"));
     let files = CorpusFiles {
         reviews: folder.join("Bulk.json.gz"),
         meta: folder.join("meta_Bulk.json.gz"),
@@ -74,10 +73,8 @@ fn own(task: &str, reviews: u64) -> Value {
 }
 
 fn run_peer(peer: &str, folder: &Path, files: &CorpusFiles) -> Value {
-    let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON names a Python");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("peers/prepare_{peer}.py"));
-    let mut command = Command::new(python);
-    command.arg(script).arg("--reviews").arg(&files.reviews).arg("--meta").arg(&files.meta);
+    let mut command = common::peer(&format!("prepare_{peer}.py"));
+    command.arg("--reviews").arg(&files.reviews).arg("--meta").arg(&files.meta);
     command.arg("--out").arg(folder.join(peer));
     last_line(command)
 }
@@ -130,26 +127,17 @@ fn run_task(task: &str, folder: &Path, files: CorpusFiles) -> Value {
         }
     };
     json!({ "seconds": { "total": start.elapsed().as_secs_f64() }, "found": questions,
-        "peak_rss_mb": peak_memory() })
-}
-
-/// The most memory that this process held, in MB, as Linux tells it.
-fn peak_memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    kilobytes.unwrap_or(f64::NAN) / 1024.0
+        "peak_rss_mb": memory("VmHWM:") })
 }
 
 fn report(reviews: u64, files: &CorpusFiles, tools: &[&str], runs: &BTreeMap<&str, Vec<Value>>) {
     let bytes = files.reviews.metadata().map_or(0, |metadata| metadata.len());
     println!("{reviews} reviews, {:.0} MB gzipped", bytes as f64 / 1e6);
-    let median = |tool: &str, of: &dyn Fn(&Value) -> Option<f64>| {
-        let mut values: Vec<f64> = runs[tool].iter().filter_map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied()
+    let of_runs = |tool: &str, of: &dyn Fn(&Value) -> Option<f64>| {
+        let values: Vec<f64> = runs[tool].iter().filter_map(of).collect();
+        (!values.is_empty()).then(|| median(values))
     };
-    let seconds = |tool: &str| median(tool, &|run| run["seconds"]["total"].as_f64());
+    let seconds = |tool: &str| of_runs(tool, &|run| run["seconds"]["total"].as_f64());
     let ours = seconds("prepare").unwrap_or(f64::NAN);
     println!("{:<10} {:>10} {:>12} {:>10}", "task", "seconds", "of prepare", "peak MB");
     for tool in tools {
@@ -157,8 +145,8 @@ fn report(reviews: u64, files: &CorpusFiles, tools: &[&str], runs: &BTreeMap<&st
             println!("{tool:<10} failed: {}", runs[tool][0]["failed"]);
             continue;
         };
-        let memory = median(tool, &|run| run["peak_rss_mb"].as_f64()).unwrap_or(f64::NAN);
-        println!("{tool:<10} {time:>10.2} {:>11.2}x {memory:>10.0}", time / ours);
+        let peak = of_runs(tool, &|run| run["peak_rss_mb"].as_f64()).unwrap_or(f64::NAN);
+        println!("{tool:<10} {time:>10.2} {:>11.2}x {peak:>10.0}", time / ours);
     }
     for tool in tools {
         println!("{tool}: {}", runs[tool].last().unwrap_or(&Value::Null));

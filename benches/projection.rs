@@ -9,7 +9,6 @@
 
 mod common;
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -17,7 +16,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use nextcart_adapters::{LoraConfig, Projection};
 use serde_json::{Value, json};
 
-use common::{Arguments, memory};
+use common::{Arguments, median, memory};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -75,9 +74,7 @@ fn main() {
 fn step(runs: &[Value]) -> f64 {
     let steps =
         runs.iter().flat_map(|run| run["seconds"].as_array().expect("steps").iter().skip(2));
-    let mut steps: Vec<f64> = steps.map(|step| step.as_f64().expect("seconds")).collect();
-    steps.sort_by(f64::total_cmp);
-    steps[steps.len() / 2]
+    median(steps.map(|step| step.as_f64().expect("seconds")).collect())
 }
 
 fn own(kind: &str, numbers: &[String]) -> Value {
@@ -86,9 +83,7 @@ fn own(kind: &str, numbers: &[String]) -> Value {
 }
 
 fn peer(kind: &str, numbers: &[String]) -> Value {
-    let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON names a Python");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/projection_peft.py");
-    parse(Command::new(python).arg(script).arg(kind).args(numbers))
+    parse(common::peer("projection_peft.py").arg(kind).args(numbers))
 }
 
 fn parse(command: &mut Command) -> Value {

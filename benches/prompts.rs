@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use flate2::read::GzDecoder;
@@ -26,7 +25,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use common::Arguments;
+use common::{Arguments, data_folder};
 
 fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().expect("two threads");
@@ -93,9 +92,8 @@ fn digest(built: &[Built]) -> String {
 }
 
 fn run_peer(peer: &str, questions: &Path, tokenizer: &Path) -> (f64, String) {
-    let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON names a Python");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("peers/prompts_{peer}.py"));
-    let output = Command::new(python).arg(script).arg(questions).arg(tokenizer).output();
+    let mut command = common::peer(&format!("prompts_{peer}.py"));
+    let output = command.arg(questions).arg(tokenizer).output();
     let output = output.expect("the command runs");
     let text = String::from_utf8_lossy(&output.stdout);
     let line: Value = serde_json::from_str(text.lines().last().unwrap_or_default())
@@ -161,9 +159,7 @@ fn questions(titles: &[String], wanted: usize) -> Vec<Question> {
 
 /// The questions as the peers read them.
 fn write(questions: &[Question]) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let path = folder.join("prompts.jsonl");
+    let path = data_folder().join("prompts.jsonl");
     let mut file = BufWriter::new(File::create(&path).expect("a file"));
     for question in questions {
         serde_json::to_writer(&mut file, question).expect("written");

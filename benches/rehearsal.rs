@@ -3,10 +3,11 @@
 //! Run: `cargo bench --bench rehearsal -- [--runs tinyllama_lora,tinyllama_qlora,mistral_qlora] [--steps 3]
 //! [--tokens 128] [--batch 1] [--peer] [--table FILE]`
 //!
-//! Nothing is downloaded: checkpoints of the exact shapes are written once to `target/bench-data`, in bf16 and in files
-//! of 5 GB (TinyLlama 2.2 GB, Mistral 14.5 GB). Adapters of rank 16 sit on all seven projections, moments are in 8 bits,
-//! and blocks are computed again on the way back. Each run is a process of its own, so that the system tells its peak; on
-//! a CPU it fails above the run's bound. The first step prepares what the others use and does not count.
+//! Nothing is downloaded: checkpoints of the exact shapes are written once to `target/bench-data`, in bf16 and in several
+//! files (TinyLlama 2.2 GB in files of 1 GB, Mistral 14.5 GB in files of 5 GB); a folder that is there already stays as
+//! it is. Adapters of rank 16 sit on all seven projections, moments are in 8 bits, and blocks are computed again on the
+//! way back. Each run is a process of its own, so that the system tells its peak; on a CPU it fails above the run's bound.
+//! The first step prepares what the others use and does not count.
 //!
 //! `--peer` does the same in PyTorch (`peers/rehearsal_peft.py`, needs `NEXTCART_PYTHON`), whose first loss must agree: an
 //! adapter that was not trained yet changes nothing. With `--features cuda` or `wgpu`, both run on the GPU, and memory
@@ -16,19 +17,18 @@ mod common;
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use nextcart_models::{Checkpoint, find_device, gpu_precision};
-use nextcart_text::Sample;
 use nextcart_train::{Checkpointing, DeviceFacts, RunConfig, SftConfig, Trainer};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use common::{Arguments, checkpoint, data_folder, memory};
+use common::{Arguments, checkpoint, data_folder, memory, read_samples};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -102,7 +102,8 @@ fn main() {
             "samples": samples, "steps": steps, "batch": batch, "gpu": !is_host,
         });
         let own = Outcome::of(own(), &job);
-        let peer = arguments.has("--peer").then(|| Outcome::of(peer(), &job));
+        let peer =
+            arguments.has("--peer").then(|| Outcome::of(common::peer("rehearsal_peft.py"), &job));
         let speed = (tokens * batch) as f64 / own.step;
         let Outcome { step, peak, planned, .. } = &own;
         let mut row = format!(
@@ -141,7 +142,6 @@ fn samples(model: &Path, count: usize, tokens: usize) -> PathBuf {
     let vocab = checkpoint.config().vocab as u32;
     let mut random = SmallRng::seed_from_u64(7);
     let path = data_folder().join("rehearsal.jsonl");
-    std::fs::create_dir_all(data_folder()).expect("a folder");
     let mut file = BufWriter::new(File::create(&path).expect("a file"));
     for _ in 0..count {
         let ids: Vec<u32> = (0..tokens).map(|_| random.random_range(3..vocab)).collect();
@@ -157,14 +157,6 @@ fn samples(model: &Path, count: usize, tokens: usize) -> PathBuf {
 fn own() -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.arg("--job");
-    command
-}
-
-/// PyTorch, for a job.
-fn peer() -> Command {
-    let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON is a Python");
-    let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/rehearsal_peft.py"));
     command
 }
 
@@ -210,10 +202,7 @@ fn train(job: &Value) -> Value {
     let mut config = RunConfig::by_name(&text("preset")).expect("a preset");
     config.model.name = text("model");
     config.model.quantized = job["quantized"] == true;
-    let gpu = gpu_precision(&device);
-    if let Some(precision) = gpu {
-        (config.model.weights, config.model.activations) = (precision, precision);
-    }
+    let is_gpu = config.model.fit_gpu(&device);
     config.training = SftConfig {
         max_steps: Some(steps),
         batch_size: batch,
@@ -221,10 +210,7 @@ fn train(job: &Value) -> Value {
         checkpointing: Checkpointing::Blocks,
         ..config.training
     };
-    let samples: Vec<Sample> = BufReader::new(File::open(text("samples")).expect("samples"))
-        .lines()
-        .map(|line| sample(&serde_json::from_str(&line.expect("a line")).expect("JSON")))
-        .collect();
+    let samples = read_samples(text("samples"));
 
     let checkpoint = config.model.open().expect("a checkpoint");
     let llama = checkpoint.config();
@@ -243,15 +229,6 @@ fn train(job: &Value) -> Value {
         seconds.push(start.elapsed().as_secs_f64());
         reserved = device.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved).max(reserved);
     }
-    let peak = if gpu.is_some() { reserved as f64 / 1e6 } else { memory("VmHWM:") };
+    let peak = if is_gpu { reserved as f64 / 1e6 } else { memory("VmHWM:") };
     json!({ "loading": loading, "seconds": seconds, "losses": losses, "peak": peak, "planned": planned })
-}
-
-fn sample(line: &Value) -> Sample {
-    let list = |name: &str| -> Vec<u32> {
-        let values = line[name].as_array().expect("a list").iter();
-        values.map(|value| value.as_u64().expect("a number") as u32).collect()
-    };
-    let mask = list("completion_mask").into_iter().map(|on| on == 1).collect();
-    Sample::new(list("input_ids"), mask).expect("a sample")
 }

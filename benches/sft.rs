@@ -30,9 +30,7 @@ use burn::tensor::Device;
 use nextcart_adapters::{LoraConfig, load_peft};
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{Part, PrepareOptions, Question, SplitMethod, prepare};
-use nextcart_models::{
-    Checkpoint, LlamaConfig, SaveOptions, save_adapter, write_random_checkpoint,
-};
+use nextcart_models::{Checkpoint, SaveOptions, save_adapter, write_random_checkpoint};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder};
 use nextcart_train::{Checkpointing, SftConfig, Trainer};
@@ -41,7 +39,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
-use common::{Arguments, memory};
+use common::{Arguments, data_folder, median, memory, read_samples, small};
 
 /// Steps of every process that do not count.
 const WARM_UP: usize = 1;
@@ -97,18 +95,9 @@ fn checkpoint(name: &str, made: &Path) -> Option<PathBuf> {
     match name {
         "small" => {
             let tokenizer = folder("NEXTCART_TOKENIZERS")?.join("tinyllama/tokenizer.json");
-            let config = LlamaConfig {
-                d_model: 512,
-                d_hidden: 1408,
-                layers: 8,
-                heads: 8,
-                kv_heads: 4,
-                head_dim: 64,
-                ..LlamaConfig::tinyllama_1_1b()
-            };
             let model = made.join("model");
             let options = SaveOptions::default();
-            write_random_checkpoint(&model, &config, 7, &options).expect("written");
+            write_random_checkpoint(&model, &small(), 7, &options).expect("written");
             std::fs::copy(tokenizer, model.join("tokenizer.json")).expect("a tokenizer");
             Some(model)
         }
@@ -229,9 +218,7 @@ impl Task {
     fn curve(&self, kinds: &[Kind]) {
         let mut own = self.start(Kind::Own);
         let mut peer = kinds.contains(&Kind::Trl).then(|| self.start(Kind::Trl));
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data");
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let path = folder.join("sft-curve.csv");
+        let path = data_folder().join("sft-curve.csv");
         let mut file = File::create(&path).expect("a file");
         writeln!(file, "step,nextcart,trl").expect("written");
         for step in 1..=self.steps {
@@ -266,11 +253,6 @@ impl Task {
 
 fn relative(a: f64, b: f64) -> f64 {
     (a - b).abs() / b.abs()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Training questions with four options alike in popularity, in an order of their own.
@@ -365,11 +347,7 @@ struct Process {
 impl Process {
     fn start(kind: Kind, job: &Value) -> Self {
         let mut command = if let Some(script) = kind.script() {
-            let python = std::env::var_os("NEXTCART_PYTHON").expect("NEXTCART_PYTHON is a Python");
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script);
-            let mut command = Command::new(python);
-            command.arg(script);
-            command
+            common::peer(script)
         } else {
             let mut command = Command::new(std::env::current_exe().expect("this program"));
             command.arg("--job");
@@ -413,10 +391,7 @@ fn train(job: &Value) {
     let model = checkpoint.load(&Device::flex().autodiff()).expect("a model");
     let adapter = load_peft(&path("adapter")).expect("an adapter");
     let model = model.with_peft(&adapter).expect("an adapter of the model");
-    let samples: Vec<Sample> = BufReader::new(File::open(path("samples")).expect("samples"))
-        .lines()
-        .map(|line| sample(&serde_json::from_str(&line.expect("a line")).expect("JSON")))
-        .collect();
+    let samples = read_samples(path("samples"));
     let batch = number("batch") as usize;
     let by_block = job["checkpointing"] == true;
     let config = SftConfig {
@@ -440,13 +415,4 @@ fn train(job: &Value) {
         let seconds = start.elapsed().as_secs_f64();
         println!("{}", json!({ "seconds": seconds, "loss": loss, "peak": memory("VmHWM:") }));
     }
-}
-
-fn sample(line: &Value) -> Sample {
-    let list = |name: &str| -> Vec<u32> {
-        let values = line[name].as_array().expect("a list").iter();
-        values.map(|value| value.as_u64().expect("a number") as u32).collect()
-    };
-    let mask = list("completion_mask").into_iter().map(|on| on == 1).collect();
-    Sample::new(list("input_ids"), mask).expect("a sample")
 }

@@ -51,7 +51,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         (None, _, true) => bail!("nothing to resume: `{}` holds no checkpoint", out.display()),
         _ => {}
     }
-    let (checkpoint, device) = (config.model.open()?, find_device()?);
+    let (model, device) = (&config.model, find_device()?);
+    let checkpoint = if arguments.plan { model.open_to_plan()? } else { model.open()? };
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let template = data.template()?;
     let builder = data.builder(&checkpoint, &tokenizer, &template)?;

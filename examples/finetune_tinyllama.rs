@@ -9,8 +9,7 @@ use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_data::{Dataset, Part};
 use nextcart_eval::{Assessment, Report};
-use nextcart_models::{SaveOptions, find_device, gpu_precision};
-use nextcart_models::{save_adapter, save_merged_checkpoint};
+use nextcart_models::{SaveOptions, find_device, save_adapter, save_merged_checkpoint};
 use nextcart_train::{Checkpointing, DeviceFacts, Ending, ProgressLine, Run, RunConfig};
 
 #[global_allocator]
@@ -53,11 +52,11 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     let (device, mut config) = (find_device()?, RunConfig::read(arguments.config)?);
     config.model.name = arguments.model.unwrap_or(config.model.name);
-    if let Some(precision) = gpu_precision(&device) {
-        (config.model.weights, config.model.activations) = (precision, precision);
+    if config.model.fit_gpu(&device) {
         config.training.checkpointing = Checkpointing::Blocks;
     }
-    let (checkpoint, out, data) = (config.model.open()?, &config.output, &config.data);
+    let (model, out, data) = (&config.model, &config.output, &config.data);
+    let checkpoint = if arguments.plan.is_some() { model.open_to_plan()? } else { model.open()? };
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let resumes = arguments.resume || arguments.plan.is_some() || !out.exists();
     ensure!(resumes, "`{}` is there: --resume goes on", out.display());
@@ -75,8 +74,7 @@ fn run(arguments: Arguments) -> Result<()> {
     held_out.truncate(data.held_out);
     if let Some(gigabytes) = arguments.plan {
         let planner = config.planner(llama, &samples, &held_out)?;
-        let mut facts = DeviceFacts::measure(&device);
-        facts.memory = facts.memory.min((gigabytes * 1e9) as u64);
+        let facts = DeviceFacts::measure_for(&planner, &device).within((gigabytes * 1e9) as u64);
         println!("{}", planner.estimate(&facts));
         return Ok(planner.plan(&facts).map(drop)?); // says what would fit
     }

@@ -16,7 +16,7 @@ use clap::Parser;
 use nextcart_adapters::load_peft;
 use nextcart_data::{Catalogue, FullCatalogue, Part, Product, Purchase, Question};
 use nextcart_eval::{Predictor, TemplateModel};
-use nextcart_models::{find_device, gpu_precision};
+use nextcart_models::find_device;
 use nextcart_prompt::Template;
 use nextcart_train::{ModelConfig, RunConfig};
 use serde_json::json;
@@ -128,9 +128,7 @@ fn config(arguments: &Arguments, device: &Device) -> Result<RunConfig> {
         }),
     };
     config.model.quantized |= arguments.quantized;
-    if let Some(precision) = gpu_precision(device) {
-        (config.model.weights, config.model.activations) = (precision, precision);
-    }
+    config.model.fit_gpu(device);
     let given = |value: &Option<String>, place: &mut String| {
         if let Some(value) = value {
             place.clone_from(value);

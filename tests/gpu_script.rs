@@ -46,7 +46,7 @@ fn a_dry_run_prints_what_would_run_and_leaves_nothing() {
     assert!(dry.stdout.lines().all(|line| line.starts_with("+ ")), "{}", dry.stdout);
     let mut rest = dry.stdout.as_str();
     for part in [
-        "cargo test --release -p nextcart-adapters --features cuda --test gpu",
+        "cargo test --release -p nextcart-adapters -p nextcart-train --features nextcart-train/cuda --test gpu",
         "pip install --quiet --requirement benches/peers/requirements-models.txt",
         "--features cuda --bench rehearsal -- --runs tinyllama_qlora,mistral_qlora --steps 7",
         "--batch 2 --peer --table",

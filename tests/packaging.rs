@@ -11,8 +11,8 @@ const CATEGORIES: [&str; 5] =
     ["mathematics", "parser-implementations", "science", "template-engine", "text-processing"];
 
 /// What may lie in a package beside the files of the folders `src`, `tests` and `templates`.
-const FILES: [&str; 5] =
-    [".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml", "Cargo.toml.orig", "README.md"];
+const FILES: [&str; 6] =
+    [".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml", "Cargo.toml.orig", "LICENSE", "README.md"];
 
 #[test]
 fn every_library_says_what_it_is() {
@@ -43,18 +43,25 @@ fn every_library_says_what_it_is() {
 }
 
 #[test]
-fn a_package_holds_sources_and_nothing_else() {
+fn a_package_holds_sources_and_its_licence_and_nothing_else() {
+    let licence = std::fs::read(root().join("LICENSE")).unwrap();
     for folder in libraries() {
         // Only listed: to build what would be sent, the libraries that it depends on would have to be published.
         let listed =
             output(command(&folder).args(["package", "--list", "--allow-dirty", "--offline"]));
         let files: Vec<&str> = listed.lines().collect();
-        for needed in ["Cargo.toml", "README.md", "src/lib.rs"] {
+        for needed in ["Cargo.toml", "LICENSE", "README.md", "src/lib.rs"] {
             assert!(files.contains(&needed), "{}: {needed} is missing", folder.display());
         }
+        let own = std::fs::read(folder.join("LICENSE")).unwrap();
+        assert!(own == licence, "{}: not the workspace's LICENSE", folder.display());
         for file in files {
             let source = ["src/", "tests/", "templates/"].iter().any(|part| file.starts_with(part));
             assert!(source || FILES.contains(&file), "{}: {file}", folder.display());
+            if file.starts_with("tests/") && file.ends_with(".rs") {
+                let test = std::fs::read_to_string(folder.join(file)).unwrap();
+                assert!(!test.contains("join(\"../"), "{}: {file} leaves it", folder.display());
+            }
         }
     }
 }

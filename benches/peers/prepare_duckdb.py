@@ -191,7 +191,7 @@ def main():
 
     names = ["ingest", "histories", "questions", "total"]
     spans = [b - a for a, b in zip(clock, clock[1:])] + [clock[-1] - clock[0]]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
     one = lambda query: db.execute(query).fetchone()  # noqa: E731
     users, purchases = one("SELECT count(DISTINCT user), count(*) FROM histories")
     asked = db.execute(

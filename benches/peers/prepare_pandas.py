@@ -169,7 +169,7 @@ def main():
         "tool": "pandas",
         "version": pd.__version__,
         "seconds": {name: round(span, 3) for name, span in zip(names, spans)},
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6),
         "reviews": len(reviews),
         "users": int(purchases["user"].nunique()),
         "purchases": len(purchases),

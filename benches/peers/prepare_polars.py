@@ -239,7 +239,7 @@ def main():
         "tool": "polars",
         "version": pl.__version__,
         "seconds": {name: round(span, 3) for name, span in zip(names, spans)},
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6),
         "reviews": reviews.select(pl.len()).collect().item(),
         "users": purchases["user"].n_unique(),
         "purchases": len(purchases),

@@ -28,6 +28,28 @@ fn a_sound_sample_is_shown_and_nothing_found() {
     assert!(!text.contains('\u{1b}'), "no colour where no terminal is");
 }
 
+/// `script` of util-linux runs a command in a terminal of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_gets_colours_unless_they_are_refused() {
+    use std::process::{Command, Stdio};
+
+    let doctor = crate::binary("doctor");
+    let folder = prepared();
+    let on_terminal = |no_color: &str| {
+        let arguments = "out --tokenizer tokenizer.json --eos 2";
+        let line = format!("NO_COLOR={no_color} '{}' {arguments}", doctor.display());
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        let output = command.current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("nothing found"), "{text}");
+        text
+    };
+    assert!(on_terminal("").contains('\u{1b}'), "an empty value refuses nothing");
+    assert!(!on_terminal("1").contains('\u{1b}'));
+}
+
 #[test]
 fn what_is_wrong_is_counted_and_a_sample_with_it_shown() {
     let folder = prepared();

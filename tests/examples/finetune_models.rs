@@ -143,6 +143,34 @@ fn mistral_goes_from_review_files_to_a_report() {
     check_recipe("finetune_mistral", Architecture::Mistral);
 }
 
+/// Lines that are neither blank nor a comment.
+#[test]
+fn the_recipes_are_shorter_than_80_lines_of_code() {
+    for name in ["finetune_tinyllama", "finetune_mistral"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.rs"));
+        let source = fs::read_to_string(path).unwrap();
+        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
+        let lines = source.lines().filter(is_code).count();
+        assert!(lines < 80, "{name}: {lines}");
+    }
+}
+
+#[test]
+fn a_plan_needs_no_weights() {
+    let folder = folder(Architecture::Llama);
+    let here = folder.path();
+    for file in fs::read_dir(here.join("base")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let plan =
+        check_succeeds("finetune_tinyllama", here, &[&RUN[..], &FILES, &["--plan"]].concat());
+    assert!(plan.contains("memory at the peak"), "{plan}");
+    check_error(&check("finetune_tinyllama", here, &RUN), &["base", "safetensors"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_recipe_goes_on_to_the_same_adapter_and_report() {

@@ -1,3 +1,5 @@
+//! What of a device decides where an operation runs.
+
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 

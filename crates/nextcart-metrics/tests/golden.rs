@@ -263,10 +263,10 @@ fn golden_bootstrap_of_the_seed_outputs_equals_numpy() {
     check_bootstrap(&indicator(truth.iter().zip(&predicted).map(|(t, p)| t == p)), expected);
 }
 
-/// `tests/golden/statistics.json` of the workspace was made by the script beside it.
+/// `tests/golden/statistics.json` was made by the script beside it.
 #[test]
 fn golden_statistics_equal_scikit_learn_and_scipy() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/statistics.json");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/statistics.json");
     let golden: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let array = |value: &Value| value.as_array().unwrap().clone();
 

@@ -1,3 +1,5 @@
+//! One block of a decoder.
+
 use burn::module::Module;
 use burn::nn::RmsNorm;
 use burn::tensor::Tensor;

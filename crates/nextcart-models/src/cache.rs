@@ -1,3 +1,5 @@
+//! Keys and values of tokens that the model has seen.
+
 use burn::tensor::{Int, Tensor, TensorData};
 
 /// Keys and values of the tokens seen so far, one pair a block.

@@ -43,6 +43,23 @@ impl Checkpoint {
     /// If a file is missing or damaged, the config asks for what this crate cannot compute exactly,
     /// or the tensors are not those that the config describes: all of them are named at once.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
+        let mut checkpoint = Self::open_without_weights(folder)?;
+        let paths = weight_files(&checkpoint.folder)?;
+        let files: Result<_> = paths.iter().map(|path| SafetensorsFile::open(path)).collect();
+        checkpoint.files = files?;
+        for (index, file) in checkpoint.files.iter().enumerate() {
+            checkpoint.places.extend(file.names().into_iter().map(|name| (name, index)));
+        }
+        checkpoint.check_tensors()?;
+        Ok(checkpoint)
+    }
+
+    /// Opens a folder for its config, tokenizer and chat template, which are all that a plan takes. Weights are not
+    /// looked for before they are read.
+    ///
+    /// # Errors
+    /// If `config.json` is missing or damaged, or asks for what this crate cannot compute exactly.
+    pub fn open_without_weights(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         std::fs::read_dir(folder)
             .map_err(|source| Error::Io { path: folder.to_owned(), source })?;
@@ -51,21 +68,13 @@ impl Checkpoint {
             return Err(missing(folder, CONFIG));
         }
         let config = LlamaConfig::from_file(&config)?;
-
-        let paths = weight_files(folder)?;
-        let files: Vec<_> =
-            paths.iter().map(|path| SafetensorsFile::open(path)).collect::<Result<_>>()?;
-        let mut places = BTreeMap::new();
-        for (index, file) in files.iter().enumerate() {
-            places.extend(file.names().into_iter().map(|name| (name, index)));
-        }
-        let checkpoint = Self { folder: folder.to_owned(), config, files, places };
-        checkpoint.check_tensors()?;
-        Ok(checkpoint)
+        let (files, places) = (Vec::new(), BTreeMap::new());
+        Ok(Self { folder: folder.to_owned(), config, files, places })
     }
 
     /// Opens the folder of this name, or else fetches the model of this id from the Hugging Face
-    /// hub into the cache that Python's libraries share.
+    /// hub into the cache that Python's libraries share. [`HubModel`] has more choices: revision, token, offline,
+    /// progress.
     ///
     /// # Errors
     /// As [`open`](Self::open), and if there is no such folder and the hub cannot give the model.
@@ -74,15 +83,6 @@ impl Checkpoint {
             None => Self::open(folder_or_id),
             Some(model) => Self::open(model.fetch()?),
         }
-    }
-
-    /// Fetches the model `owner/name` from the Hugging Face hub into the cache that Python's libraries
-    /// share, and opens it. [`HubModel`] has more choices: revision, token, offline, progress.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and if the hub cannot give the model.
-    pub fn from_hub(id: &str) -> Result<Self> {
-        Self::open(HubModel::new(id).fetch()?)
     }
 
     /// Where it lies.
@@ -136,8 +136,11 @@ impl Checkpoint {
     /// Tensors are read one by one and in pieces, so that memory never holds much more than the model.
     ///
     /// # Errors
-    /// If a file cannot be read.
+    /// If a file cannot be read, and those of [`open`](Self::open) for the weights if it was opened without them.
     pub fn load_with(&self, device: &Device, options: LoadOptions) -> Result<Llama> {
+        if self.files.is_empty() {
+            return Self::open(&self.folder)?.load_with(device, options);
+        }
         let mut reader = Reader { checkpoint: self, device, options };
         let mut model = assemble(&self.config, &mut reader, device)?;
         let LoadOptions { weights, activations, .. } = options;
@@ -159,6 +162,9 @@ impl Checkpoint {
         let (Some(&[d_output, d_input]), true) = (shape, name.starts_with("model.layers.")) else {
             return Err(Error::AdapterModule { module: path.to_owned() });
         };
+        if self.files.is_empty() {
+            return Self::open(&self.folder)?.projection_weight(path, device);
+        }
         if packed::is_packed(&name, &|name| self.file(name)) {
             return Err(Error::PackedOriginal { path: self.folder.clone(), tensor: name });
         }

@@ -1,3 +1,5 @@
+//! Shapes of models: named ones, and what `config.json` says.
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! What can go wrong between a checkpoint on disk and a model in memory.
+
 use std::path::PathBuf;
 
 use nextcart_adapters::TargetModules;

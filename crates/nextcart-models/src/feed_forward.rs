@@ -1,3 +1,5 @@
+//! The feed-forward network of a decoder block.
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use nextcart_adapters::Projection;

@@ -1,3 +1,5 @@
+//! The decoder: embedding, blocks and head.
+
 use burn::module::{Module, Param};
 use burn::nn::RmsNorm;
 use burn::tensor::{DType, Device, Int, Tensor};

@@ -1,3 +1,5 @@
+//! Floating point formats that weights and activations may have.
+
 use burn::tensor::DType;
 use half::{bf16, f16};
 use safetensors::Dtype;

@@ -1,3 +1,5 @@
+//! Positions as rotations of queries and keys.
+
 use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_kernels::rotate_heads;
 

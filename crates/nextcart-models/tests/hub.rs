@@ -240,6 +240,29 @@ fn the_cache_serves_offline_and_where_no_hub_answers() {
 }
 
 #[test]
+fn without_weights_little_is_fetched_and_the_rest_when_it_is_wanted() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, hub) = serve(hub());
+    let whole = model(&url, cache.path());
+    let described = whole.clone().without_weights();
+    let folder = described.fetch().unwrap();
+    assert_eq!(seen(&hub, "/cdn/"), 0);
+    let checkpoint = Checkpoint::open_without_weights(&folder).unwrap();
+    assert_eq!(checkpoint.config().layers, 1);
+    assert!(checkpoint.load(&Device::flex()).is_err());
+    let path = "model.layers.0.self_attn.q_proj";
+    assert!(checkpoint.projection_weight(path, &Device::flex()).is_err());
+    assert_eq!(described.offline().fetch().unwrap(), folder);
+    let error = whole.clone().offline().fetch().unwrap_err();
+    assert!(matches!(error, Error::NotCached { .. }), "{error}");
+
+    assert_eq!(whole.fetch().unwrap(), folder);
+    assert_eq!(seen(&hub, "GET /cdn/"), 2);
+    checkpoint.load(&Device::flex()).unwrap();
+    checkpoint.projection_weight(path, &Device::flex()).unwrap();
+}
+
+#[test]
 fn a_refusal_is_told_and_a_token_opens() {
     let cache = tempfile::tempdir().unwrap();
     let (url, _) = serve(Hub { token: Some("hf_secret"), ..hub() });

@@ -47,7 +47,7 @@ fn a_small_trained_llama_tells_its_story() {
 #[test]
 fn smollm2_generates_what_transformers_generates() {
     let Some(folder) = folder("NEXTCART_SMOLLM2") else { return };
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/smollm2.json");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/smollm2.json");
     let golden: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let numbers = |value: &Value| -> Vec<f64> {
         value.as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect()

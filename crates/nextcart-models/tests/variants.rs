@@ -48,8 +48,7 @@ fn checkpoint(config: &Value, folder: &Path) -> Checkpoint {
 
 #[test]
 fn logits_are_those_of_transformers() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/decoder_variants.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/decoder_variants.json");
     let golden: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     let device = Device::flex();
     for case in golden["cases"].as_array().unwrap() {

@@ -33,7 +33,7 @@ struct Case {
 }
 
 fn golden() -> Golden {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/chat_templates.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/chat_templates.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 

@@ -174,7 +174,8 @@ struct Case {
 }
 
 fn golden() -> Golden {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/chat_templates.json");
+    let prompt = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nextcart-prompt");
+    let path = prompt.join("tests/golden/chat_templates.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 

@@ -1,5 +1,5 @@
 //! A training step on a GPU, real or in software, against the CPU: every operation of the model, forward and backward.
-#![cfg(feature = "wgpu")]
+#![cfg(any(feature = "cuda", feature = "wgpu"))]
 
 mod common;
 
@@ -11,6 +11,11 @@ use nextcart_models::LlamaConfig;
 use nextcart_train::{Checkpointing, SftConfig, Trainer};
 
 use common::{llama, lora, samples};
+
+#[cfg(feature = "cuda")]
+const BACKEND: (DeviceType, &str) = (DeviceType::Cuda, "CUDA");
+#[cfg(not(feature = "cuda"))]
+const BACKEND: (DeviceType, &str) = (DeviceType::Wgpu, "wgpu");
 
 /// Loss and gradient norm of each step of a short run, and a few trained values at its end.
 fn run(device: Device, llama: &LlamaConfig, lora: &LoraConfig, packed: bool) -> Vec<f64> {
@@ -41,14 +46,13 @@ fn run(device: Device, llama: &LlamaConfig, lora: &LoraConfig, packed: bool) -> 
 
 #[test]
 fn training_steps_are_those_of_the_cpu() {
-    let Some(device) = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next() else {
-        assert!(
-            std::env::var_os("NEXTCART_GPU").is_none(),
-            "NEXTCART_GPU is set: wgpu finds nothing"
-        );
+    let (kind, name) = BACKEND;
+    let Some(device) = Device::enumerate(kind).into_vec().into_iter().next() else {
+        let demanded = std::env::var_os("NEXTCART_GPU").is_some();
+        assert!(!demanded, "NEXTCART_GPU is set: {name} finds nothing");
+        let why = "finds no device (for wgpu, Debian: apt-get install mesa-vulkan-drivers)";
         // Straight to the terminal: what a passing test prints would not be shown.
-        let why = b"SKIPPED: wgpu finds no adapter (Debian: apt-get install mesa-vulkan-drivers)\n";
-        std::io::stderr().write_all(why).expect("a terminal");
+        writeln!(std::io::stderr(), "SKIPPED: {name} {why}").expect("a terminal");
         return;
     };
     let window = LlamaConfig { sliding_window: Some(3), ..llama() };
@@ -69,10 +73,13 @@ fn training_steps_are_those_of_the_cpu() {
 }
 
 fn several_devices_are_those_of_cuda(device: &Device) {
-    let config = SftConfig { devices: 2, ..SftConfig::default() };
+    // What wgpu lists are adapters, of which a run takes one.
+    let most =
+        if cfg!(feature = "cuda") { Device::enumerate(BACKEND.0).into_vec().len() } else { 1 };
+    let config = SftConfig { devices: most + 1, ..SftConfig::default() };
     let model = llama().init(7, &device.clone().autodiff());
     let model = model.with_adapters(&lora(), 3).expect("a valid adapter config");
     let samples = samples(12);
     let error = Trainer::new(model, &llama(), config, &samples).expect_err("too many").to_string();
-    assert!(error.contains("at most 1"), "{error}");
+    assert!(error.contains(&format!("at most {most},")), "{error}");
 }

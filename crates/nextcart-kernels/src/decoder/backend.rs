@@ -1,3 +1,4 @@
+//! Operations between products as a backend gives them, forward and back.
 #![cfg_attr(
     not(any(feature = "cpu", feature = "cuda", feature = "wgpu")),
     allow(unused_variables, reason = "the generated dispatch then has no backend to hand them to")

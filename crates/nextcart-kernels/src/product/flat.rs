@@ -1,3 +1,5 @@
+//! Weights as they lie in memory, read as f32.
+
 use burn::tensor::{bf16, f16};
 use half::slice::HalfFloatSliceExt;
 

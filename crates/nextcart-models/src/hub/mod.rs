@@ -14,13 +14,16 @@ use self::pieces::Pieces;
 use crate::checkpoint::{CONFIG, weight_files};
 use crate::error::{Error, Result};
 
-/// The files of a repository that a checkpoint needs; pickled and second copies of the weights are left out.
-const FILES: [&str; 3] = ["*.json", "model*.safetensors", "*.jinja"];
+/// The files of a repository that a checkpoint needs, the weights last; pickled and second copies of these are left out.
+const FILES: [&str; 3] = ["*.json", "*.jinja", "model*.safetensors"];
 
 /// Whether [`FILES`] name a file.
 fn is_wanted(path: &str) -> bool {
-    let weights = path.starts_with("model") && path.ends_with(".safetensors");
-    weights || path.ends_with(".json") || path.ends_with(".jinja")
+    is_weights(path) || path.ends_with(".json") || path.ends_with(".jinja")
+}
+
+fn is_weights(path: &str) -> bool {
+    path.starts_with("model") && path.ends_with(".safetensors")
 }
 
 /// How far a download is.
@@ -51,6 +54,7 @@ pub struct HubModel {
     endpoint: Option<String>,
     cache: Option<PathBuf>,
     offline: bool,
+    weights: bool,
     piece: u64,
     on_progress: Option<OnProgress>,
 }
@@ -83,6 +87,7 @@ impl HubModel {
             endpoint: None,
             cache: None,
             offline: false,
+            weights: true,
             piece: PIECE,
             on_progress: None,
         }
@@ -128,6 +133,13 @@ impl HubModel {
         Self { offline: true, ..self }
     }
 
+    /// Leaves the weights on the hub: what is fetched is for
+    /// [`Checkpoint::open_without_weights`](crate::Checkpoint::open_without_weights).
+    #[must_use]
+    pub fn without_weights(self) -> Self {
+        Self { weights: false, ..self }
+    }
+
     /// Fetches files that are larger in pieces of so many bytes, at least one; what a broken connection loses is
     /// less than a piece (default 64 MiB).
     #[must_use]
@@ -168,7 +180,7 @@ impl HubModel {
         // The library takes a folder for whole as soon as it is there.
         let cached = || {
             let folder = self.snapshot(&repository, true, &[]).ok();
-            folder.filter(|folder| is_whole(folder))
+            folder.filter(|folder| self.is_whole(folder))
         };
         if self.offline {
             return cached().ok_or_else(|| self.not_cached(&cache));
@@ -198,7 +210,11 @@ impl HubModel {
     fn fetch_from(&self, repository: &Repository, cache: &Path) -> Result<Fetch, HFError> {
         let info = repository.info().revision(self.revision()).send()?;
         let commit = info.sha.unwrap_or_else(|| self.revision().to_owned());
-        let files = repository.list_tree().revision(commit.as_str()).recursive(true).send()?;
+        let mut files = repository.list_tree().revision(commit.as_str()).recursive(true).send()?;
+        files.retain(|entry| match entry {
+            RepoTreeEntry::File { path, .. } => self.weights || !is_weights(path),
+            _ => true,
+        });
         let pieces = Pieces {
             repository,
             cache,
@@ -221,14 +237,22 @@ impl HubModel {
         local_files_only: bool,
         told: &[String],
     ) -> Result<PathBuf, HFError> {
+        let wanted = if self.weights { &FILES[..] } else { &FILES[..2] };
         let handler = self.on_progress.clone().map(|tell| Handler { tell, told: told.to_vec() });
         repository
             .snapshot_download()
-            .allow_patterns(FILES.map(str::to_owned).to_vec())
+            .allow_patterns(wanted.iter().map(|&pattern| pattern.to_owned()).collect::<Vec<_>>())
             .maybe_revision(self.revision.clone())
             .maybe_progress(handler.map(hf_hub::progress::Progress::new))
             .local_files_only(local_files_only)
             .send()
+    }
+
+    /// Whether a folder has a config and all weights that belong to it, where they are wanted.
+    fn is_whole(&self, folder: &Path) -> bool {
+        let has_weights =
+            || weight_files(folder).is_ok_and(|files| files.iter().all(|file| file.is_file()));
+        folder.join(CONFIG).is_file() && (!self.weights || has_weights())
     }
 
     fn revision(&self) -> &str {
@@ -251,13 +275,6 @@ struct Fetch {
     folder: PathBuf,
     commit: String,
     files: Vec<RepoTreeEntry>,
-}
-
-/// Whether a folder has a config and all weights that belong to it.
-fn is_whole(folder: &Path) -> bool {
-    let weights = weight_files(folder);
-    folder.join(CONFIG).is_file()
-        && weights.is_ok_and(|files| files.iter().all(|file| file.is_file()))
 }
 
 /// Compares the fetched files with what the hub told, and removes from the cache what is not as long: an answer

@@ -30,6 +30,12 @@ impl DeviceFacts {
         Self { memory, flops, is_host: true, taken: 0, step_flops: None }
     }
 
+    /// The same with no more memory than so many bytes.
+    #[must_use]
+    pub fn within(self, bytes: u64) -> Self {
+        Self { memory: self.memory.min(bytes), ..self }
+    }
+
     /// A device as it is now: a CPU's free memory as Linux tells it, within the limits of its control groups, and the
     /// speed of a few products of square matrices in f32, which takes about a tenth of a second. How much memory a
     /// GPU has, burn 0.22 does not say: see [`RunConfig::memory_limit`](crate::RunConfig::memory_limit).

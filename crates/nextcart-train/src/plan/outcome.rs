@@ -1,3 +1,5 @@
+//! How wrong a plan was.
+
 use serde::{Deserialize, Serialize};
 
 use super::{Pace, Plan};

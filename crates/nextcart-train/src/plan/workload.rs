@@ -1,3 +1,5 @@
+//! What the steps of a run compute on.
+
 use nextcart_text::{Contrast, Sample};
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,5 @@
+//! Share of right answers to a caller's questions.
+
 /// Answers to questions, counted as they come.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Accuracy {

@@ -1,3 +1,5 @@
+//! Whoever watches a run.
+
 use super::Ending;
 use super::metrics::{EvaluationMetrics, StepMetrics};
 

@@ -1,3 +1,5 @@
+//! A run as a line on the terminal.
+
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use super::metrics::{EvaluationMetrics, StepMetrics};
@@ -13,7 +15,6 @@ pub struct ProgressLine {
     tokens: usize,
     examples: usize,
     held_out: Option<f64>,
-    flops: Option<(f64, f64)>,
 }
 
 impl ProgressLine {
@@ -23,20 +24,7 @@ impl ProgressLine {
         let style = "{prefix:>13} [{bar:30}] {pos}/{len} {msg} {eta} left";
         let style = ProgressStyle::with_template(style).expect("a valid template");
         let bar = ProgressBar::new(0).with_style(style.progress_chars("=> "));
-        Self {
-            bar: bar.with_prefix(name.into()),
-            tokens: 0,
-            examples: 0,
-            held_out: None,
-            flops: None,
-        }
-    }
-
-    /// Shows which share of another `peak` of operations a second the run makes use of, counting so many operations a
-    /// token, such as a GPU's data sheet has (default: what the run's plan knows of the last step).
-    #[must_use]
-    pub fn with_flops(self, a_token: f64, peak: f64) -> Self {
-        Self { flops: Some((a_token, peak)), ..self }
+        Self { bar: bar.with_prefix(name.into()), tokens: 0, examples: 0, held_out: None }
     }
 
     fn message(&self, metrics: &StepMetrics, seconds: f64) -> String {
@@ -45,8 +33,7 @@ impl ProgressLine {
         parts.extend(self.held_out.map(|loss| format!("held out {loss:.3}")));
         parts.push(format!("{tokens:.0} tokens/s"));
         parts.push(format!("{:.1} examples/s", self.examples as f64 / seconds));
-        let share = self.flops.map(|(a_token, peak)| a_token * tokens / peak).or(metrics.mfu);
-        parts.extend(share.map(|share| format!("MFU {:.0} %", 100.0 * share)));
+        parts.extend(metrics.mfu.map(|share| format!("MFU {:.0} %", 100.0 * share)));
         parts.extend(metrics.peak_bytes.map(|bytes| HumanBytes(bytes).to_string()));
         parts.extend(metrics.device_bytes.map(|bytes| format!("{} there", HumanBytes(bytes))));
         parts.join(", ")
@@ -107,9 +94,7 @@ mod tests {
             mfu: Some(0.25),
             ..StepMetrics::new(&report)
         };
-        let planned = ProgressLine::new("run").message(&metrics, 2.0);
-        assert!(planned.contains("MFU 25 %"), "{planned}");
-        let mut line = ProgressLine::new("run").with_flops(2e9, 1e12);
+        let mut line = ProgressLine::new("run");
         line.started(0, 2);
         line.step(&metrics);
         line.evaluation(&EvaluationMetrics {
@@ -121,7 +106,7 @@ mod tests {
             seconds: 1.0,
             time: 0.0,
         });
-        let expected = "loss 1.250, held out 1.500, 50 tokens/s, 2.0 examples/s, MFU 10 %, 3.00 GiB, \
+        let expected = "loss 1.250, held out 1.500, 50 tokens/s, 2.0 examples/s, MFU 25 %, 3.00 GiB, \
              1.00 GiB there";
         assert_eq!(line.message(&metrics, 2.0), expected);
     }

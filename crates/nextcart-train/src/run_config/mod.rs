@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use nextcart_adapters::{Init, LoraConfig};
-use nextcart_models::{Checkpoint, HubModel, Llama, LoadOptions, Precision};
+use nextcart_models::{Checkpoint, HubModel, Llama, LoadOptions, Precision, gpu_precision};
 use serde::{Deserialize, Serialize};
 
 use crate::config::SftConfig;
@@ -110,22 +110,46 @@ impl ModelConfig {
         LoadOptions { weights, activations, quantized }
     }
 
+    /// Says whether the device is a GPU; there, weights and activations are held in what it
+    /// [computes in](nextcart_models::gpu_precision) best.
+    pub fn fit_gpu(&mut self, device: &Device) -> bool {
+        let precision = gpu_precision(device);
+        if let Some(precision) = precision {
+            (self.weights, self.activations) = (precision, precision);
+        }
+        precision.is_some()
+    }
+
     /// Opens the folder, or what the hub has under this id; the weights stay on disk.
     ///
     /// # Errors
     /// [`Error::Model`] if it cannot be fetched, read or computed.
     pub fn open(&self) -> Result<Checkpoint> {
-        let open = || match HubModel::named(&self.name) {
-            Some(model) => {
-                let model = match &self.revision {
-                    Some(revision) => model.with_revision(revision),
-                    None => model,
-                };
-                Checkpoint::open(model.fetch()?)
-            }
+        let open = || match self.on_hub() {
+            Some(model) => Checkpoint::open(model.fetch()?),
             None => Checkpoint::open(&self.name),
         };
         open().map_err(|source| self.error(source))
+    }
+
+    /// As [`open`](Self::open), for what a plan takes: of what the hub has, weights are not fetched.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it cannot be fetched, read or computed.
+    pub fn open_to_plan(&self) -> Result<Checkpoint> {
+        let open = || match self.on_hub() {
+            Some(model) => Checkpoint::open_without_weights(model.without_weights().fetch()?),
+            None => Checkpoint::open_without_weights(&self.name),
+        };
+        open().map_err(|source| self.error(source))
+    }
+
+    fn on_hub(&self) -> Option<HubModel> {
+        let model = HubModel::named(&self.name)?;
+        Some(match &self.revision {
+            Some(revision) => model.with_revision(revision),
+            None => model,
+        })
     }
 
     pub(crate) fn error(&self, source: nextcart_models::Error) -> Error {

@@ -1,3 +1,5 @@
+//! Products along the input: `x Wᵀ`, as on the way forward.
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::pack::{Aligned, column_blocks, rows_as_vectors, write_turned};

@@ -1,3 +1,5 @@
+//! Products along the output: `x W`, as on the way back.
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::pack::{Aligned, column_blocks, write};

@@ -1,6 +1,6 @@
 """AUC, Holm's correction, McNemar's test, detectable differences and a clustered bootstrap.
 
-    python tests/golden/statistics.py > tests/golden/statistics.json
+    python statistics.py > statistics.json
 
 Made with scikit-learn 1.9.1, scipy 1.17.1 and numpy 2.4.6; compared within 1e-9.
 """
