@@ -340,10 +340,7 @@ impl Projection {
         seed: u64,
     ) -> Result<Self> {
         config.validate()?;
-        if original.dims() != self.base.shape() {
-            let (what, expected) = ("original weight".to_owned(), self.base.shape().into());
-            return Err(Error::Shape { what, expected, found: original.dims().into() });
-        }
+        self.check_original(&original)?;
         let held = self.base.weight().detach().cast(DType::F32);
         let taken = original.detach().cast(DType::F32) - held.clone();
         let (b, a) = low_rank(taken, config.rank, seed);

@@ -94,7 +94,7 @@ fn a_row_of_zeros_stays_zero_under_dora() {
     assert_eq!(values(&magnitude), [0.0, 5.0], "the norm of each row");
     let x = Tensor::<2>::from_floats([[1.0, 2.0]], &device);
     assert_eq!(values(&fresh.forward(x.clone())), [0.0, 11.0]);
-    assert_eq!(values(&fresh.merge_and_unload(MergeOnto::Own).forward(x)), [0.0, 11.0]);
+    assert_eq!(values(&fresh.merge_and_unload(MergeOnto::Own).unwrap().forward(x)), [0.0, 11.0]);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn merged_equals_unmerged() {
         let without = projection.clone().without_adapter().forward(x.clone());
         assert!((expected.clone() - without).abs().max().into_scalar::<f32>() > 0.1, "{kind}");
 
-        let merged = projection.merge_and_unload(MergeOnto::Own);
+        let merged = projection.merge_and_unload(MergeOnto::Own).unwrap();
         assert!(merged.adapter().is_none());
         assert!(matches!(merged.base(), Base::Dense(_)));
         close(&format!("{kind}, packed: {packed}"), &merged.forward(x), &expected, 2e-5);
@@ -125,7 +125,7 @@ fn an_adapter_that_is_off_takes_no_part() {
 
         projection.set_adapter_enabled(false);
         assert_eq!(values(&projection.forward(x.clone())), values(&expected), "{kind}");
-        let merged = projection.clone().merge_and_unload(MergeOnto::Own);
+        let merged = projection.clone().merge_and_unload(MergeOnto::Own).unwrap();
         assert_eq!(values(&merged.forward(x.clone())), values(&expected), "{kind}");
         assert_eq!(matches!(merged.base(), Base::Nf4(_)), packed, "{kind}");
 
@@ -421,7 +421,8 @@ proptest! {
         let expected = projection.forward(x.clone());
         prop_assert_eq!(expected.dims(), [2, 2, d_output]);
         let scale: f32 = expected.clone().abs().max().into_scalar();
-        let off: f32 = (projection.merge_and_unload(MergeOnto::Own).forward(x) - expected).abs().max().into_scalar();
+        let merged = projection.merge_and_unload(MergeOnto::Own).unwrap();
+        let off: f32 = (merged.forward(x) - expected).abs().max().into_scalar();
         prop_assert!(off <= 1e-5 * scale.max(1.0), "{} of {}", off, scale);
     }
 }
@@ -450,12 +451,25 @@ fn merged_onto_the_original_the_difference_is_what_packing_took() {
     let packed = trained(dense.clone().quantize().unwrap(), &config, &device);
     let original = MergeOnto::Original(dense.weight());
     let x = random([5, 40], &device);
-    let own = packed.clone().merge_and_unload(MergeOnto::Own);
-    let other = packed.clone().merge_and_unload(original);
+    let own = packed.clone().merge_and_unload(MergeOnto::Own).unwrap();
+    let other = packed.clone().merge_and_unload(original).unwrap();
     close("own", &own.forward(x.clone()), &packed.forward(x.clone()), 2e-5);
     let expected = dense.forward(x.clone()) - dense.quantize().unwrap().forward(x.clone());
     assert!(expected.clone().abs().max().into_scalar::<f32>() > 0.01);
     close("original", &(other.forward(x.clone()) - own.forward(x)), &expected, 3e-5);
+}
+
+#[test]
+fn an_original_of_another_shape_is_refused() {
+    let device = Device::flex();
+    let config = LoraConfig::new().with_rank(4);
+    let packed = base([24, 40], true, &device);
+    for projection in [packed.clone(), trained(packed, &config, &device)] {
+        let other = MergeOnto::Original(Tensor::ones([24, 41], &device));
+        let error = projection.merge_and_unload(other).map(|_| ()).unwrap_err();
+        let expected = "original weight: expected shape [24, 40], found [24, 41]";
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]
@@ -568,7 +582,7 @@ fn a_bias_is_trained_where_asked() {
         projection.set_adapter_enabled(false);
         assert_eq!(values(&projection.bias().unwrap()), start);
         projection.set_adapter_enabled(true);
-        let merged = projection.clone().merge_and_unload(MergeOnto::Own);
+        let merged = projection.clone().merge_and_unload(MergeOnto::Own).unwrap();
         assert_eq!(values(&merged.bias().unwrap()), [1.0; 6]);
         assert_eq!(values(&projection.without_adapter().bias().unwrap()), start);
     }

@@ -43,7 +43,8 @@ impl Llama {
         let device = self.device();
         self.adapted(config, seed, |path, projection, config, seed| {
             let weight = original.projection_weight(path, &device)?;
-            Ok(projection.with_loftq(weight, config, seed)?)
+            let adapted = projection.with_loftq(weight, config, seed);
+            Ok(adapted.map_err(|error| error.within(path))?)
         })
     }
 

@@ -306,8 +306,8 @@ impl<'a> Lazy<'a> {
             Source::Vector(tensor) => tensor.clone().into_data(),
             Source::Projection(projection) => projection.weight().into_data(),
             Source::Merged(projection) => {
-                let projection = (*projection).clone();
-                projection.merge_and_unload(MergeOnto::Own).weight().into_data()
+                let merged = (*projection).clone().merge_and_unload(MergeOnto::Own);
+                merged.expect("its own weight fits").weight().into_data()
             }
         };
         data.iter::<f32>().collect()

@@ -251,6 +251,20 @@ fn an_original_that_is_not_one_is_refused() {
     assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
     let error = other.projection_weight("lm_head", &device).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
+
+    // As many layers, of another width.
+    let folder = TempDir::new().unwrap();
+    let wide = LlamaConfig { d_model: 256, ..config() };
+    save_checkpoint(folder.path(), &wide.init(3, &device), &wide, None).unwrap();
+    let other = Checkpoint::open(folder.path()).unwrap();
+    let packed = config().init(3, &device).quantized().unwrap();
+    let merged = packed.clone().merge_and_unload(MergeTarget::Original(&other)).map(|_| ());
+    let started = packed.with_loftq(&other, &LoraConfig::new(), 1).map(|_| ());
+    for result in [merged, started] {
+        let expected = "`model.layers.0.self_attn.q_proj`, original weight: expected shape [192, 192], \
+                        found [192, 256]";
+        assert_eq!(result.unwrap_err().to_string(), expected);
+    }
 }
 
 #[test]
