@@ -111,12 +111,11 @@ impl LoraAdapter {
         let magnitude = self.magnitude.as_ref().map(|m| m.lazy_shape().dims());
         let (a, b) = (self.a.lazy_shape().dims(), self.b.lazy_shape().dims());
         check_dims(a, b, magnitude, config)?;
-        if self.scale != config.scale() {
-            let expected = "the scale that the adapter was made with";
-            let found = config.scale().to_string();
-            return Err(Error::Config { field: "alpha", expected, found });
+        let (expected, found) = (config.scale(), self.scale);
+        if expected == found {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::Scale { what: "adapter's scale".to_owned(), expected, found })
     }
 
     /// The same adapter under another name.
@@ -208,8 +207,8 @@ fn check_dims(
         return Err(shape("adapter's B", [d_output, rank], b));
     }
     match (magnitude, config.use_dora) {
-        (Some(_), false) => Err(Error::Magnitude { expected: "none", found: "one" }),
-        (None, true) => Err(Error::Magnitude { expected: "one", found: "none" }),
+        (Some(_), false) => Err(wrong_magnitude("none", "one")),
+        (None, true) => Err(wrong_magnitude("one", "none")),
         (Some(m), true) if m != [d_output] => {
             Err(shape("adapter's magnitude vector", [d_output], m))
         }
@@ -219,6 +218,10 @@ fn check_dims(
 
 fn shape<const D: usize>(what: &'static str, expected: [usize; D], found: [usize; D]) -> Error {
     Error::Shape { what: what.to_owned(), expected: expected.to_vec(), found: found.to_vec() }
+}
+
+fn wrong_magnitude(expected: &'static str, found: &'static str) -> Error {
+    Error::Magnitude { what: "magnitude vector".to_owned(), expected, found }
 }
 
 /// Euclidean norm of each row.

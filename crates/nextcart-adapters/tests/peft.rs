@@ -125,8 +125,14 @@ fn saved_files_are_as_readable_as_any_other() {
 fn adapters_of_another_configuration_are_not_written() {
     let cases = [
         (config().with_rank(RANK + 1), "`model.layers.0.self_attn.q_proj`, adapter's A"),
-        (config().with_use_dora(true), "magnitude vector: expected one, found none"),
-        (config().with_alpha(7.0), "adapter configuration, `alpha`"),
+        (
+            config().with_use_dora(true),
+            "`model.layers.0.self_attn.q_proj`, magnitude vector: expected one, found none",
+        ),
+        (
+            config().with_alpha(7.5),
+            "`model.layers.0.self_attn.q_proj`, adapter's scale: expected 2.5, as the configuration says, found 2",
+        ),
         (config().with_dropout(1.5), "adapter configuration, `dropout`"),
     ];
     for (other, message) in cases {
@@ -404,7 +410,7 @@ fn tensors_that_do_not_fit_are_named() {
 #[test]
 fn an_adapter_of_another_module_does_not_go_into_a_projection() {
     let (dir, _) = saved(&config());
-    let adapter = load_peft(dir.path()).unwrap();
+    let mut adapter = load_peft(dir.path()).unwrap();
     let weights = &adapter.modules[MODULES[0]];
     for (shape, message) in [
         ([D_OUTPUT, 9], "adapter's A: expected shape [3, 9], found [3, 5]"),
@@ -415,6 +421,12 @@ fn an_adapter_of_another_module_does_not_go_into_a_projection() {
         assert_eq!(error.to_string(), format!("`{}`, {message}", MODULES[0]));
         assert!(other.adapter().is_none());
     }
+    let mut fitting = Projection::dense(Tensor::ones([D_OUTPUT, D_INPUT], &Device::flex()), None);
+    adapter.config.alpha_pattern = [("q_proj", -1.0)].into();
+    let error = fitting.load_adapter(weights, &adapter.config).unwrap_err();
+    let expected = "adapter configuration, `alpha`: expected a positive number, found -1 for \
+                    `model.layers.0.self_attn.q_proj`";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]

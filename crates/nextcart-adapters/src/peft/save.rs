@@ -22,8 +22,8 @@ use crate::projection::{Projection, to_f32};
 ///
 /// # Errors
 /// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate) and for an
-/// projections without any adapter, [`Error::Shape`] and [`Error::Magnitude`] for an adapter that was made
-/// with another one; then nothing is written. [`Error::Write`] if a file cannot be written,
+/// projections without any adapter, [`Error::Shape`], [`Error::Magnitude`] and [`Error::Scale`] for an adapter that was
+/// made with another one; then nothing is written. [`Error::Write`] if a file cannot be written,
 /// [`Error::Safetensors`] if the tensors cannot be laid out as one file.
 pub fn save_peft<S: AsRef<str>>(
     dir: &Path,
