@@ -61,10 +61,10 @@ pub enum Error {
         /// Entries that were given.
         found: usize,
     },
-    /// A weight that is to be packed has a value that is no finite number.
+    /// A weight that is to be packed, or a tensor that is to be saved, has a value that is no finite number.
     #[error("{what}: expected finite numbers, found {found} at place {place}")]
     NotFinite {
-        /// Which weight, by its module where that is known.
+        /// Which weight or tensor, after its module where that is known.
         what: String,
         /// The value.
         found: f32,

@@ -151,6 +151,39 @@ fn adapters_of_another_configuration_are_not_written() {
     assert!(files(dir.path()).is_empty());
 }
 
+#[test]
+fn numbers_that_are_not_finite_are_not_written() {
+    let device = Device::flex();
+    let config = config().with_use_dora(true).with_bias(Bias::LoraOnly);
+    let (dir, _) = saved(&config);
+    let before = files(dir.path());
+    for (spoilt, what) in
+        ["adapter's A", "adapter's B", "adapter's magnitude vector", "bias"].into_iter().enumerate()
+    {
+        // One tensor with a NaN in its second place.
+        let numbers = |tensor: usize, count: usize| {
+            let mut numbers = vec![1.0_f32; count];
+            numbers[1] = if tensor == spoilt { f32::NAN } else { 1.0 };
+            numbers
+        };
+        let matrix = |tensor, shape: [usize; 2]| {
+            let numbers = numbers(tensor, shape[0] * shape[1]);
+            Tensor::<2>::from_data(TensorData::new(numbers, shape), &device)
+        };
+        let vector = |tensor| {
+            Tensor::<1>::from_data(TensorData::new(numbers(tensor, D_OUTPUT), [D_OUTPUT]), &device)
+        };
+        let weight = Tensor::ones([D_OUTPUT, D_INPUT], &device);
+        let mut projection = Projection::dense(weight, Some(vector(3)));
+        let (a, b) = (matrix(0, [RANK, D_INPUT]), matrix(1, [D_OUTPUT, RANK]));
+        projection.set_adapter(a, b, Some(vector(2)), &config).unwrap();
+        let error = save(dir.path(), &config, &[(MODULES[0], projection)]).unwrap_err();
+        let place = "expected finite numbers, found NaN at place 1";
+        assert_eq!(error.to_string(), format!("`{}`, {what}: {place}", MODULES[0]));
+        assert_eq!(files(dir.path()), before, "what was there before is lost");
+    }
+}
+
 /// An error that names the file and what it must, in one line, its cause apart.
 #[track_caller]
 fn check_broken(name: &str, contents: Option<&[u8]>, expected: &[&str]) {
