@@ -191,12 +191,18 @@ const NVRTC: &str = "NEXTCART_NVRTC";
 fn kernels_compile_for_cuda() {
     use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
-    let Some(device) = gpu() else { return };
+    let folder = std::env::var_os(NVRTC);
+    let device = gpu();
+    assert!(
+        device.is_some() || folder.is_none(),
+        "{NVRTC} is set: expected a device, as the kernels are made for one, found none; nothing was compiled"
+    );
+    let Some(device) = device else { return };
     let all = nextcart_adapters::nf4::cuda_sources(&device);
     for (name, source) in &all {
         assert!(source.contains("__global__"), "{name}: {source}");
     }
-    let Some(folder) = std::env::var_os(NVRTC) else {
+    let Some(folder) = folder else {
         skipped(&format!("{NVRTC} names no folder with CUDA's headers; nothing was compiled"));
         return;
     };
