@@ -47,7 +47,8 @@ impl Base {
         }
     }
 
-    pub(crate) fn bias(&self) -> Option<Tensor<1>> {
+    /// The bias, of shape `[d_output]`, without what was trained in its place.
+    pub fn bias(&self) -> Option<Tensor<1>> {
         match self {
             Self::Dense(base) => base.bias.as_ref().map(Param::val),
             Self::Nf4(base) => base.bias(),

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::linear::{fold, unfold};
 use crate::low_rank::low_rank;
+use crate::named::SetAside;
 use crate::nf4::{Nf4Base, Nf4Weight};
 use crate::peft::AdapterWeights;
 
@@ -29,9 +30,9 @@ pub const DEFAULT_ADAPTER: &str = "default";
 pub struct Projection {
     base: Base,
     pub(crate) adapter: Option<LoraAdapter>, // the one in use
-    pub(crate) set_aside: Vec<LoraAdapter>,  // frozen
+    pub(crate) set_aside: Vec<SetAside>,     // frozen
     pub(crate) merged: Option<Param<Tensor<2>>>, // [d_output, d_input], in place of base and adapter
-    trained_bias: Option<Param<Tensor<1>>>,      // [d_output], in place of the base's
+    pub(crate) trained_bias: Option<Param<Tensor<1>>>, // [d_output], in place of the base's
     enabled: bool,                               // whether adapter and trained bias take part
     #[module(skip)]
     pub(crate) adapter_name: String, // of the one in use, or that would be

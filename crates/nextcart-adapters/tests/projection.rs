@@ -589,6 +589,38 @@ fn a_bias_is_trained_where_asked() {
 }
 
 #[test]
+fn a_trained_bias_is_set_aside_with_its_adapter() {
+    let device = Device::flex().autodiff();
+    let config = LoraConfig::new().with_rank(2);
+    for packed in [false, true] {
+        let bare = base([6, 8], packed, &device);
+        let start = values(&bare.bias().unwrap());
+        let bias = |projection: &Projection| values(&projection.bias().unwrap());
+        let trainable = |projection: &Projection| {
+            let mut count = 0;
+            projection.visit(&mut Trainable(&mut count));
+            count
+        };
+        // With an adapter, and on a layer that has none where the model's others do.
+        for (mut projection, factors) in
+            [(trained(bare.clone(), &config, &device), 2), (bare.clone(), 0)]
+        {
+            projection.set_trained_bias(Tensor::ones([6], &device)).unwrap();
+            let mut projection = projection.with_trainable_bias();
+            assert_eq!(trainable(&projection), factors + 1);
+            projection.switch_adapter("other");
+            assert_eq!((bias(&projection), trainable(&projection)), (start.clone(), 0));
+            assert!(!projection.has_trained_bias());
+            projection.set_trained_bias(Tensor::ones([6], &device) * 2.0).unwrap();
+            projection.switch_adapter("default");
+            assert_eq!((bias(&projection), trainable(&projection)), (vec![1.0; 6], factors + 1));
+            projection.switch_adapter("other");
+            assert_eq!((bias(&projection), trainable(&projection)), (vec![2.0; 6], 0));
+        }
+    }
+}
+
+#[test]
 fn dropout_leaves_the_layer_as_it_was_under_dora() {
     // Of inputs that are all dropped, the weight as it was is left: PEFT's `(f - 1) · dropout(x) Wᵀ`.
     let device = Device::flex().autodiff();

@@ -89,11 +89,63 @@ fn what_was_trained_before_is_not_left_behind() {
     assert_eq!(logits(&over), expected);
     let over = adapted(base.clone(), &wide, 2.0).with_adapters(&narrow, 1).unwrap();
     assert_eq!(paths(&over).len(), 2);
-    assert!(matches!(base.clone().with_named_peft("a", &peft), Err(Error::SharedBias { .. })));
-    let held = base.with_peft(&peft).unwrap();
-    let mut plain = peft;
-    plain.biases.clear();
-    assert!(matches!(held.with_named_peft("a", &plain), Err(Error::SharedBias { .. })));
+}
+
+/// The model with every bias trained to this value.
+fn biased(model: Llama, value: f32) -> Llama {
+    let changed = model.map_projections(|_, mut projection| {
+        if projection.bias().is_some() {
+            let bias = Tensor::ones([projection.d_output()], &Device::flex()) * value;
+            projection.set_trained_bias(bias)?;
+        }
+        Ok(projection)
+    });
+    changed.unwrap()
+}
+
+#[test]
+fn trained_biases_come_and_go_with_their_adapter() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().init(3, &Device::flex());
+    let lora = LoraConfig::new().with_rank(3).with_target_modules(["q_proj"].into());
+    let mut loaded = base.clone();
+    let mut expected = Vec::new();
+    // All biases, those of adapters, and none: of what the one before trained nothing is left.
+    let kinds = [("one", Bias::All), ("two", Bias::LoraOnly), ("three", Bias::None)];
+    for (number, (name, bias)) in (1..).zip(kinds) {
+        let lora = lora.clone().with_bias(bias);
+        let model = adapted(base.clone(), &lora, number as f32);
+        let model = if bias == Bias::None { model } else { biased(model, number as f32) };
+        let at = folder.path().join(name);
+        save_adapter(&at, &model, &lora, "base").unwrap();
+        let peft = load_peft(&at).unwrap();
+        expected.push((name, logits(&base.clone().with_peft(&peft).unwrap())));
+        loaded = loaded.with_named_peft(name, &peft).unwrap();
+    }
+    for (name, expected) in [0, 2, 1, 0].map(|place: usize| &expected[place]) {
+        loaded = loaded.with_adapter_in_use(name).unwrap();
+        assert_eq!(&logits(&loaded), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_checkpoint_has_trained_biases_where_it_has_the_adapters() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().init(3, &Device::flex());
+    let lora = LoraConfig::new().with_target_modules(["q_proj"].into()).with_bias(Bias::All);
+    let model = biased(adapted(base.clone(), &lora, 1.0), 2.0);
+    let found = |model: &Llama| {
+        save_checkpoint(folder.path(), model, &config(), None).unwrap();
+        logits(&Checkpoint::open(folder.path()).unwrap().load(&Device::flex()).unwrap())
+    };
+    assert!(off(&found(&model), &logits(&base)) < 1e-6);
+    let merged = model.clone().with_merged_adapters();
+    assert!(off(&found(&merged), &logits(&model)) < 1e-4);
+    assert!(off(&logits(&model), &logits(&base)) > 1e-2);
+    save_merged_checkpoint(folder.path(), &model, &config(), None, &SaveOptions::default())
+        .unwrap();
+    let saved = Checkpoint::open(folder.path()).unwrap().load(&Device::flex()).unwrap();
+    assert!(off(&logits(&saved), &logits(&model)) < 1e-4);
 }
 
 #[test]
