@@ -2,8 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 
+use crate::base::Base;
 use crate::config::LoraConfig;
 use crate::error::{Error, Result};
 use crate::init::{Init, gaussian, kaiming_uniform};
@@ -47,17 +48,9 @@ impl LoraAdapter {
     }
 
     /// A fresh adapter that changes nothing yet: `A` drawn, `B` zero, `m` the base's row norms.
-    ///
-    /// `weight` is only asked for with DoRA: a packed base has to unpack it.
-    pub(crate) fn fresh(
-        [d_output, d_input]: [usize; 2],
-        device: &Device,
-        weight: impl FnOnce() -> Tensor<2>,
-        config: &LoraConfig,
-        seed: u64,
-    ) -> Result<Self> {
+    pub(crate) fn fresh(base: &Base, config: &LoraConfig, seed: u64) -> Result<Self> {
         config.validate()?;
-        let rank = config.rank;
+        let ([d_output, d_input], rank, device) = (base.shape(), config.rank, &base.device());
         let a = match config.init {
             Init::Kaiming => kaiming_uniform(rank, d_input, seed, device),
             Init::Gaussian => gaussian([rank, d_input], 1.0 / rank as f32, seed, device),
@@ -67,7 +60,10 @@ impl LoraAdapter {
             }
         };
         let b = Tensor::zeros([d_output, config.rank], device);
-        let magnitude = config.use_dora.then(|| row_norms(weight().detach().cast(DType::F32)));
+        let magnitude = config.use_dora.then(|| {
+            let norms = base.row_parts().map(|(_, part)| row_norms(part.cast(DType::F32)));
+            Tensor::cat(norms.collect(), 0)
+        });
         Self::new(a, b, magnitude, config)
     }
 
@@ -159,11 +155,17 @@ impl LoraAdapter {
 
     /// DoRA's factor of each output, `[1, d_output]`; `None` for plain LoRA.
     ///
-    /// `weight` is only asked for where it is needed: a packed base has to unpack it.
-    pub(crate) fn row_factors(&self, weight: impl FnOnce() -> Tensor<2>) -> Option<Tensor<2>> {
+    /// The norms are taken of a part of the weight at a time: no dense weight is there as a whole. Products of `W Aᵀ`, `B`
+    /// and `A Aᵀ` would need no weight at all, but are differences of squares where a row of `ΔW` is close to that of `-W`.
+    pub(crate) fn row_factors(&self, base: &Base) -> Option<Tensor<2>> {
         let magnitude = self.magnitude()?;
-        let delta = self.delta();
-        let norms = row_norms(weight().detach().cast(delta.dtype()) + delta);
+        let (b, a) = (self.b().detach(), self.a().detach() * self.scale);
+        let norms = base.row_parts().map(|(start, part)| {
+            let [rows, _] = part.dims();
+            let delta = b.clone().narrow(0, start, rows).matmul(a.clone());
+            row_norms(part.cast(delta.dtype()) + delta)
+        });
+        let norms = Tensor::cat(norms.collect(), 0);
         Some(divide(magnitude, norms).unsqueeze_dim(0))
     }
 

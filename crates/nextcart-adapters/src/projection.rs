@@ -160,7 +160,7 @@ impl Projection {
         let dtype = x.dtype();
         let dropped = adapter.dropped(x.clone());
         let y = self.base.forward(x); // [rows, d_output]
-        let Some(factors) = adapter.row_factors(|| self.base.weight()) else {
+        let Some(factors) = adapter.row_factors(&self.base) else {
             return y + adapter.update(dropped);
         };
         let factors = factors.cast(dtype); // [1, d_output]
@@ -217,9 +217,7 @@ impl Projection {
     /// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate), and for
     /// [`Init::Loftq`], which needs the weight before it was packed: [`with_loftq`](Self::with_loftq).
     pub fn with_adapter(mut self, config: &LoraConfig, seed: u64) -> Result<Self> {
-        let (shape, device) = (self.base.shape(), self.base.device());
-        let adapter = LoraAdapter::fresh(shape, &device, || self.base.weight(), config, seed)?;
-        self.replace_adapter(adapter);
+        self.replace_adapter(LoraAdapter::fresh(&self.base, config, seed)?);
         Ok(self)
     }
 

@@ -115,6 +115,25 @@ fn merged_equals_unmerged() {
 }
 
 #[test]
+fn row_norms_of_a_weight_in_parts_are_those_of_the_whole() {
+    // Of 512 values a row, 64 rows of a packed weight and 34 of a dense one are a part; the last is shorter.
+    let device = Device::flex();
+    let config = LoraConfig::new().with_rank(4).with_use_dora(true);
+    for packed in [false, true] {
+        let bare = base([270, 512], packed, &device);
+        let fresh = bare.clone().with_adapter(&config, 3).unwrap();
+        let expected = bare.weight().square().sum_dim(1).sqrt().squeeze_dim::<1>(1);
+        close("fresh", &fresh.adapter().unwrap().magnitude().unwrap(), &expected, 1e-5);
+        let x = random([3, 512], &device);
+        assert_eq!(values(&fresh.forward(x.clone())), values(&bare.forward(x.clone())));
+
+        let projection = trained(bare, &config, &device);
+        let expected = projection.clone().merge_and_unload(MergeOnto::Own).unwrap();
+        close("trained", &projection.forward(x.clone()), &expected.forward(x), 5e-5);
+    }
+}
+
+#[test]
 fn an_adapter_that_is_off_takes_no_part() {
     let device = Device::flex();
     for (kind, packed, config) in kinds() {
