@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail and say why")]
 
 use std::fs;
+use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_adapters::{Bias, Init, LoraConfig, Projection, TargetModules, load_peft, nf4};
@@ -204,6 +205,48 @@ fn several_adapters_share_a_base() {
         Err(Error::AdapterName { found, .. }) => assert_eq!(found, ["one", "two"]),
         other => panic!("{:?}", other.map(|_| ())),
     }
+}
+
+/// The lines that docs/adapters.md shows, in a folder with a base and two adapters: merged onto both.
+fn as_in_the_book(folder: &Path) -> Result<[Llama; 2], Error> {
+    let device = Device::flex();
+    let [base, shop, reviews, merged] =
+        ["base", "shop", "reviews", "merged"].map(|name| folder.join(name));
+
+    let checkpoint = Checkpoint::open(&base)?;
+    let model = checkpoint.load_quantized(&device)?;
+
+    // Two adapters on one base; the last one is in use until another is asked for.
+    let model = model.with_named_peft("shop", &load_peft(&shop)?)?;
+    let model = model.with_named_peft("reviews", &load_peft(&reviews)?)?;
+    let model = model.with_adapter_in_use("shop")?;
+
+    // For a while, and undone.
+    let model = model.with_merged_adapters();
+    let model = model.with_unmerged_adapters();
+
+    // For good, onto either weights.
+    let own = model.clone().merge_and_unload(MergeTarget::Own)?;
+    let original = model.merge_and_unload(MergeTarget::Original(&checkpoint))?;
+    save_checkpoint(&merged, &own, checkpoint.config(), None)?;
+    Ok([own, original])
+}
+
+#[test]
+fn what_the_book_shows_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = config().init(3, &Device::flex());
+    save_checkpoint(folder.path().join("base"), &dense, &config(), None).unwrap();
+    let lora = LoraConfig::new().with_rank(3).with_target_modules(["q_proj"].into());
+    for (name, number) in [("shop", 1.0), ("reviews", 2.0)] {
+        let model = adapted(dense.clone(), &lora, number);
+        save_adapter(folder.path().join(name), &model, &lora, "base").unwrap();
+    }
+    let [own, original] = as_in_the_book(folder.path()).unwrap();
+    let shop = |base: Llama| logits(&adapted(base, &lora, 1.0));
+    assert!(off(&logits(&original), &shop(dense.clone())) < 1e-4);
+    assert!(off(&logits(&own), &shop(dense.quantized().unwrap())) < 1e-4);
+    assert!(folder.path().join("merged").join(MERGE_RECORD).is_file());
 }
 
 fn merged_once(model: &Llama, lora: &LoraConfig) -> Llama {
