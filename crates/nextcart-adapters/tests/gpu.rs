@@ -182,6 +182,19 @@ fn adapters_train_as_on_the_cpu() {
     }
 }
 
+#[test]
+fn row_norms_of_a_weight_in_parts_are_those_of_the_cpu() {
+    let Some(device) = gpu() else { return };
+    let shape = [270, 512]; // five parts
+    let weight = Nf4Weight::quantize(&random(shape[0] * shape[1], 1), shape).unwrap();
+    let config = LoraConfig::new().with_use_dora(true);
+    let run = |device: &Device| {
+        let projection = Projection::nf4(&weight, None, device).with_adapter(&config, 1).unwrap();
+        values(projection.adapter().unwrap().magnitude().unwrap())
+    };
+    close("norms", &run(&device), &run(&Device::flex()), rounding(shape[1]));
+}
+
 /// With the folder whose `include` holds CUDA's headers; its `lib` is to be in the loader's path.
 #[cfg(feature = "cuda-source")]
 const NVRTC: &str = "NEXTCART_NVRTC";
