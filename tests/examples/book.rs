@@ -6,7 +6,8 @@
 //! - `sh gpu`, `sh hub`, `sh build`: commands that need a GPU, the network or a build, and are skipped;
 //! - `text`: the output of the commands before, as a whole or, where lines `…` stand, in parts;
 //! - `text varies`: the same but for its numbers, which are not everywhere the same;
-//! - `toml NAME`, `jinja NAME`: a file that the commands below read.
+//! - `toml NAME`, `jinja NAME`: a file that the commands below read;
+//! - `rust PATH`: lines that stand in this file of the repository, too, where they are compiled and run.
 
 #![cfg(unix)]
 
@@ -77,6 +78,15 @@ impl Session {
             ("toml" | "jinja", name) if !name.is_empty() => {
                 fs::write(self.folder.join(name), &block.text).unwrap();
             }
+            ("rust", file) if !file.is_empty() => {
+                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+                let source = fs::read_to_string(&path).unwrap();
+                assert!(
+                    stands_in(&block.text, &source),
+                    "{place}: expected these lines in {file}:\n{}",
+                    block.text
+                );
+            }
             (language, note) => panic!("{place}: expected no block `{language} {note}`"),
         }
     }
@@ -121,6 +131,13 @@ fn shows<'a>(shown: &'a str, output: &str) -> Result<(), &'a str> {
         rest = &rest[place + part.len()..];
     }
     Ok(())
+}
+
+/// Whether a source has these lines one after the other, indented or not.
+fn stands_in(shown: &str, source: &str) -> bool {
+    let lines = |text| str::lines(text).map(str::trim).collect::<Vec<_>>();
+    let (shown, source) = (lines(shown), lines(source));
+    source.windows(shown.len()).any(|window| window == shown)
 }
 
 /// A text with every number replaced by a sign and every run of spaces by one.
@@ -195,6 +212,8 @@ fn what_differs_from_the_page_is_noticed() {
     assert_eq!(shows("one 1\ntwo 3\nthree 3\n", output), Err("two 3"));
     assert_eq!(shows("one 1\n…\nfour\n", output), Err("four"));
     assert_eq!(shows("two 2\n…\none 1\n", output), Err("one 1"));
+    let source = "fn f() {\n    one();\n\n    two();\n}\n";
+    assert!(stands_in("one();\n\ntwo();\n", source) && !stands_in("one();\ntwo();\n", source));
     assert_eq!(numbers_hidden("loss 1.234  at 5\n -2e-3% a1,000 b"), "loss # at #\n-#e-#% a# b\n");
 }
 

@@ -2,8 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 
+use crate::base::Base;
 use crate::config::LoraConfig;
 use crate::error::{Error, Result};
 use crate::init::{Init, gaussian, kaiming_uniform};
@@ -47,17 +48,9 @@ impl LoraAdapter {
     }
 
     /// A fresh adapter that changes nothing yet: `A` drawn, `B` zero, `m` the base's row norms.
-    ///
-    /// `weight` is only asked for with DoRA: a packed base has to unpack it.
-    pub(crate) fn fresh(
-        [d_output, d_input]: [usize; 2],
-        device: &Device,
-        weight: impl FnOnce() -> Tensor<2>,
-        config: &LoraConfig,
-        seed: u64,
-    ) -> Result<Self> {
+    pub(crate) fn fresh(base: &Base, config: &LoraConfig, seed: u64) -> Result<Self> {
         config.validate()?;
-        let rank = config.rank;
+        let ([d_output, d_input], rank, device) = (base.shape(), config.rank, &base.device());
         let a = match config.init {
             Init::Kaiming => kaiming_uniform(rank, d_input, seed, device),
             Init::Gaussian => gaussian([rank, d_input], 1.0 / rank as f32, seed, device),
@@ -67,7 +60,10 @@ impl LoraAdapter {
             }
         };
         let b = Tensor::zeros([d_output, config.rank], device);
-        let magnitude = config.use_dora.then(|| row_norms(weight().detach().cast(DType::F32)));
+        let magnitude = config.use_dora.then(|| {
+            let norms = base.row_parts().map(|(_, part)| row_norms(part.cast(DType::F32)));
+            Tensor::cat(norms.collect(), 0)
+        });
         Self::new(a, b, magnitude, config)
     }
 
@@ -111,12 +107,11 @@ impl LoraAdapter {
         let magnitude = self.magnitude.as_ref().map(|m| m.lazy_shape().dims());
         let (a, b) = (self.a.lazy_shape().dims(), self.b.lazy_shape().dims());
         check_dims(a, b, magnitude, config)?;
-        if self.scale != config.scale() {
-            let expected = "the scale that the adapter was made with";
-            let found = config.scale().to_string();
-            return Err(Error::Config { field: "alpha", expected, found });
+        let (expected, found) = (config.scale(), self.scale);
+        if expected == found {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::Scale { what: "adapter's scale".to_owned(), expected, found })
     }
 
     /// The same adapter under another name.
@@ -160,11 +155,17 @@ impl LoraAdapter {
 
     /// DoRA's factor of each output, `[1, d_output]`; `None` for plain LoRA.
     ///
-    /// `weight` is only asked for where it is needed: a packed base has to unpack it.
-    pub(crate) fn row_factors(&self, weight: impl FnOnce() -> Tensor<2>) -> Option<Tensor<2>> {
+    /// The norms are taken of a part of the weight at a time: no dense weight is there as a whole. Products of `W Aᵀ`, `B`
+    /// and `A Aᵀ` would need no weight at all, but are differences of squares where a row of `ΔW` is close to that of `-W`.
+    pub(crate) fn row_factors(&self, base: &Base) -> Option<Tensor<2>> {
         let magnitude = self.magnitude()?;
-        let delta = self.delta();
-        let norms = row_norms(weight().detach().cast(delta.dtype()) + delta);
+        let (b, a) = (self.b().detach(), self.a().detach() * self.scale);
+        let norms = base.row_parts().map(|(start, part)| {
+            let [rows, _] = part.dims();
+            let delta = b.clone().narrow(0, start, rows).matmul(a.clone());
+            row_norms(part.cast(delta.dtype()) + delta)
+        });
+        let norms = Tensor::cat(norms.collect(), 0);
         Some(divide(magnitude, norms).unsqueeze_dim(0))
     }
 
@@ -208,8 +209,8 @@ fn check_dims(
         return Err(shape("adapter's B", [d_output, rank], b));
     }
     match (magnitude, config.use_dora) {
-        (Some(_), false) => Err(Error::Magnitude { expected: "none", found: "one" }),
-        (None, true) => Err(Error::Magnitude { expected: "one", found: "none" }),
+        (Some(_), false) => Err(wrong_magnitude("none", "one")),
+        (None, true) => Err(wrong_magnitude("one", "none")),
         (Some(m), true) if m != [d_output] => {
             Err(shape("adapter's magnitude vector", [d_output], m))
         }
@@ -219,6 +220,10 @@ fn check_dims(
 
 fn shape<const D: usize>(what: &'static str, expected: [usize; D], found: [usize; D]) -> Error {
     Error::Shape { what: what.to_owned(), expected: expected.to_vec(), found: found.to_vec() }
+}
+
+fn wrong_magnitude(expected: &'static str, found: &'static str) -> Error {
+    Error::Magnitude { what: "magnitude vector".to_owned(), expected, found }
 }
 
 /// Euclidean norm of each row.

@@ -6,6 +6,9 @@ use nextcart_kernels::{adapted_product, frozen_product};
 
 use crate::nf4::Nf4Base;
 
+/// Parts that a weight comes in where one at a time is enough.
+const PARTS: usize = 8;
+
 /// The weight of a projection, without its adapter.
 #[derive(Module, Debug)]
 #[non_exhaustive]
@@ -47,7 +50,27 @@ impl Base {
         }
     }
 
-    pub(crate) fn bias(&self) -> Option<Tensor<1>> {
+    /// The weight in about [`PARTS`] parts of whole rows, top to bottom, each behind the place of its first row and
+    /// without a history of gradients. A packed one is unpacked a part at a time.
+    pub(crate) fn row_parts(&self) -> impl Iterator<Item = (usize, Tensor<2>)> {
+        let [d_output, _] = self.shape();
+        let rows = d_output.div_ceil(PARTS);
+        let rows = match self {
+            Self::Dense(_) => rows,
+            Self::Nf4(base) => rows.next_multiple_of(base.rows_of_groups()),
+        };
+        (0..d_output).step_by(rows).map(move |start| {
+            let count = rows.min(d_output - start);
+            let part = match self {
+                Self::Dense(base) => base.weight.val().detach().narrow(0, start, count),
+                Self::Nf4(base) => base.rows(start, count),
+            };
+            (start, part)
+        })
+    }
+
+    /// The bias, of shape `[d_output]`, without what was trained in its place.
+    pub fn bias(&self) -> Option<Tensor<1>> {
         match self {
             Self::Dense(base) => base.bias.as_ref().map(Param::val),
             Self::Nf4(base) => base.bias(),

@@ -30,12 +30,24 @@ pub enum Error {
         found: Vec<usize>,
     },
     /// A magnitude vector is there without DoRA, or missing with it.
-    #[error("magnitude vector: expected {expected}, found {found}")]
+    #[error("{what}: expected {expected}, found {found}")]
     Magnitude {
+        /// The magnitude vector, after its module where that is known.
+        what: String,
         /// `one`, with DoRA, or `none`.
         expected: &'static str,
         /// `one` or `none`.
         found: &'static str,
+    },
+    /// An adapter was made with another scale than its configuration gives it.
+    #[error("{what}: expected {expected}, as the configuration says, found {found}")]
+    Scale {
+        /// The scale, after its module where that is known.
+        what: String,
+        /// `alpha / rank`, or `alpha / √rank` with rsLoRA.
+        expected: f64,
+        /// The adapter's own.
+        found: f64,
     },
     /// A packed weight's parts do not fit its shape.
     #[error("packed weight of shape {shape:?}, {part}: expected {expected} entries, found {found}")]
@@ -49,10 +61,10 @@ pub enum Error {
         /// Entries that were given.
         found: usize,
     },
-    /// A weight that is to be packed has a value that is no finite number.
+    /// A weight that is to be packed, or a tensor that is to be saved, has a value that is no finite number.
     #[error("{what}: expected finite numbers, found {found} at place {place}")]
     NotFinite {
-        /// Which weight, by its module where that is known.
+        /// Which weight or tensor, after its module where that is known.
         what: String,
         /// The value.
         found: f32,
@@ -118,15 +130,25 @@ pub enum Error {
 }
 
 impl Error {
-    /// Names the module that a wrong shape or number was found in.
+    /// Names the module that something wrong was found in. An error that says what file it is of stays as it is.
     #[must_use]
     pub fn within(self, module: &str) -> Self {
+        let of = |what: String| format!("`{module}`, {what}");
         match self {
+            Self::Config { field, expected, found } => {
+                Self::Config { field, expected, found: format!("{found} for `{module}`") }
+            }
             Self::Shape { what, expected, found } => {
-                Self::Shape { what: format!("`{module}`, {what}"), expected, found }
+                Self::Shape { what: of(what), expected, found }
+            }
+            Self::Magnitude { what, expected, found } => {
+                Self::Magnitude { what: of(what), expected, found }
+            }
+            Self::Scale { what, expected, found } => {
+                Self::Scale { what: of(what), expected, found }
             }
             Self::NotFinite { what, found, place } => {
-                Self::NotFinite { what: format!("`{module}`, {what}"), found, place }
+                Self::NotFinite { what: of(what), found, place }
             }
             other => other,
         }

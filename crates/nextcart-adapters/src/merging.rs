@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::base::frozen;
+use crate::error::{Error, Result};
 use crate::projection::Projection;
 
 impl Projection {
@@ -36,23 +37,32 @@ impl Projection {
     /// [original](MergeOnto::Original) weight, the layer computes something else than before: closer to the
     /// original where packing was off, further from what the adapter has learnt to repair.
     ///
-    /// # Panics
-    /// If an original weight has another shape.
-    #[must_use]
-    pub fn merge_and_unload(self, onto: MergeOnto) -> Self {
+    /// # Errors
+    /// [`Error::Shape`] for an original weight of another shape.
+    pub fn merge_and_unload(self, onto: MergeOnto) -> Result<Self> {
         let bias = self.bias();
         let weight = match onto {
             MergeOnto::Own if self.enabled_adapter().is_none() => {
-                return self.without_any_adapter(bias);
+                return Ok(self.without_any_adapter(bias));
             }
             MergeOnto::Own => self.base().weight(),
             MergeOnto::Original(weight) => weight,
         };
-        assert_eq!(weight.dims(), self.base().shape(), "the same weight before packing");
-        match self.enabled_adapter() {
+        self.check_original(&weight)?;
+        Ok(match self.enabled_adapter() {
             Some(adapter) => Self::dense(adapter.merged(weight), bias),
             None => Self::dense(weight, bias),
+        })
+    }
+
+    /// Checks that a weight may be what the base was packed from.
+    pub(crate) fn check_original(&self, weight: &Tensor<2>) -> Result<()> {
+        let (expected, found) = (self.base().shape(), weight.dims());
+        if expected == found {
+            return Ok(());
         }
+        let what = "original weight".to_owned();
+        Err(Error::Shape { what, expected: expected.into(), found: found.into() })
     }
 }
 

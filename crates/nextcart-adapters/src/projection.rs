@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::linear::{fold, unfold};
 use crate::low_rank::low_rank;
+use crate::named::SetAside;
 use crate::nf4::{Nf4Base, Nf4Weight};
 use crate::peft::AdapterWeights;
 
@@ -29,9 +30,9 @@ pub const DEFAULT_ADAPTER: &str = "default";
 pub struct Projection {
     base: Base,
     pub(crate) adapter: Option<LoraAdapter>, // the one in use
-    pub(crate) set_aside: Vec<LoraAdapter>,  // frozen
+    pub(crate) set_aside: Vec<SetAside>,     // frozen
     pub(crate) merged: Option<Param<Tensor<2>>>, // [d_output, d_input], in place of base and adapter
-    trained_bias: Option<Param<Tensor<1>>>,      // [d_output], in place of the base's
+    pub(crate) trained_bias: Option<Param<Tensor<1>>>, // [d_output], in place of the base's
     enabled: bool,                               // whether adapter and trained bias take part
     #[module(skip)]
     pub(crate) adapter_name: String, // of the one in use, or that would be
@@ -159,7 +160,7 @@ impl Projection {
         let dtype = x.dtype();
         let dropped = adapter.dropped(x.clone());
         let y = self.base.forward(x); // [rows, d_output]
-        let Some(factors) = adapter.row_factors(|| self.base.weight()) else {
+        let Some(factors) = adapter.row_factors(&self.base) else {
             return y + adapter.update(dropped);
         };
         let factors = factors.cast(dtype); // [1, d_output]
@@ -216,9 +217,7 @@ impl Projection {
     /// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate), and for
     /// [`Init::Loftq`], which needs the weight before it was packed: [`with_loftq`](Self::with_loftq).
     pub fn with_adapter(mut self, config: &LoraConfig, seed: u64) -> Result<Self> {
-        let (shape, device) = (self.base.shape(), self.base.device());
-        let adapter = LoraAdapter::fresh(shape, &device, || self.base.weight(), config, seed)?;
-        self.replace_adapter(adapter);
+        self.replace_adapter(LoraAdapter::fresh(&self.base, config, seed)?);
         Ok(self)
     }
 
@@ -340,10 +339,7 @@ impl Projection {
         seed: u64,
     ) -> Result<Self> {
         config.validate()?;
-        if original.dims() != self.base.shape() {
-            let (what, expected) = ("original weight".to_owned(), self.base.shape().into());
-            return Err(Error::Shape { what, expected, found: original.dims().into() });
-        }
+        self.check_original(&original)?;
         let held = self.base.weight().detach().cast(DType::F32);
         let taken = original.detach().cast(DType::F32) - held.clone();
         let (b, a) = low_rank(taken, config.rank, seed);

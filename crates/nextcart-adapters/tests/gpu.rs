@@ -171,7 +171,8 @@ fn adapters_train_as_on_the_cpu() {
                 values(adapter.b().grad(&gradients).unwrap()),
             ];
             found.extend(adapter.magnitude().map(|m| values(m.grad(&gradients).unwrap())));
-            found.push(values(projection.merge_and_unload(Default::default()).weight()));
+            let merged = projection.merge_and_unload(Default::default()).unwrap();
+            found.push(values(merged.weight()));
             found
         };
         let (found, expected) = (run(device.clone()), run(Device::flex()));
@@ -179,6 +180,19 @@ fn adapters_train_as_on_the_cpu() {
             close(&format!("packed {packed}, {config:?}, {i}"), found, expected, 1e-5);
         }
     }
+}
+
+#[test]
+fn row_norms_of_a_weight_in_parts_are_those_of_the_cpu() {
+    let Some(device) = gpu() else { return };
+    let shape = [270, 512]; // five parts
+    let weight = Nf4Weight::quantize(&random(shape[0] * shape[1], 1), shape).unwrap();
+    let config = LoraConfig::new().with_use_dora(true);
+    let run = |device: &Device| {
+        let projection = Projection::nf4(&weight, None, device).with_adapter(&config, 1).unwrap();
+        values(projection.adapter().unwrap().magnitude().unwrap())
+    };
+    close("norms", &run(&device), &run(&Device::flex()), rounding(shape[1]));
 }
 
 /// With the folder whose `include` holds CUDA's headers; its `lib` is to be in the loader's path.
@@ -190,12 +204,18 @@ const NVRTC: &str = "NEXTCART_NVRTC";
 fn kernels_compile_for_cuda() {
     use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
-    let Some(device) = gpu() else { return };
+    let folder = std::env::var_os(NVRTC);
+    let device = gpu();
+    assert!(
+        device.is_some() || folder.is_none(),
+        "{NVRTC} is set: expected a device, as the kernels are made for one, found none; nothing was compiled"
+    );
+    let Some(device) = device else { return };
     let all = nextcart_adapters::nf4::cuda_sources(&device);
     for (name, source) in &all {
         assert!(source.contains("__global__"), "{name}: {source}");
     }
-    let Some(folder) = std::env::var_os(NVRTC) else {
+    let Some(folder) = folder else {
         skipped(&format!("{NVRTC} names no folder with CUDA's headers; nothing was compiled"));
         return;
     };

@@ -125,8 +125,14 @@ fn saved_files_are_as_readable_as_any_other() {
 fn adapters_of_another_configuration_are_not_written() {
     let cases = [
         (config().with_rank(RANK + 1), "`model.layers.0.self_attn.q_proj`, adapter's A"),
-        (config().with_use_dora(true), "magnitude vector: expected one, found none"),
-        (config().with_alpha(7.0), "adapter configuration, `alpha`"),
+        (
+            config().with_use_dora(true),
+            "`model.layers.0.self_attn.q_proj`, magnitude vector: expected one, found none",
+        ),
+        (
+            config().with_alpha(7.5),
+            "`model.layers.0.self_attn.q_proj`, adapter's scale: expected 2.5, as the configuration says, found 2",
+        ),
         (config().with_dropout(1.5), "adapter configuration, `dropout`"),
     ];
     for (other, message) in cases {
@@ -143,6 +149,39 @@ fn adapters_of_another_configuration_are_not_written() {
     let error = save(dir.path(), &config(), &[]).unwrap_err();
     assert!(matches!(error, Error::Config { field: "target_modules", .. }), "{error}");
     assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_not_written() {
+    let device = Device::flex();
+    let config = config().with_use_dora(true).with_bias(Bias::LoraOnly);
+    let (dir, _) = saved(&config);
+    let before = files(dir.path());
+    for (spoilt, what) in
+        ["adapter's A", "adapter's B", "adapter's magnitude vector", "bias"].into_iter().enumerate()
+    {
+        // One tensor with a NaN in its second place.
+        let numbers = |tensor: usize, count: usize| {
+            let mut numbers = vec![1.0_f32; count];
+            numbers[1] = if tensor == spoilt { f32::NAN } else { 1.0 };
+            numbers
+        };
+        let matrix = |tensor, shape: [usize; 2]| {
+            let numbers = numbers(tensor, shape[0] * shape[1]);
+            Tensor::<2>::from_data(TensorData::new(numbers, shape), &device)
+        };
+        let vector = |tensor| {
+            Tensor::<1>::from_data(TensorData::new(numbers(tensor, D_OUTPUT), [D_OUTPUT]), &device)
+        };
+        let weight = Tensor::ones([D_OUTPUT, D_INPUT], &device);
+        let mut projection = Projection::dense(weight, Some(vector(3)));
+        let (a, b) = (matrix(0, [RANK, D_INPUT]), matrix(1, [D_OUTPUT, RANK]));
+        projection.set_adapter(a, b, Some(vector(2)), &config).unwrap();
+        let error = save(dir.path(), &config, &[(MODULES[0], projection)]).unwrap_err();
+        let place = "expected finite numbers, found NaN at place 1";
+        assert_eq!(error.to_string(), format!("`{}`, {what}: {place}", MODULES[0]));
+        assert_eq!(files(dir.path()), before, "what was there before is lost");
+    }
 }
 
 /// An error that names the file and what it must, in one line, its cause apart.
@@ -212,7 +251,6 @@ fn fields_that_this_crate_cannot_honour_are_named() {
     check_field("rank_pattern", json!({"(": 4}), "expected a regular expression");
     check_field("alpha_pattern", json!({"q_proj": -1.5}), "expected a positive number, found -1.5");
     check_field("alpha_pattern", json!([1]), "expected an object of patterns");
-    check_field("target_modules", json!("(?=q).*"), "expected a regular expression");
     check_field("modules_to_save", json!(["lm_head"]), "expected nothing (not supported)");
     check_field("init_lora_weights", json!("pissa_niter_4"), "expected a start that keeps");
     check_field("init_lora_weights", json!("loftq"), "expected a start that keeps");
@@ -227,6 +265,7 @@ fn targets_that_are_not_told_are_read_off_the_tensors() {
     let mut fields: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     for (written, expected) in [
         (Value::Null, MODULES.into()),
+        (json!(r"model\.(?!vision).*_proj"), MODULES.into()),
         (json!("all-linear"), TargetModules::AllLinear),
         (json!(".*_proj"), TargetModules::Pattern(".*_proj".into())),
     ] {
@@ -404,7 +443,7 @@ fn tensors_that_do_not_fit_are_named() {
 #[test]
 fn an_adapter_of_another_module_does_not_go_into_a_projection() {
     let (dir, _) = saved(&config());
-    let adapter = load_peft(dir.path()).unwrap();
+    let mut adapter = load_peft(dir.path()).unwrap();
     let weights = &adapter.modules[MODULES[0]];
     for (shape, message) in [
         ([D_OUTPUT, 9], "adapter's A: expected shape [3, 9], found [3, 5]"),
@@ -415,6 +454,12 @@ fn an_adapter_of_another_module_does_not_go_into_a_projection() {
         assert_eq!(error.to_string(), format!("`{}`, {message}", MODULES[0]));
         assert!(other.adapter().is_none());
     }
+    let mut fitting = Projection::dense(Tensor::ones([D_OUTPUT, D_INPUT], &Device::flex()), None);
+    adapter.config.alpha_pattern = [("q_proj", -1.0)].into();
+    let error = fitting.load_adapter(weights, &adapter.config).unwrap_err();
+    let expected = "adapter configuration, `alpha`: expected a positive number, found -1 for \
+                    `model.layers.0.self_attn.q_proj`";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_row_of_zeros_stays_zero_under_dora() {
     assert_eq!(values(&magnitude), [0.0, 5.0], "the norm of each row");
     let x = Tensor::<2>::from_floats([[1.0, 2.0]], &device);
     assert_eq!(values(&fresh.forward(x.clone())), [0.0, 11.0]);
-    assert_eq!(values(&fresh.merge_and_unload(MergeOnto::Own).forward(x)), [0.0, 11.0]);
+    assert_eq!(values(&fresh.merge_and_unload(MergeOnto::Own).unwrap().forward(x)), [0.0, 11.0]);
 }
 
 #[test]
@@ -107,10 +107,29 @@ fn merged_equals_unmerged() {
         let without = projection.clone().without_adapter().forward(x.clone());
         assert!((expected.clone() - without).abs().max().into_scalar::<f32>() > 0.1, "{kind}");
 
-        let merged = projection.merge_and_unload(MergeOnto::Own);
+        let merged = projection.merge_and_unload(MergeOnto::Own).unwrap();
         assert!(merged.adapter().is_none());
         assert!(matches!(merged.base(), Base::Dense(_)));
         close(&format!("{kind}, packed: {packed}"), &merged.forward(x), &expected, 2e-5);
+    }
+}
+
+#[test]
+fn row_norms_of_a_weight_in_parts_are_those_of_the_whole() {
+    // Of 512 values a row, 64 rows of a packed weight and 34 of a dense one are a part; the last is shorter.
+    let device = Device::flex();
+    let config = LoraConfig::new().with_rank(4).with_use_dora(true);
+    for packed in [false, true] {
+        let bare = base([270, 512], packed, &device);
+        let fresh = bare.clone().with_adapter(&config, 3).unwrap();
+        let expected = bare.weight().square().sum_dim(1).sqrt().squeeze_dim::<1>(1);
+        close("fresh", &fresh.adapter().unwrap().magnitude().unwrap(), &expected, 1e-5);
+        let x = random([3, 512], &device);
+        assert_eq!(values(&fresh.forward(x.clone())), values(&bare.forward(x.clone())));
+
+        let projection = trained(bare, &config, &device);
+        let expected = projection.clone().merge_and_unload(MergeOnto::Own).unwrap();
+        close("trained", &projection.forward(x.clone()), &expected.forward(x), 5e-5);
     }
 }
 
@@ -125,7 +144,7 @@ fn an_adapter_that_is_off_takes_no_part() {
 
         projection.set_adapter_enabled(false);
         assert_eq!(values(&projection.forward(x.clone())), values(&expected), "{kind}");
-        let merged = projection.clone().merge_and_unload(MergeOnto::Own);
+        let merged = projection.clone().merge_and_unload(MergeOnto::Own).unwrap();
         assert_eq!(values(&merged.forward(x.clone())), values(&expected), "{kind}");
         assert_eq!(matches!(merged.base(), Base::Nf4(_)), packed, "{kind}");
 
@@ -421,7 +440,8 @@ proptest! {
         let expected = projection.forward(x.clone());
         prop_assert_eq!(expected.dims(), [2, 2, d_output]);
         let scale: f32 = expected.clone().abs().max().into_scalar();
-        let off: f32 = (projection.merge_and_unload(MergeOnto::Own).forward(x) - expected).abs().max().into_scalar();
+        let merged = projection.merge_and_unload(MergeOnto::Own).unwrap();
+        let off: f32 = (merged.forward(x) - expected).abs().max().into_scalar();
         prop_assert!(off <= 1e-5 * scale.max(1.0), "{} of {}", off, scale);
     }
 }
@@ -450,12 +470,25 @@ fn merged_onto_the_original_the_difference_is_what_packing_took() {
     let packed = trained(dense.clone().quantize().unwrap(), &config, &device);
     let original = MergeOnto::Original(dense.weight());
     let x = random([5, 40], &device);
-    let own = packed.clone().merge_and_unload(MergeOnto::Own);
-    let other = packed.clone().merge_and_unload(original);
+    let own = packed.clone().merge_and_unload(MergeOnto::Own).unwrap();
+    let other = packed.clone().merge_and_unload(original).unwrap();
     close("own", &own.forward(x.clone()), &packed.forward(x.clone()), 2e-5);
     let expected = dense.forward(x.clone()) - dense.quantize().unwrap().forward(x.clone());
     assert!(expected.clone().abs().max().into_scalar::<f32>() > 0.01);
     close("original", &(other.forward(x.clone()) - own.forward(x)), &expected, 3e-5);
+}
+
+#[test]
+fn an_original_of_another_shape_is_refused() {
+    let device = Device::flex();
+    let config = LoraConfig::new().with_rank(4);
+    let packed = base([24, 40], true, &device);
+    for projection in [packed.clone(), trained(packed, &config, &device)] {
+        let other = MergeOnto::Original(Tensor::ones([24, 41], &device));
+        let error = projection.merge_and_unload(other).map(|_| ()).unwrap_err();
+        let expected = "original weight: expected shape [24, 40], found [24, 41]";
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]
@@ -568,9 +601,41 @@ fn a_bias_is_trained_where_asked() {
         projection.set_adapter_enabled(false);
         assert_eq!(values(&projection.bias().unwrap()), start);
         projection.set_adapter_enabled(true);
-        let merged = projection.clone().merge_and_unload(MergeOnto::Own);
+        let merged = projection.clone().merge_and_unload(MergeOnto::Own).unwrap();
         assert_eq!(values(&merged.bias().unwrap()), [1.0; 6]);
         assert_eq!(values(&projection.without_adapter().bias().unwrap()), start);
+    }
+}
+
+#[test]
+fn a_trained_bias_is_set_aside_with_its_adapter() {
+    let device = Device::flex().autodiff();
+    let config = LoraConfig::new().with_rank(2);
+    for packed in [false, true] {
+        let bare = base([6, 8], packed, &device);
+        let start = values(&bare.bias().unwrap());
+        let bias = |projection: &Projection| values(&projection.bias().unwrap());
+        let trainable = |projection: &Projection| {
+            let mut count = 0;
+            projection.visit(&mut Trainable(&mut count));
+            count
+        };
+        // With an adapter, and on a layer that has none where the model's others do.
+        for (mut projection, factors) in
+            [(trained(bare.clone(), &config, &device), 2), (bare.clone(), 0)]
+        {
+            projection.set_trained_bias(Tensor::ones([6], &device)).unwrap();
+            let mut projection = projection.with_trainable_bias();
+            assert_eq!(trainable(&projection), factors + 1);
+            projection.switch_adapter("other");
+            assert_eq!((bias(&projection), trainable(&projection)), (start.clone(), 0));
+            assert!(!projection.has_trained_bias());
+            projection.set_trained_bias(Tensor::ones([6], &device) * 2.0).unwrap();
+            projection.switch_adapter("default");
+            assert_eq!((bias(&projection), trainable(&projection)), (vec![1.0; 6], factors + 1));
+            projection.switch_adapter("other");
+            assert_eq!((bias(&projection), trainable(&projection)), (vec![2.0; 6], 0));
+        }
     }
 }
 

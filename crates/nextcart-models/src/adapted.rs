@@ -43,7 +43,8 @@ impl Llama {
         let device = self.device();
         self.adapted(config, seed, |path, projection, config, seed| {
             let weight = original.projection_weight(path, &device)?;
-            Ok(projection.with_loftq(weight, config, seed)?)
+            let adapted = projection.with_loftq(weight, config, seed);
+            Ok(adapted.map_err(|error| error.within(path))?)
         })
     }
 
@@ -105,17 +106,11 @@ impl Llama {
 
     /// As [`with_peft`](Self::with_peft), beside the adapters that are there: they are set aside, and
     /// [`with_adapter_in_use`](Self::with_adapter_in_use) takes them again, without reading or copying
-    /// the base's weights. An adapter of this name is replaced.
+    /// the base's weights. Trained biases come and go with their adapter. An adapter of this name is replaced.
     ///
     /// # Errors
-    /// As there, and if this adapter or one that is there has trained biases, of which a model can hold one set alone.
+    /// As there.
     pub fn with_named_peft(self, name: &str, adapter: &PeftAdapter) -> Result<Self> {
-        let projections = self.projections();
-        let mut trained = projections.iter().filter(|(_, p)| p.has_trained_bias());
-        let held = trained.next().map(|(path, _)| path);
-        if let Some(module) = adapter.biases.keys().next().or(held) {
-            return Err(Error::SharedBias { module: module.clone() });
-        }
         self.switched_to(name)?.with_peft(adapter)
     }
 

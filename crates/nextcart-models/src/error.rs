@@ -144,12 +144,6 @@ pub enum Error {
         /// The names of those there are.
         found: Vec<String>,
     },
-    /// An adapter that is to share the model with others brings a bias, of which there is one alone.
-    #[error("`{module}`: expected an adapter without trained biases beside others, found a bias")]
-    SharedBias {
-        /// Dotted path of the module.
-        module: String,
-    },
     /// The original of a packed weight is packed itself.
     #[error("`{path}`, tensor `{tensor}`: expected the weight before packing, found it packed")]
     PackedOriginal {

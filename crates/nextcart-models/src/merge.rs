@@ -58,7 +58,7 @@ impl Llama {
                     MergeOnto::Original(checkpoint.projection_weight(path, &device)?)
                 }
             };
-            Ok(projection.merge_and_unload(onto))
+            Ok(projection.merge_and_unload(onto).map_err(|error| error.within(path))?)
         })?;
         Ok(Self { merges: records, ..merged })
     }

@@ -10,6 +10,7 @@ use crate::safetensors_file::SafetensorsFile;
 
 /// What stands beside a packed weight, after the weight's own name.
 const STATE: &str = ".quant_state.bitsandbytes__nf4";
+const FP4_STATE: &str = ".quant_state.bitsandbytes__fp4";
 const ABSMAX: &str = ".absmax";
 const MAP: &str = ".quant_map";
 const NESTED_ABSMAX: &str = ".nested_absmax";
@@ -17,7 +18,7 @@ const NESTED_MAP: &str = ".nested_quant_map";
 
 /// The weight that a tensor of a checkpoint belongs to, if it is one of those beside a packed weight.
 pub(crate) fn weight_of(tensor: &str) -> Option<&str> {
-    [STATE, ABSMAX, MAP, NESTED_ABSMAX, NESTED_MAP]
+    [STATE, FP4_STATE, ABSMAX, MAP, NESTED_ABSMAX, NESTED_MAP]
         .iter()
         .find_map(|suffix| tensor.strip_suffix(suffix))
 }
@@ -25,9 +26,29 @@ pub(crate) fn weight_of(tensor: &str) -> Option<&str> {
 /// Finds the file of a tensor.
 pub(crate) type FileOf<'a> = &'a dyn Fn(&str) -> Option<&'a SafetensorsFile>;
 
-/// Whether a weight is stored packed.
+/// Whether a weight is stored packed, be it in a way that [`check`] refuses.
 pub(crate) fn is_packed(weight: &str, file_of: FileOf<'_>) -> bool {
-    file_of(&format!("{weight}{STATE}")).is_some()
+    [STATE, FP4_STATE].iter().any(|state| file_of(&format!("{weight}{state}")).is_some())
+}
+
+/// What of a packed weight is of another kind than NF4 with double quantisation, whose tensors alone are known.
+fn of_another_kind(weight: &str, file_of: FileOf<'_>) -> Option<TensorMismatch> {
+    let wrong = |name, what, expected: &str, found: &str| {
+        let (expected, found) = (expected.to_owned(), found.to_owned());
+        Some(TensorMismatch::Packed { name, what, expected, found })
+    };
+    let state = format!("{weight}{FP4_STATE}");
+    if file_of(&state).is_some() {
+        return wrong(state, "quant_type", "nf4", "fp4");
+    }
+    let absmax = format!("{weight}{ABSMAX}");
+    let stored = file_of(&absmax)?.info(&absmax)?.dtype;
+    let is_nested = file_of(&format!("{weight}{NESTED_ABSMAX}")).is_some();
+    if stored != Dtype::F32 || is_nested {
+        return None;
+    }
+    let expected = "in double quantisation (bnb_4bit_use_double_quant=true)";
+    wrong(absmax, "absmax", expected, "plain f32 absmax")
 }
 
 /// Compares the tensors of a packed weight with what its shape asks for.
@@ -37,6 +58,10 @@ pub(crate) fn check(
     file_of: FileOf<'_>,
     problems: &mut Vec<TensorMismatch>,
 ) {
+    if let Some(problem) = of_another_kind(weight, file_of) {
+        problems.push(problem);
+        return;
+    }
     let values: usize = shape.iter().product();
     let blocks = values.div_ceil(BLOCK);
     for (suffix, dtype, expected) in [

@@ -39,8 +39,8 @@ impl Default for SaveOptions {
 /// Writes a model as a checkpoint that transformers and [`Checkpoint`](crate::Checkpoint) read: weights
 /// in f32, `config.json` and, where given, `tokenizer.json`.
 ///
-/// Adapters are not part of it: [merge](Llama::merge_and_unload) them first, of which
-/// [`MergeRecord`](crate::MergeRecord) tells in the folder, or [save](save_adapter) them beside.
+/// Adapters and biases that were trained with them are not part of it: [merge](Llama::merge_and_unload) them first, of
+/// which [`MergeRecord`](crate::MergeRecord) tells in the folder, or [save](save_adapter) them beside.
 /// Packed weights are written unpacked. A checkpoint that was there before is removed first. Each
 /// file is written under another name, the config last: a folder with a config is whole.
 ///
@@ -268,11 +268,18 @@ fn tensors<'a>(
             ));
         }
     }
+    let is_merged = model.projections().iter().any(|(_, projection)| projection.is_merged());
     for (path, projection) in model.projections() {
-        if let Some(bias) = projection.bias() {
+        let weight = projected(projection);
+        // Biases that were trained with adapters are in the checkpoint where the adapters are.
+        let bias = match weight {
+            Source::Projection(_) if !is_merged => projection.base().bias(),
+            _ => projection.bias(),
+        };
+        if let Some(bias) = bias {
             all.push((format!("{path}.bias"), Lazy::new(Source::Vector(bias), format)));
         }
-        all.push((format!("{path}.weight"), Lazy::new(projected(projection), format)));
+        all.push((format!("{path}.weight"), Lazy::new(weight, format)));
     }
     all.push((NORM.to_owned(), Lazy::new(Source::Vector(model.norm.gamma.val()), format)));
     if let Some(head) = &model.lm_head {
@@ -306,8 +313,8 @@ impl<'a> Lazy<'a> {
             Source::Vector(tensor) => tensor.clone().into_data(),
             Source::Projection(projection) => projection.weight().into_data(),
             Source::Merged(projection) => {
-                let projection = (*projection).clone();
-                projection.merge_and_unload(MergeOnto::Own).weight().into_data()
+                let merged = (*projection).clone().merge_and_unload(MergeOnto::Own);
+                merged.expect("its own weight fits").weight().into_data()
             }
         };
         data.iter::<f32>().collect()

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail and say why")]
 
 use std::fs;
+use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_adapters::{Bias, Init, LoraConfig, Projection, TargetModules, load_peft, nf4};
@@ -89,11 +90,63 @@ fn what_was_trained_before_is_not_left_behind() {
     assert_eq!(logits(&over), expected);
     let over = adapted(base.clone(), &wide, 2.0).with_adapters(&narrow, 1).unwrap();
     assert_eq!(paths(&over).len(), 2);
-    assert!(matches!(base.clone().with_named_peft("a", &peft), Err(Error::SharedBias { .. })));
-    let held = base.with_peft(&peft).unwrap();
-    let mut plain = peft;
-    plain.biases.clear();
-    assert!(matches!(held.with_named_peft("a", &plain), Err(Error::SharedBias { .. })));
+}
+
+/// The model with every bias trained to this value.
+fn biased(model: Llama, value: f32) -> Llama {
+    let changed = model.map_projections(|_, mut projection| {
+        if projection.bias().is_some() {
+            let bias = Tensor::ones([projection.d_output()], &Device::flex()) * value;
+            projection.set_trained_bias(bias)?;
+        }
+        Ok(projection)
+    });
+    changed.unwrap()
+}
+
+#[test]
+fn trained_biases_come_and_go_with_their_adapter() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().init(3, &Device::flex());
+    let lora = LoraConfig::new().with_rank(3).with_target_modules(["q_proj"].into());
+    let mut loaded = base.clone();
+    let mut expected = Vec::new();
+    // All biases, those of adapters, and none: of what the one before trained nothing is left.
+    let kinds = [("one", Bias::All), ("two", Bias::LoraOnly), ("three", Bias::None)];
+    for (number, (name, bias)) in (1..).zip(kinds) {
+        let lora = lora.clone().with_bias(bias);
+        let model = adapted(base.clone(), &lora, number as f32);
+        let model = if bias == Bias::None { model } else { biased(model, number as f32) };
+        let at = folder.path().join(name);
+        save_adapter(&at, &model, &lora, "base").unwrap();
+        let peft = load_peft(&at).unwrap();
+        expected.push((name, logits(&base.clone().with_peft(&peft).unwrap())));
+        loaded = loaded.with_named_peft(name, &peft).unwrap();
+    }
+    for (name, expected) in [0, 2, 1, 0].map(|place: usize| &expected[place]) {
+        loaded = loaded.with_adapter_in_use(name).unwrap();
+        assert_eq!(&logits(&loaded), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_checkpoint_has_trained_biases_where_it_has_the_adapters() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().init(3, &Device::flex());
+    let lora = LoraConfig::new().with_target_modules(["q_proj"].into()).with_bias(Bias::All);
+    let model = biased(adapted(base.clone(), &lora, 1.0), 2.0);
+    let found = |model: &Llama| {
+        save_checkpoint(folder.path(), model, &config(), None).unwrap();
+        logits(&Checkpoint::open(folder.path()).unwrap().load(&Device::flex()).unwrap())
+    };
+    assert!(off(&found(&model), &logits(&base)) < 1e-6);
+    let merged = model.clone().with_merged_adapters();
+    assert!(off(&found(&merged), &logits(&model)) < 1e-4);
+    assert!(off(&logits(&model), &logits(&base)) > 1e-2);
+    save_merged_checkpoint(folder.path(), &model, &config(), None, &SaveOptions::default())
+        .unwrap();
+    let saved = Checkpoint::open(folder.path()).unwrap().load(&Device::flex()).unwrap();
+    assert!(off(&logits(&saved), &logits(&model)) < 1e-4);
 }
 
 #[test]
@@ -152,6 +205,48 @@ fn several_adapters_share_a_base() {
         Err(Error::AdapterName { found, .. }) => assert_eq!(found, ["one", "two"]),
         other => panic!("{:?}", other.map(|_| ())),
     }
+}
+
+/// The lines that docs/adapters.md shows, in a folder with a base and two adapters: merged onto both.
+fn as_in_the_book(folder: &Path) -> Result<[Llama; 2], Error> {
+    let device = Device::flex();
+    let [base, shop, reviews, merged] =
+        ["base", "shop", "reviews", "merged"].map(|name| folder.join(name));
+
+    let checkpoint = Checkpoint::open(&base)?;
+    let model = checkpoint.load_quantized(&device)?;
+
+    // Two adapters on one base; the last one is in use until another is asked for.
+    let model = model.with_named_peft("shop", &load_peft(&shop)?)?;
+    let model = model.with_named_peft("reviews", &load_peft(&reviews)?)?;
+    let model = model.with_adapter_in_use("shop")?;
+
+    // For a while, and undone.
+    let model = model.with_merged_adapters();
+    let model = model.with_unmerged_adapters();
+
+    // For good, onto either weights.
+    let own = model.clone().merge_and_unload(MergeTarget::Own)?;
+    let original = model.merge_and_unload(MergeTarget::Original(&checkpoint))?;
+    save_checkpoint(&merged, &own, checkpoint.config(), None)?;
+    Ok([own, original])
+}
+
+#[test]
+fn what_the_book_shows_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = config().init(3, &Device::flex());
+    save_checkpoint(folder.path().join("base"), &dense, &config(), None).unwrap();
+    let lora = LoraConfig::new().with_rank(3).with_target_modules(["q_proj"].into());
+    for (name, number) in [("shop", 1.0), ("reviews", 2.0)] {
+        let model = adapted(dense.clone(), &lora, number);
+        save_adapter(folder.path().join(name), &model, &lora, "base").unwrap();
+    }
+    let [own, original] = as_in_the_book(folder.path()).unwrap();
+    let shop = |base: Llama| logits(&adapted(base, &lora, 1.0));
+    assert!(off(&logits(&original), &shop(dense.clone())) < 1e-4);
+    assert!(off(&logits(&own), &shop(dense.quantized().unwrap())) < 1e-4);
+    assert!(folder.path().join("merged").join(MERGE_RECORD).is_file());
 }
 
 fn merged_once(model: &Llama, lora: &LoraConfig) -> Llama {
@@ -251,6 +346,20 @@ fn an_original_that_is_not_one_is_refused() {
     assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
     let error = other.projection_weight("lm_head", &device).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
+
+    // As many layers, of another width.
+    let folder = TempDir::new().unwrap();
+    let wide = LlamaConfig { d_model: 256, ..config() };
+    save_checkpoint(folder.path(), &wide.init(3, &device), &wide, None).unwrap();
+    let other = Checkpoint::open(folder.path()).unwrap();
+    let packed = config().init(3, &device).quantized().unwrap();
+    let merged = packed.clone().merge_and_unload(MergeTarget::Original(&other)).map(|_| ());
+    let started = packed.with_loftq(&other, &LoraConfig::new(), 1).map(|_| ());
+    for result in [merged, started] {
+        let expected = "`model.layers.0.self_attn.q_proj`, original weight: expected shape [192, 192], \
+                        found [192, 256]";
+        assert_eq!(result.unwrap_err().to_string(), expected);
+    }
 }
 
 #[test]

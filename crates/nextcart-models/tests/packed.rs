@@ -154,12 +154,34 @@ fn parts_that_are_missing_or_misshapen_are_named_at_once() {
 }
 
 #[test]
-fn a_packed_head_or_a_state_of_another_kind_is_refused() {
-    let other = problems(|tensors| {
+fn fp4_and_plain_absmax_are_refused_by_their_names() {
+    let fp4 = problems(|tensors| {
         let state = tensors.remove(STATE).unwrap();
         tensors.insert(STATE.replace("nf4", "fp4"), state);
     });
-    assert!(other.iter().any(|p| matches!(p, TensorMismatch::Shape { name, .. } if name == UP)));
+    let [problem] = &fp4[..] else { panic!("{fp4:?}") };
+    let expected =
+        format!("`{UP}.quant_state.bitsandbytes__fp4`: expected the quant_type nf4, found fp4");
+    assert_eq!(problem.to_string(), expected);
+
+    // As bitsandbytes writes it without double quantisation: no nested state, and one f32 a block.
+    let plain = problems(|tensors| {
+        for suffix in [".nested_absmax", ".nested_quant_map"] {
+            tensors.remove(&format!("{UP}{suffix}")).unwrap();
+        }
+        let blocks = tensors[&format!("{UP}.absmax")].1[0];
+        tensors.insert(format!("{UP}.absmax"), floats(&vec![0.5; blocks]));
+    });
+    let [problem] = &plain[..] else { panic!("{plain:?}") };
+    let expected = format!(
+        "`{UP}.absmax`: expected the absmax in double quantisation (bnb_4bit_use_double_quant=true), found plain f32 \
+         absmax"
+    );
+    assert_eq!(problem.to_string(), expected);
+}
+
+#[test]
+fn a_packed_head_is_refused() {
     let head = problems(|tensors| {
         let (_, shape, _) = &tensors["lm_head.weight"];
         let size = shape[0] * shape[1];

@@ -4,7 +4,7 @@ use burn::module::{Module, Param, ParamId};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::adapted;
-use super::code::{BLOCK, ZERO};
+use super::code::{BLOCK, NESTED_BLOCK, ZERO};
 use super::nested::NestedAbsmax;
 use super::op;
 use super::weight::Nf4Weight;
@@ -66,6 +66,30 @@ impl Nf4Base {
     /// The weight `[d_output, d_input]`, unpacked.
     pub fn weight(&self) -> Tensor<2> {
         op::dequantize(self.parts(), self.shape())
+    }
+
+    /// Rows of the weight, unpacked: `count` of them from `start`, a multiple of [`rows_of_groups`](Self::rows_of_groups).
+    pub(crate) fn rows(&self, start: usize, count: usize) -> Tensor<2> {
+        let first = start * self.d_input / BLOCK;
+        let blocks = (count * self.d_input).div_ceil(BLOCK);
+        let bytes = |part: Tensor<1, Int>, start: usize, count: usize| {
+            let size = part.dtype().size(); // of one byte, or of a word of four
+            part.narrow(0, start / size, count.div_ceil(size))
+        };
+        let op::Parts { packed, codes, scales, offset } = self.parts();
+        let parts = op::Parts {
+            packed: bytes(packed, first * BLOCK / 2, blocks * BLOCK / 2),
+            codes: bytes(codes, first, blocks),
+            scales: scales.narrow(0, first / NESTED_BLOCK, blocks.div_ceil(NESTED_BLOCK)),
+            offset,
+        };
+        op::dequantize(parts, [count, self.d_input])
+    }
+
+    /// Rows, as few as there may be, that take whole groups of absmax values: all parts can be cut behind them.
+    pub(crate) fn rows_of_groups(&self) -> usize {
+        const GROUP: usize = BLOCK * NESTED_BLOCK; // a power of 2
+        GROUP >> self.d_input.trailing_zeros().min(GROUP.trailing_zeros())
     }
 
     /// The bias, of shape `[d_output]`.
@@ -166,6 +190,7 @@ fn bytes_to_host(tensor: &Param<Tensor<1, Int>>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Base;
 
     fn weight([d_output, d_input]: [usize; 2]) -> Nf4Weight {
         let values: Vec<f32> =
@@ -189,6 +214,26 @@ mod tests {
             assert_eq!(words.weight().into_data(), bytes.weight().into_data());
             assert_eq!(words.to_host(), weight);
             assert_eq!(bytes.to_host(), weight);
+        }
+    }
+
+    #[test]
+    fn parts_of_a_weight_make_the_whole() {
+        for (shape, expected) in
+            [([520, 128], 5), ([40, 4096], 5), ([9, 16_384], 5), ([100, 50], 1), ([3, 16_385], 1)]
+        {
+            let bytes = Nf4Base::new(&weight(shape), None, &Device::flex());
+            let mut words = bytes.clone();
+            for part in [&mut words.packed, &mut words.absmax_codes] {
+                let held = words_to_device(&bytes_to_host(part), &Device::flex());
+                *part = Param::initialized(ParamId::new(), held);
+            }
+            let whole = bytes.weight().into_data();
+            for base in [bytes, words].map(Base::Nf4) {
+                let (starts, parts): (Vec<_>, Vec<_>) = base.row_parts().unzip();
+                assert_eq!((starts[0], parts.len()), (0, expected), "{shape:?}");
+                assert_eq!(Tensor::cat(parts, 0).into_data(), whole, "{shape:?}");
+            }
         }
     }
 

@@ -91,7 +91,8 @@ fn whole(alpha: f64) -> Value {
 pub(super) struct Header {
     pub(super) config: LoraConfig,
     pub(super) base_model: Option<String>,
-    /// Whether the targets stand there as this crate knows them; else they are those that the tensors name.
+    /// Whether the targets stand there as this crate knows them, which does not hold for a pattern with look-around; else
+    /// they are those that the tensors name.
     pub(super) names_targets: bool,
 }
 
@@ -162,6 +163,8 @@ pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
             fields.wrong("target_modules", "a list of names or a pattern", targets)
         })?),
     };
+    // Python knows patterns that this crate does not.
+    let names = names.filter(|names| names.fault().is_none());
     let config = config
         .with_bias(bias)
         .with_rank_pattern(rank_pattern.unwrap_or_default())
@@ -173,7 +176,7 @@ pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
             && NARROWING.iter().all(|field| is_resting(fields.get(field))),
         config: config.with_target_modules(names.unwrap_or(TargetModules::Names(Vec::new()))),
     };
-    // What is left to be wrong are the patterns.
+    // What is left to be wrong are the patterns of ranks and alphas.
     header.config.validate().map_err(|error| match error {
         Error::Config { field, expected, found } => {
             Error::Field { path: path.into(), field, expected: expected.to_owned(), found }

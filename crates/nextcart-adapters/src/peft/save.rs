@@ -21,10 +21,11 @@ use crate::projection::{Projection, to_f32};
 /// name first, the configuration last: a folder that has one is whole.
 ///
 /// # Errors
-/// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate) and for an
-/// projections without any adapter, [`Error::Shape`] and [`Error::Magnitude`] for an adapter that was made
-/// with another one; then nothing is written. [`Error::Write`] if a file cannot be written,
-/// [`Error::Safetensors`] if the tensors cannot be laid out as one file.
+/// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate) or not target every adapter, and
+/// for projections without any adapter; [`Error::Shape`], [`Error::Magnitude`] and [`Error::Scale`] for an adapter that
+/// was made with another one; [`Error::NotFinite`] for a tensor with a NaN or an infinity in it, which
+/// [`load_peft`](crate::load_peft) refuses; [`Error::Safetensors`] if the tensors cannot be laid out as one file. Then
+/// nothing is written, and what was there stays. [`Error::Write`] if a file cannot be written.
 pub fn save_peft<S: AsRef<str>>(
     dir: &Path,
     base_model: &str,
@@ -45,31 +46,23 @@ pub fn save_peft<S: AsRef<str>>(
         }
         adapter.check(&config.at(module)).map_err(|error| error.within(module))?;
     }
-    fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.into(), source })?;
-
-    // Where a configuration stands, the tensors are its own.
-    let config_file = dir.join(ADAPTER_CONFIG);
-    match fs::remove_file(&config_file) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::Write { path: config_file, source });
-        }
-        _ => {}
-    }
 
     let mut tensors = Vec::new();
     for (module, adapter) in adapters() {
         let name = |suffix| format!("{PREFIX}{module}{suffix}");
-        tensors.push((name(A), HostTensor::new(adapter.a())));
-        tensors.push((name(B), HostTensor::new(adapter.b())));
+        tensors.push((name(A), HostTensor::new(module, "adapter's A", adapter.a())?));
+        tensors.push((name(B), HostTensor::new(module, "adapter's B", adapter.b())?));
         if let Some(magnitude) = adapter.magnitude() {
-            tensors.push((name(MAGNITUDE), HostTensor::new(magnitude)));
+            let magnitude = HostTensor::new(module, "adapter's magnitude vector", magnitude)?;
+            tensors.push((name(MAGNITUDE), magnitude));
         }
     }
     for (module, projection) in projections {
         let module = module.as_ref();
         if let Some(bias) = projection.bias().filter(|_| config.trains_bias(module)) {
             let wrapped = projection.adapter().map_or("", |_| WRAPPED);
-            tensors.push((format!("{PREFIX}{module}{wrapped}{BIAS}"), HostTensor::new(bias)));
+            let name = format!("{PREFIX}{module}{wrapped}{BIAS}");
+            tensors.push((name, HostTensor::new(module, "bias", bias)?));
         }
     }
     let path = dir.join(ADAPTER_WEIGHTS);
@@ -83,6 +76,16 @@ pub fn save_peft<S: AsRef<str>>(
     let bytes = views
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
         .map_err(|source| Error::Safetensors { path: path.clone(), source })?;
+
+    fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.into(), source })?;
+    // Where a configuration stands, the tensors are its own.
+    let config_file = dir.join(ADAPTER_CONFIG);
+    match fs::remove_file(&config_file) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::Write { path: config_file, source });
+        }
+        _ => {}
+    }
     write(&path, &bytes)?;
 
     let text = header::to_json(base_model, config);
@@ -98,10 +101,15 @@ struct HostTensor {
 }
 
 impl HostTensor {
-    fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+    /// Copies a tensor of a module, checked for being finite.
+    fn new<const D: usize>(module: &str, what: &str, tensor: Tensor<D>) -> Result<Self> {
         let shape = tensor.dims().to_vec();
         let values = to_f32(tensor.into_data());
-        Self { shape, bytes: values.into_iter().flat_map(f32::to_le_bytes).collect() }
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            let (what, found) = (what.to_owned(), values[place]);
+            return Err(Error::NotFinite { what, found, place }.within(module));
+        }
+        Ok(Self { shape, bytes: values.into_iter().flat_map(f32::to_le_bytes).collect() })
     }
 }
 
