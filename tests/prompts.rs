@@ -3,14 +3,14 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, activation};
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{
     ContextOptions, Contexts, Distractors, FullCatalogue, IngestOptions, Part, PrepareOptions,
     Product, Question, RelationOptions, Resources, prepare, read_seed_questions,
 };
 use nextcart_eval::{Answering, Edited, Predictor, TemplateModel, evaluate, rank_catalogue};
-use nextcart_models::{LlamaConfig, score_texts};
+use nextcart_models::{Llama, LlamaConfig, ModelInput, score_texts};
 use nextcart_prompt::{Fields, Style, Template, Wrapper, catalogue};
 use nextcart_text::{Lengths, SampleBuilder, Tokenizer, diagnose};
 use nextcart_train::{SftConfig, Trainer};
@@ -29,8 +29,8 @@ fn data() -> Option<PathBuf> {
     Some(path)
 }
 
-#[test]
-fn a_model_is_asked_as_it_was_trained() {
+/// Questions of a small shop, and a model that has learnt nothing.
+fn untrained() -> (Vec<Question>, Tokenizer, LlamaConfig, Llama) {
     let folder = tempfile::tempdir().unwrap();
     let files = Corpus::generate(&SyntheticConfig::tiny()).unwrap().write(folder.path()).unwrap();
     let out = folder.path().join("out");
@@ -41,7 +41,20 @@ fn a_model_is_asked_as_it_was_trained() {
     let tokenizer = Tokenizer::train(titles.map(|product| &product.title), 500).unwrap();
     let config = LlamaConfig { layers: 1, ..LlamaConfig::tiny(tokenizer.vocab()) };
     let model = config.init(3, &Device::flex());
+    (questions, tokenizer, config, model)
+}
 
+#[track_caller]
+fn close(found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len());
+    for (a, b) in found.iter().zip(expected) {
+        assert!((a - b).abs() < 1e-4, "{found:?} {expected:?}");
+    }
+}
+
+#[test]
+fn a_model_is_asked_as_it_was_trained() {
+    let (questions, tokenizer, config, model) = untrained();
     let template = Template::builtin("next_purchase").unwrap();
     let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
     let mut asked = TemplateModel::new("asked", &model, &config, builder);
@@ -50,28 +63,22 @@ fn a_model_is_asked_as_it_was_trained() {
         let titles: Vec<&str> = question.candidates.iter().map(|c| c.title.as_str()).collect();
         score_texts(&model, &config, &tokenizer, &prompt, &titles).unwrap()
     };
-    let close = |found: Vec<f64>, expected: Vec<f64>| {
-        assert_eq!(found.len(), expected.len());
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-4, "{found} {expected}");
-        }
-    };
     let answering = |answering| {
         let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
         TemplateModel::new("asked", &model, &config, builder).with_answering(answering)
     };
     for question in questions.iter().take(3) {
         let with = direct(question);
-        let sums = with.iter().map(|score| score.log_likelihood).collect();
-        close(asked.score(question).unwrap(), sums);
-        let means = with.iter().map(|score| score.mean()).collect();
-        close(answering(Answering::PerToken).score(question).unwrap(), means);
+        let sums: Vec<f64> = with.iter().map(|score| score.log_likelihood).collect();
+        close(&asked.score(question).unwrap(), &sums);
+        let means: Vec<f64> = with.iter().map(|score| score.mean()).collect();
+        close(&answering(Answering::PerToken).score(question).unwrap(), &means);
         let without = direct(&Question { history: Vec::new(), ..question.clone() });
-        let pmi = with.iter().zip(&without).map(|(with, without)| with.pmi(without)).collect();
-        close(answering(Answering::Pmi).score(question).unwrap(), pmi);
+        let pmi: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a.pmi(b)).collect();
+        close(&answering(Answering::Pmi).score(question).unwrap(), &pmi);
         // The history-blind twin has nothing to tell beyond itself.
         let mut blind = Edited::without_history(answering(Answering::Pmi));
-        close(blind.score(question).unwrap(), vec![0.0; question.candidates.len()]);
+        close(&blind.score(question).unwrap(), &vec![0.0; question.candidates.len()]);
 
         let written = answering(Answering::Constrained).answer(question).unwrap();
         assert_eq!(written.scores.iter().sum::<f64>(), 1.0);
@@ -103,12 +110,76 @@ fn a_model_is_asked_as_it_was_trained() {
             }
         }
     }
-    // Yes and no share one probability, and so do the two of a pair.
-    let builder = SampleBuilder::new(&tokenizer, &pairwise, Wrapper::Plain);
-    let scores =
-        TemplateModel::new("pairs", &model, &config, builder).score(&questions[0]).unwrap();
-    let pairs = scores.len() * (scores.len() - 1);
-    assert!(scores.iter().sum::<f64>() <= pairs as f64 * 2.0 * 0.5_f64.ln() + 1e-6, "{scores:?}");
+}
+
+/// The log-likelihood of an answer and the end of the text behind a prompt, from the logits of the whole.
+fn log_likelihood(
+    model: &Llama,
+    config: &LlamaConfig,
+    tokenizer: &Tokenizer,
+    prompt: &str,
+    answer: &str,
+) -> f64 {
+    let text = tokenizer.encode_pair(prompt, answer).unwrap();
+    let input = ModelInput::new(&[&text.ids], config, &model.device());
+    let log = activation::log_softmax(model.forward(&input), 2).into_data();
+    let log: Vec<f32> = log.iter::<f32>().collect();
+    let of = |at: usize| f64::from(log[(at - 1) * config.vocab + text.ids[at] as usize]);
+    (text.spans[1].start..text.ids.len()).map(of).sum()
+}
+
+/// Against prompts that are written out here, and sums that are done here.
+#[test]
+fn letters_yes_and_no_and_pairs_score_what_their_logits_say() {
+    let (questions, tokenizer, config, model) = untrained();
+    let letters = Template::builtin("next_purchase").unwrap().with_style(Style::LETTERS).unwrap();
+    let [pointwise, pairwise] = ["pointwise", "pairwise"].map(|it| Template::builtin(it).unwrap());
+    let found = |template: &Template, question: &Question| {
+        let builder = SampleBuilder::new(&tokenizer, template, Wrapper::Plain);
+        TemplateModel::new("asked", &model, &config, builder).score(question).unwrap()
+    };
+    let likelihood =
+        |prompt: &str, answer: &str| log_likelihood(&model, &config, &tokenizer, prompt, answer);
+    // The log-probability of the first answer against the second.
+    let against = |prompt: &str, first: &str, second: &str| -> f64 {
+        -(likelihood(prompt, second) - likelihood(prompt, first)).exp().ln_1p()
+    };
+    let different = questions.iter().step_by(questions.len() / 4).take(4);
+    for question in different {
+        let titles: Vec<&str> = question.candidates.iter().map(|c| c.title.as_str()).collect();
+        let bought: String =
+            question.history.iter().map(|it| format!("{}\n", it.product.title)).collect();
+        let bought = format!("Bought, oldest first:\n{bought}");
+
+        let marks = ["A", "B", "C", "D"];
+        let marked = marks.iter().zip(&titles).map(|(mark, title)| format!("{mark}) {title}\n"));
+        let prompt = format!(
+            "Which of the options does the customer buy next?\n{bought}Options:\n{}Answer:\n",
+            marked.collect::<String>()
+        );
+        let expected = marks.map(|mark| likelihood(&prompt, mark));
+        close(&found(&letters, question), &expected);
+
+        let yes = titles.iter().map(|title| {
+            let ask = "Does the customer buy this product next? Answer Yes or No.";
+            let prompt = format!("{ask}\n{bought}Product:\n{title}\nAnswer:\n");
+            against(&prompt, "Yes", "No")
+        });
+        close(&found(&pointwise, question), &yes.collect::<Vec<_>>());
+
+        // Each pair in both orders; what one of the two wins by is the logarithm of its probability.
+        let mut wins = vec![0.0; titles.len()];
+        for (a, first) in titles.iter().enumerate() {
+            for (b, second) in titles.iter().enumerate().filter(|(b, _)| *b != a) {
+                let ask = "Which of the two products does the customer buy next? Answer A or B.";
+                let products = format!("Products:\nA) {first}\nB) {second}");
+                let prompt = format!("{ask}\n{bought}{products}\nAnswer:\n");
+                wins[a] += against(&prompt, "A", "B");
+                wins[b] += against(&prompt, "B", "A");
+            }
+        }
+        close(&found(&pairwise, question), &wins);
+    }
 }
 
 /// A model that has learnt one text by heart writes it, and what it writes is found among the options.

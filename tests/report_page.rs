@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use nextcart_data::{Part, Product, Purchase, Question};
-use nextcart_eval::{FnPredictor, PunctuationRule, Report, TrainingFacts, audit, evaluate};
+use nextcart_eval::{
+    FnPredictor, PunctuationRule, Report, RunComparison, RunSummary, TrainingFacts, audit, evaluate,
+};
 
 /// Names under which Chromium is found.
 const BROWSERS: [&str; 4] =
@@ -29,6 +31,24 @@ struct Visit {
     console: Vec<String>,
     /// Addresses that were asked for, without their queries.
     requests: BTreeSet<String>,
+}
+
+impl Visit {
+    /// What a script wrote down as the document's `data-result`.
+    #[track_caller]
+    fn result(&self) -> String {
+        let start = "data-result=\"";
+        let at = self.document.find(start).unwrap_or_else(|| panic!("{}", self.document));
+        let result = self.document[at + start.len()..].split('"').next().unwrap();
+        result.replace("&lt;", "<").replace("&gt;", ">")
+    }
+}
+
+/// The colours that a visitor prefers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Light,
+    Dark,
 }
 
 /// A browser; `None` with a note if there is none.
@@ -53,26 +73,35 @@ impl Browser {
         let folder = tempfile::tempdir().unwrap();
         let mut browser = Self { program, folder, own_requests: BTreeSet::new() };
         // The browser asks for things of its own accord, too.
-        browser.own_requests = browser.visit("about:blank").requests;
+        browser.own_requests = browser.visit("about:blank", Scheme::Light).requests;
         Some(browser)
     }
 
-    fn visit(&self, address: &str) -> Visit {
-        let log = self.folder.path().join("net.json");
-        let path = |name| self.folder.path().join(name).display().to_string();
+    /// Runs the browser on a page. Nothing outside is reached, whatever is asked for.
+    fn run(&self, address: &str, arguments: &[String]) -> Output {
         let output = Command::new(&self.program)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
             .args(["--disable-background-networking", "--disable-component-update"])
-            // Nothing outside is reached, whatever is asked for.
             .arg("--host-resolver-rules=MAP * ~NOTFOUND")
-            .args(["--enable-logging=stderr", "--virtual-time-budget=3000", "--dump-dom"])
-            .arg(format!("--user-data-dir={}", path("profile")))
-            .arg(format!("--log-net-log={}", log.display()))
+            .arg(format!("--user-data-dir={}", self.folder.path().join("profile").display()))
+            .args(arguments)
             .arg(address)
             .stdin(Stdio::null())
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    fn visit(&self, address: &str, scheme: Scheme) -> Visit {
+        let log = self.folder.path().join("net.json");
+        let given = ["--enable-logging=stderr", "--virtual-time-budget=3000", "--dump-dom"];
+        let mut arguments = given.map(str::to_owned).to_vec();
+        arguments.push(format!("--log-net-log={}", log.display()));
+        if scheme == Scheme::Dark {
+            arguments.push("--force-dark-mode".to_owned());
+        }
+        let output = self.run(address, &arguments);
         let lines = String::from_utf8_lossy(&output.stderr);
         let console = lines.lines().filter(|line| line.contains(":CONSOLE")).map(str::to_owned);
         let requests: BTreeSet<String> = addresses(&fs::read_to_string(&log).unwrap());
@@ -85,11 +114,30 @@ impl Browser {
 
     /// Visits a page to whose end a script is added.
     fn visit_with(&self, page: &str, script: &str) -> Visit {
-        let path = self.folder.path().join("page.html");
+        self.visit_in(Scheme::Light, page, script)
+    }
+
+    /// The same for a visitor who prefers a colour scheme.
+    fn visit_in(&self, scheme: Scheme, page: &str, script: &str) -> Visit {
         let end = page.rfind("</body>").unwrap();
         let page = format!("{}<script>{script}</script>{}", &page[..end], &page[end..]);
+        self.visit(&self.keep(&page), scheme)
+    }
+
+    /// The page as a PDF.
+    fn print(&self, page: &str) -> Vec<u8> {
+        let pdf = self.folder.path().join("page.pdf");
+        let arguments =
+            [format!("--print-to-pdf={}", pdf.display()), "--no-pdf-header-footer".to_owned()];
+        self.run(&self.keep(page), &arguments);
+        fs::read(pdf).unwrap()
+    }
+
+    /// The address of a page that is written to a file.
+    fn keep(&self, page: &str) -> String {
+        let path = self.folder.path().join("page.html");
         fs::write(&path, page).unwrap();
-        self.visit(&format!("file://{}", path.display()))
+        format!("file://{}", path.display())
     }
 }
 
@@ -158,9 +206,6 @@ fn the_page_stands_alone_and_its_search_finds() {
     let visit = browser.visit_with(&page, SEARCH);
     assert_eq!(visit.console, Vec::<String>::new());
     assert_eq!(visit.requests, BTreeSet::new());
-    let start = "data-result=\"";
-    let at = visit.document.find(start).unwrap_or_else(|| panic!("{}", visit.document));
-    let result = visit.document[at + start.len()..].split('"').next().unwrap();
     // 10 of 40 are wrong: those whose answer is the last option.
     let expected = [
         "title:Tea <script>document.title = 'taken'</script>",
@@ -177,11 +222,7 @@ fn the_page_stands_alone_and_its_search_finds() {
         "headers without scope:0",
         "images:0",
     ];
-    let expected = expected.join("|").replace('<', "&lt;").replace('>', "&gt;");
-    assert!(
-        result == expected || result == expected.replace("&lt;", "<").replace("&gt;", ">"),
-        "{result}"
-    );
+    assert_eq!(visit.result(), expected.join("|"));
 }
 
 /// Uses the search as a visitor does, and writes down what is seen.
@@ -212,6 +253,87 @@ setTimeout(() => {
   seen.push(`images:${document.querySelectorAll("img").length}`);
   document.documentElement.dataset.result = seen.join("|");
 }, 50);
+"##;
+
+/// The page of two runs side by side, one of which has a hostile name.
+fn compared(folder: &Path) -> String {
+    let runs = ["small", "<img src=x onerror=throw(1)>"].map(|name| {
+        page(&folder.join(name));
+        RunSummary::read(folder.join(name)).unwrap()
+    });
+    let files = RunComparison::of(runs.into()).unwrap().write(folder.join("compare")).unwrap();
+    fs::read_to_string(files.page).unwrap()
+}
+
+#[test]
+fn runs_side_by_side_stand_alone_too() {
+    let Some(browser) = Browser::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let visit = browser.visit_with(&compared(folder.path()), "");
+    assert_eq!(visit.console, Vec::<String>::new());
+    assert_eq!(visit.requests, BTreeSet::new());
+    assert!(visit.document.contains("Scores and costs") && !visit.document.contains("<img"));
+}
+
+#[test]
+fn both_pages_are_printed() {
+    let Some(browser) = Browser::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for page in [page(&folder.path().join("one")), compared(folder.path())] {
+        let pdf = browser.print(&page);
+        assert!(pdf.starts_with(b"%PDF-"));
+        let marks = pdf.windows(12).filter(|bytes| bytes.starts_with(b"/Type /Page"));
+        let pages = marks.filter(|bytes| bytes[11] != b's').count(); // `/Pages` is their list
+        assert!((1..30).contains(&pages), "{pages} pages");
+    }
+}
+
+#[test]
+fn both_pages_have_dark_colours_and_controls_that_a_keyboard_reaches() {
+    let Some(browser) = Browser::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let pages = [
+        (page(&folder.path().join("one")), "a button div input pre select summary"),
+        (compared(folder.path()), "a div"),
+    ];
+    for (page, controls) in pages {
+        let light = browser.visit_in(Scheme::Light, &page, CONTROLS).result();
+        let dark = browser.visit_in(Scheme::Dark, &page, CONTROLS).result();
+        let found = format!("controls:{controls}|out of reach:|without a name:|colours:");
+        assert_eq!(light, format!("{found}rgb(255, 255, 255) with rgb(26, 29, 35)"));
+        assert_eq!(dark, format!("{found}rgb(20, 23, 28) with rgb(232, 235, 240)"));
+    }
+}
+
+#[test]
+fn a_control_that_is_out_of_reach_or_has_no_name_is_noticed() {
+    let Some(browser) = Browser::find() else { return };
+    let page = "<body><a href=\"#\">Top</a><button tabindex=\"-1\">Go</button><select></select>\
+                <div class=\"scroll\">wide</div></body>";
+    let result = browser.visit_with(page, CONTROLS).result();
+    let expected = "controls:a button div select|out of reach:button div|without a name:select|";
+    assert!(result.starts_with(expected), "{result}");
+}
+
+/// Goes to whatever can be used, as a keyboard does, and writes down what cannot be reached, what has no name that a
+/// screen reader could say, and ground and ink.
+const CONTROLS: &str = r##"
+const controls = "a[href], button, input, select, textarea, summary, .scroll, [tabindex]";
+const shown = Array.from(document.querySelectorAll(controls)).filter((it) => it.checkVisibility());
+const reached = (it) => {
+  it.focus();
+  return it.tabIndex >= 0 && document.activeElement === it;
+};
+const label = (it) => Array.from(it.labels ?? [], (label) => label.textContent).join("");
+const named = (it) => (it.getAttribute("aria-label") || label(it) || it.textContent).trim() !== "";
+const tags = (list) => Array.from(new Set(list.map((it) => it.localName))).sort().join(" ");
+const { backgroundColor, color } = getComputedStyle(document.body);
+document.documentElement.dataset.result = [
+  `controls:${tags(shown)}`,
+  `out of reach:${tags(shown.filter((it) => !reached(it)))}`,
+  `without a name:${tags(shown.filter((it) => !named(it)))}`,
+  `colours:${backgroundColor} with ${color}`,
+].join("|");
 "##;
 
 #[test]

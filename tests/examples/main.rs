@@ -1,5 +1,6 @@
 //! The examples as a user runs them: exit status, output, and what is left on the disk.
 
+mod answering;
 mod audit;
 mod baselines;
 mod book;

@@ -6,6 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use nextcart_eval::{compare, read_predictions};
 use serde_json::{Value, json};
 
 use super::{check, check_error, command, data_folder};
@@ -30,6 +31,17 @@ const NAMES: [&str; 13] = [
 fn short<'a>(out: &'a str, steps: &'a str) -> Vec<&'a str> {
     let steps = ["--pretraining-steps", "3", "--steps", steps, "--questions", "5", "--out", out];
     steps.to_vec()
+}
+
+/// No model is better than the process that made the shop, but for what so few questions cannot tell.
+#[track_caller]
+fn check_oracle(run: &Path, questions: usize) {
+    let found = read_predictions(run.join("predictions.parquet")).unwrap();
+    let named = |name: &str| found.iter().find(|evaluation| evaluation.name == name).unwrap();
+    for model in ["fine_tuned", "base", "history_blind"] {
+        let lift = compare(named("oracle"), named(model)).unwrap();
+        assert!(lift.high >= 0.0 && lift.n == questions, "{lift:?}");
+    }
 }
 
 #[test]
@@ -63,6 +75,8 @@ fn a_short_run_leaves_base_adapter_and_report_and_refuses_what_does_not_fit() {
     ] {
         assert!(out.join(file).metadata().unwrap().len() > 0, "{file}");
     }
+
+    check_oracle(&out, 5);
 
     // The base model is a checkpoint like any other, until it is damaged.
     let base = out.join("base");
@@ -123,7 +137,10 @@ fn ctrl_c_leaves_a_checkpoint_that_ends_in_the_same_adapter() {
 
     let resumed = [short("stopped", "90"), vec!["--resume"]].concat();
     assert!(check("quickstart", folder.path(), &resumed).success);
-    assert!(check("quickstart", folder.path(), &short("whole", "90")).success);
+    let mut whole = short("whole", "90");
+    whole[5] = "40"; // questions: the oracle is set beside a model that has learnt something
+    assert!(check("quickstart", folder.path(), &whole).success);
+    check_oracle(&folder.path().join("whole"), 40);
     let adapter = |run: &str| {
         let file = folder.path().join(run).join("adapter/adapter_model.safetensors");
         fs::read(file).unwrap()

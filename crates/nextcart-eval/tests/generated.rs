@@ -7,8 +7,8 @@ use nextcart_data::{Dataset, Part, PrepareOptions, Question, prepare};
 use nextcart_eval::{
     Blend, Bm25Options, CatalogueRanker, Chance, CoOccurrence, FnPredictor, Interactions, ItemKnn,
     ItemKnnOptions, Markov, MarkovOptions, Popularity, Predictor, PunctuationRule, Random,
-    RecencyOptions, RecentPopularity, SasRec, SasRecConfig, TextIndex, TextSimilarity, Verdict,
-    audit, compare, evaluate, full_ranking,
+    RecencyOptions, RecentPopularity, SasRec, SasRecConfig, Stack, TextIndex, TextSimilarity,
+    Verdict, audit, classical_rankers, compare, evaluate, full_ranking,
 };
 
 fn prepared(users: usize) -> (Corpus, Dataset) {
@@ -72,6 +72,7 @@ fn rankers(data: &Dataset) -> Vec<Box<dyn CatalogueRanker>> {
     let text = TextIndex::tf_idf(bought());
     let sasrec = SasRecConfig::new().with_d_model(32).with_max_epochs(6);
     let device = Device::flex();
+    let parts = classical_rankers(data, ItemKnnOptions::default()).unwrap();
     vec![
         Box::new(Random::fit(&training, 0)),
         Box::new(Popularity::fit(histories())),
@@ -83,6 +84,7 @@ fn rankers(data: &Dataset) -> Vec<Box<dyn CatalogueRanker>> {
         Box::new(knn),
         Box::new(text),
         Box::new(SasRec::fit(&data.histories, &validation, &sasrec, &device).unwrap()),
+        Box::new(Stack::fit("stack", parts, &validation).unwrap()),
     ]
 }
 

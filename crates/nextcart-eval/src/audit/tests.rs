@@ -274,10 +274,15 @@ fn histories_that_are_given_are_counted() {
 #[test]
 fn what_else_is_odd_is_counted_and_said() {
     let mut some = shop(7, 400, popular);
+    // Some answers are in the history by chance: one more is planted.
+    let before = findings(&some).answer_in_history.count;
+    let is_new = |q: &Question| q.history.iter().all(|it| it.product.item != q.target().item);
+    let new = some.iter().position(is_new).unwrap();
+    let repeated = some[new].target().clone();
+    some[new].history[0].product = repeated;
+    assert_eq!(findings(&some).answer_in_history, Count { count: before + 1, of: 400 });
     let answer = some[0].answer;
     some[0].candidates[(answer + 1) % 4].title = some[0].target().title.to_uppercase() + " ";
-    let repeated = some[1].target().clone();
-    some[1].history[0].product = repeated;
     // A held-out question equals one of the training part, and another one's customer bought its answer there.
     some[3] =
         Question { id: "copy".into(), part: Part::Test, user: "u3".into(), ..some[2].clone() };
@@ -287,7 +292,6 @@ fn what_else_is_odd_is_counted_and_said() {
     let found = audit(&some).unwrap().findings;
     assert_eq!(found.places.iter().sum::<usize>(), 400);
     assert!(found.title_collisions.count >= 1 && found.title_collisions.of == 400);
-    assert!(found.answer_in_history.count >= 1, "{found:?}");
     assert_eq!(found.seen_questions.of, 200);
     assert!(found.seen_questions.count >= 1 && found.duplicates.count >= 1, "{found:?}");
     assert!(found.seen_purchases.count >= 1, "{found:?}");
@@ -295,6 +299,72 @@ fn what_else_is_odd_is_counted_and_said() {
     assert!(text.contains("have another option with the answer's title."), "{text}");
     assert!(text.contains("held-out questions equal one of the training part."), "{text}");
     assert_eq!(Count::default().share(), None);
+}
+
+/// Four questions of which nothing odd holds, two of them training's, changed by `plant`: collisions, answers and other
+/// options in the history, held-out questions and purchases that training knows, and duplicates are `expected`.
+#[track_caller]
+fn check_findings(plant: impl Fn(&mut [Question]), expected: [usize; 6]) {
+    let plain = |id: usize| {
+        let part = if id < 2 { Part::Train } else { Part::Test };
+        let titles = ["a", "b", "c"].map(|title| format!("{title}{id}"));
+        let titles = titles.each_ref().map(String::as_str);
+        Question { part, ..question(&id.to_string(), &[&format!("h{id}")], &titles, id % 3) }
+    };
+    let mut some: Vec<Question> = (0..4).map(plain).collect();
+    plant(&mut some);
+    let found = findings(&some);
+    let counts = [
+        found.title_collisions,
+        found.answer_in_history,
+        found.other_in_history,
+        found.seen_questions,
+        found.seen_purchases,
+        found.duplicates,
+    ];
+    assert_eq!(counts.map(|count| count.count), expected, "{found:?}");
+    assert_eq!(counts.map(|count| count.of), [4, 4, 4, 2, 2, 4]);
+    // What does not hold is not said.
+    let said = expected.iter().filter(|count| **count > 0).count();
+    assert_eq!(found.sentences().len(), said, "{:?}", found.sentences());
+}
+
+#[test]
+fn each_finding_is_counted_where_it_holds_and_only_there() {
+    check_findings(|_| (), [0; 6]);
+    check_findings(|some| some[0].candidates[1].title = " A0 ".into(), [1, 0, 0, 0, 0, 0]);
+    check_findings(
+        |some| some[1].history[0].product = some[1].candidates[1].clone(),
+        [0, 1, 0, 0, 0, 0],
+    );
+    // Of two other options in one history, the question counts once.
+    check_findings(
+        |some| {
+            some[0].history.push(some[0].history[0].clone());
+            for place in [0, 1] {
+                some[0].history[place].product = some[0].candidates[1 + place].clone();
+            }
+            some[3].history[0].product = some[3].candidates[2].clone();
+        },
+        [0, 0, 2, 0, 0, 0],
+    );
+    let asked_again = |of: usize, by: usize| {
+        move |some: &mut [Question]| {
+            some[by].history = some[of].history.clone();
+            some[by].candidates = some[of].candidates.clone();
+            some[by].answer = some[of].answer;
+        }
+    };
+    check_findings(asked_again(0, 3), [0, 0, 0, 1, 0, 1]);
+    check_findings(asked_again(0, 1), [0, 0, 0, 0, 0, 1]);
+    check_findings(asked_again(2, 3), [0, 0, 0, 0, 0, 1]);
+    check_findings(
+        |some| {
+            some[2].user = some[0].user.clone();
+            some[0].history[0].product = some[2].target().clone();
+        },
+        [0, 0, 0, 0, 1, 0],
+    );
 }
 
 #[test]

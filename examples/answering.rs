@@ -1,0 +1,272 @@
+//! Asks one model the same questions in every way of answering, and sets the scores side by side.
+//!
+//! Run: `cargo run --release --example answering -- FOLDER --model CHECKPOINT`
+//!
+//! By the likelihood of each option, that of a token of it, and what the history adds to it; by writing one of the options,
+//! or anything; by a letter, by yes and no to each option, and by one of two for each pair. Ctrl-C keeps the answers so
+//! far; the same command goes on.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use nextcart_adapters::{ADAPTER_WEIGHTS, load_peft};
+use nextcart_data::{Dataset, FullCatalogue, Part, PrepareOptions, Question, SplitMethod};
+use nextcart_eval::{
+    Answering, CatalogueRanks, Edited, Evaluation, Predictor, Progress, ScoreTable, TemplateModel,
+    chance, evaluate_in, rank_catalogue, write_predictions,
+};
+use nextcart_models::{Checkpoint, find_device};
+use nextcart_prompt::{Style, Template};
+use nextcart_text::digest;
+use nextcart_train::DataConfig;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Asks one model the same questions in every way of answering, and sets the scores side by side.
+#[derive(Parser)]
+struct Arguments {
+    /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
+    /// these, each customer's last purchase becomes the test and the one before it validation.
+    folder: PathBuf,
+    /// Folder of a Llama-family checkpoint.
+    #[arg(long)]
+    model: PathBuf,
+    /// Folder of an adapter for it, as PEFT writes it.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// Folder for all that is written.
+    #[arg(long, default_value = "out/answering")]
+    out: PathBuf,
+    /// Ways to answer, commas between them (default: all). A wrong name tells which there are.
+    #[arg(long, value_delimiter = ',')]
+    forms: Vec<String>,
+    /// Test questions at most, evenly spaced.
+    #[arg(long, default_value_t = 100)]
+    questions: usize,
+    /// Purchases that the model reads, the latest ones.
+    #[arg(long, default_value_t = 5)]
+    history: usize,
+    /// Template that asks about a whole question, by name or file; yes_no and pairwise have their own.
+    #[arg(long, default_value = "options_first")]
+    template: String,
+    /// What stands around it: plain, alpaca, seed or chat.
+    #[arg(long, default_value = "plain")]
+    wrapper: String,
+    /// Of the questions, so many for which all items are ranked by likelihood; takes a folder that `prepare` wrote.
+    #[arg(long, default_value_t = 0)]
+    catalogue: usize,
+}
+
+/// The ways to answer; the last three choose between other answers than titles.
+const FORMS: [(&str, Answering); 8] = [
+    ("likelihood", Answering::Likelihood),
+    ("per_token", Answering::PerToken),
+    ("pmi", Answering::Pmi),
+    ("constrained", Answering::Constrained),
+    ("free", Answering::Free { max_new_tokens: 48 }),
+    ("letters", Answering::Likelihood),
+    ("yes_no", Answering::Likelihood),
+    ("pairwise", Answering::Likelihood),
+];
+
+/// Those that are asked without the history, too.
+const TWINS: [&str; 2] = ["likelihood", "letters"];
+
+/// For the whole catalogue: what was bought, and nothing of what may be answered.
+const INSTRUCTION: &str = "Which product does the customer buy next?";
+const INPUT: &str = "Bought, oldest first:
+{% for item in history %}
+{{ item.title | line }}
+{% endfor %}
+";
+
+/// Set by Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
+    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("error: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130); // the second time at once
+        }
+    })?;
+    let Arguments { folder, out, history, .. } = arguments;
+    let forms = forms(&arguments.forms)?;
+    let options = PrepareOptions {
+        split: SplitMethod::LeaveOneOut,
+        max_history: 50,
+        ..PrepareOptions::default()
+    };
+    let data = Dataset::of_folder(folder, out, &options, &STOP)?;
+    let whole = spread(&data.part(Part::Test, None), arguments.questions);
+    ensure!(!whole.is_empty(), "`{}`: expected test questions, found none", folder.display());
+    let shown: Vec<Question> = whole.iter().map(|it| it.with_latest(Some(*history))).collect();
+    let read = || FullCatalogue::read(folder).context("--catalogue: expected a prepared folder");
+    let catalogue = (arguments.catalogue > 0).then(read).transpose()?;
+
+    let checkpoint = Checkpoint::open(&arguments.model)?;
+    let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
+    let Arguments { template, wrapper, .. } = arguments;
+    let prompts = DataConfig {
+        template: template.clone(),
+        wrapper: wrapper.clone(),
+        ..DataConfig::default()
+    };
+    let titles = prompts.template()?;
+    let mut model = checkpoint.load(&find_device()?)?;
+    let mut identity = arguments.model.display().to_string();
+    if let Some(folder) = &arguments.adapter {
+        let within = || format!("`{}`", folder.display());
+        model = model.with_peft(&load_peft(folder)?).with_context(within)?;
+        // Another adapter may come to lie in its place.
+        let mut bytes = DefaultHasher::new();
+        std::fs::read(folder.join(ADAPTER_WEIGHTS))?.hash(&mut bytes);
+        identity += &format!(" {} {:x}", folder.display(), bytes.finish());
+    }
+
+    let mut evaluations = Vec::new();
+    for (name, answering) in forms {
+        let template = match name {
+            "letters" => titles.clone().with_style(Style::LETTERS)?,
+            "yes_no" => Template::builtin("pointwise")?,
+            "pairwise" => Template::builtin("pairwise")?,
+            _ => titles.clone(),
+        };
+        let builder = prompts.builder(&checkpoint, &tokenizer, &template)?;
+        let identity = format!("{identity} {answering:?} {}", digest(&builder.samples(&shown)?));
+        let mut asked = TemplateModel::new(name, &model, llama, builder).with_answering(answering);
+        evaluations.push(ask(&mut asked, &shown, &identity, out)?);
+        if TWINS.contains(&name) {
+            let mut blind = Edited::without_history(asked);
+            evaluations.push(ask(&mut blind, &shown, &identity, out)?);
+        }
+    }
+    write_predictions(out.join("answering.parquet"), &evaluations)?;
+    show(&evaluations, &shown);
+
+    if let Some(catalogue) = catalogue {
+        let output = "{{ candidates | chosen(answer) }}";
+        let template = Template::new("purchases", INSTRUCTION, INPUT, output)?;
+        let builder = prompts.builder(&checkpoint, &tokenizer, &template)?;
+        let mut ranker = TemplateModel::new("likelihood", &model, llama, builder);
+        let some = spread(&whole, arguments.catalogue);
+        rank(&mut ranker, &some, &catalogue, *history)?;
+    }
+    Ok(())
+}
+
+/// The forms of these names; all of them where none is named.
+fn forms(names: &[String]) -> Result<Vec<(&'static str, Answering)>> {
+    let find = |name: &String| {
+        let known = FORMS.map(|(form, _)| form).join(", ");
+        let form = FORMS.into_iter().find(|(form, _)| *form == name.as_str());
+        form.with_context(|| format!("--forms: expected some of {known}, found `{name}`"))
+    };
+    match names {
+        [] => Ok(FORMS.to_vec()),
+        _ => names.iter().map(find).collect(),
+    }
+}
+
+/// So many questions at most, evenly spaced.
+fn spread(all: &[Question], most: usize) -> Vec<Question> {
+    let count = most.min(all.len());
+    (0..count).map(|place| all[place * all.len() / count].clone()).collect()
+}
+
+/// Asks all questions, or goes on with those that an interrupted run left.
+fn ask(
+    predictor: &mut dyn Predictor,
+    questions: &[Question],
+    identity: &str,
+    out: &Path,
+) -> Result<Evaluation> {
+    let name = predictor.name().to_owned();
+    let style = ProgressStyle::with_template("{msg:27} {wide_bar} {pos}/{len}")?;
+    let bar = ProgressBar::new(questions.len() as u64).with_style(style).with_message(name.clone());
+    let folder = out.join("answers").join(name.replace(", ", "-").replace(' ', "_"));
+    let each = |_: &_| {
+        bar.inc(1);
+        match STOP.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    match evaluate_in(folder, identity, predictor, questions, each)? {
+        Progress::Done(evaluation) => Ok(evaluation),
+        Progress::Interrupted { answered, of } => {
+            bail!("{name}: stopped after {answered} of {of} questions; the same command goes on")
+        }
+    }
+}
+
+/// Prints the scores with two more columns, and what the forms cost.
+fn show(evaluations: &[Evaluation], questions: &[Question]) {
+    let scores: Vec<_> = evaluations.iter().map(Evaluation::score).collect();
+    let more = evaluations.iter().map(|it| {
+        let seconds = it.seconds() / it.n as f64;
+        format!("{:>5.1} %  {seconds:>17.3}", 100.0 * it.valid_ratio())
+    });
+    let header = format!("{:>7}  {:>17}", "valid", "seconds an answer");
+    let table = ScoreTable::new(&scores).to_string();
+    for (line, more) in table.lines().zip([header].into_iter().chain(more)) {
+        println!("{line}  {more}");
+    }
+    let n = questions.iter().map(|question| question.candidates.len()).max().unwrap_or_default();
+    println!(
+        "\nChance is {:.1} %. Of a question with n options, pairwise asks n (n - 1) prompts, here {}; yes_no asks n, pmi \
+         2, all others 1.",
+        100.0 * chance(questions).unwrap_or_default(),
+        n * n.saturating_sub(1)
+    );
+}
+
+/// Ranks all that was bought in training, but for what the customer has, and prints where the targets stand.
+fn rank(
+    predictor: &mut dyn Predictor,
+    questions: &[Question],
+    catalogue: &FullCatalogue,
+    history: usize,
+) -> Result<()> {
+    let name = predictor.name().to_owned();
+    let mut found = CatalogueRanks { name, ranks: Vec::new(), seconds: 0.0 };
+    let bar = ProgressBar::new(questions.len() as u64);
+    for question in questions {
+        if STOP.load(Ordering::Relaxed) {
+            bail!("stopped while the catalogue was ranked; the same command ranks it anew");
+        }
+        let mut asked = question.with_latest(Some(history));
+        let has = question.history.iter().map(|purchase| purchase.product.item.clone());
+        asked.excluded.extend(has);
+        let one = rank_catalogue(predictor, &[asked], catalogue)?;
+        found.ranks.extend(one.ranks);
+        found.seconds += one.seconds;
+        bar.inc(1);
+    }
+    let score = found.score(10)?;
+    let ([low, high], [from, to]) = (score.hit_rate_interval, score.ndcg_interval);
+    println!(
+        "\nOf {} items: HR@10 {:.3} ({low:.3} to {high:.3}), NDCG@10 {:.3} ({from:.3} to {to:.3}), {} questions, {:.1} \
+         seconds each",
+        catalogue.products().len(),
+        score.hit_rate,
+        score.ndcg,
+        score.n,
+        found.seconds / score.n as f64
+    );
+    Ok(())
+}
