@@ -33,13 +33,13 @@ fn memory(line: &str) -> Option<f64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? * 1024.0)
 }
 
-/// Prints what a pass over so many rows of so many tokens takes at its peak above what is there before.
-fn print_peak(
+/// Megabytes that a pass over so many rows of so many tokens takes at its peak above what is there before.
+fn measured(
     model: &Llama,
     config: &LlamaConfig,
     [rows, tokens]: [usize; 2],
     options: PassOptions,
-) {
+) -> f64 {
     let sample = |row: usize| {
         let ids = (0..tokens).map(|place| ((row * 977 + place * 31) % config.vocab) as u32);
         Sample::text(&ids.collect::<Vec<_>>()).unwrap()
@@ -51,7 +51,7 @@ fn print_peak(
     let trained = batch.trained_tokens();
     let pass = loss_and_gradients_with(model, [batch], trained, options);
     assert!(pass.loss().is_finite());
-    println!("peak {}", (memory("VmHWM:").unwrap() - before) / 1e6);
+    (memory("VmHWM:").unwrap() - before) / 1e6
 }
 
 /// Set in a process that is to run one pass: what it keeps and how many rows of logits it has.
@@ -67,7 +67,7 @@ fn child() {
     let device = Device::flex().autodiff();
     let model = llama().init(1, &device).with_adapters(&LoraConfig::new(), 1).unwrap();
     let options = PassOptions { checkpointing, loss_rows, ..PassOptions::default() };
-    print_peak(&model, &llama(), [ROWS, TOKENS], options);
+    println!("peak {}", measured(&model, &llama(), [ROWS, TOKENS], options));
 }
 
 /// Set in a process that is to run one pass of a few tokens through wide layers: their base and their adapter.
@@ -83,7 +83,7 @@ fn wide_child() {
     let model = model.with_adapters(&lora, 1).unwrap();
     // Making the model took more than it takes.
     fs::write("/proc/self/clear_refs", "5").expect("the peak starts anew");
-    print_peak(&model, &wide(), [1, 8], PassOptions::default());
+    println!("peak {}", measured(&model, &wide(), [1, 8], PassOptions::default()));
 }
 
 /// Megabytes that a pass needs above what the model takes.
