@@ -7,7 +7,6 @@
 //! far; the same command goes on.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +15,10 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use nextcart_adapters::{ADAPTER_WEIGHTS, load_peft};
-use nextcart_data::{Dataset, FullCatalogue, Part, PrepareOptions, Question, SplitMethod};
+use nextcart_data::{Dataset, FullCatalogue, Part, PrepareOptions, Question};
 use nextcart_eval::{
-    Answering, CatalogueRanks, Edited, Evaluation, Predictor, Progress, ScoreTable, TemplateModel,
-    chance, evaluate_in, rank_catalogue, write_predictions,
+    Answering, CatalogueRanks, Edited, Evaluation, Predictor, ScoreTable, TemplateModel, chance,
+    evaluate_until, rank_catalogue, write_predictions,
 };
 use nextcart_models::{Checkpoint, find_device};
 use nextcart_prompt::{Style, Template};
@@ -93,9 +92,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    eprintln!("error: {error:#}");
+    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -106,12 +104,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let Arguments { folder, out, history, .. } = arguments;
     let forms = forms(&arguments.forms)?;
-    let options = PrepareOptions {
-        split: SplitMethod::LeaveOneOut,
-        max_history: 50,
-        ..PrepareOptions::default()
-    };
-    let data = Dataset::of_folder(folder, out, &options, &STOP)?;
+    let data = Dataset::of_folder(folder, out, &PrepareOptions::leave_one_out(), &STOP)?;
     let whole = spread(&data.part(Part::Test, None), arguments.questions);
     ensure!(!whole.is_empty(), "`{}`: expected test questions, found none", folder.display());
     let shown: Vec<Question> = whole.iter().map(|it| it.with_latest(Some(*history))).collect();
@@ -199,19 +192,7 @@ fn ask(
     let style = ProgressStyle::with_template("{msg:27} {wide_bar} {pos}/{len}")?;
     let bar = ProgressBar::new(questions.len() as u64).with_style(style).with_message(name.clone());
     let folder = out.join("answers").join(name.replace(", ", "-").replace(' ', "_"));
-    let each = |_: &_| {
-        bar.inc(1);
-        match STOP.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    };
-    match evaluate_in(folder, identity, predictor, questions, each)? {
-        Progress::Done(evaluation) => Ok(evaluation),
-        Progress::Interrupted { answered, of } => {
-            bail!("{name}: stopped after {answered} of {of} questions; the same command goes on")
-        }
-    }
+    Ok(evaluate_until(folder, identity, predictor, questions, &STOP, || bar.inc(1))?)
 }
 
 /// Prints the scores with two more columns, and what the forms cost.

@@ -92,9 +92,8 @@ fn main() -> ExitCode {
     if error.downcast_ref().is_some_and(is_closed) {
         return ExitCode::SUCCESS;
     }
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    eprintln!("error: {error:#}");
+    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

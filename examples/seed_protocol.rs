@@ -37,9 +37,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
     let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    eprintln!("error: {error:#}");
+    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

@@ -263,7 +263,7 @@ fn an_interrupt_leaves_nothing_behind() {
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(130));
     let run = crate::Run {
         success: false,
         stdout: String::from_utf8(output.stdout).unwrap(),
