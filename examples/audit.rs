@@ -14,7 +14,7 @@ use nextcart_eval::{AuditOptions, Findings, PurchaseSource, ScoreTable, audit_wi
 
 /// Says whether questions give their answers away.
 ///
-/// Answers the questions in two dozen ways that never look at the customer's history: by the length of the
+/// Answers the questions in 28 ways that never look at the customer's history: by the length of the
 /// titles, their digits, punctuation and capitals, by the place among the options, by how many customers bought
 /// an option, and by a classifier trained on the options of other customers. What any of them gets above
 /// chance, a model can get without knowing the customer.

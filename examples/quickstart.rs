@@ -202,6 +202,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         training_loss: &tuned.losses,
         validation_loss: &tuned.validation,
         prompt: Some(&shown),
+        meanings: &[],
     };
     say(format_args!("{}\n\n{}", report.table(), audit.explain()))?;
     let files = report.write(out)?;

@@ -138,8 +138,20 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     judge.tell()?;
-    judge.report(arguments, &losses)
+    judge.report(arguments, llama.layers, &losses)
 }
+
+/// What the names of the report stand for.
+const MEANINGS: [(&str, &str); 5] = [
+    ("fine_tuned", "the stack and the tuned vectors of titles, added up."),
+    (
+        "history_blind",
+        "the same without the history: what the options tell of themselves in the training part.",
+    ),
+    ("base", "the stack and the vectors as they come, added up."),
+    ("tuned", "nearness of the tuned vectors to what was bought."),
+    ("untuned", "nearness of the vectors as they come."),
+];
 
 /// Asks predictors the test and keeps what they reach.
 struct Judge<'a> {
@@ -213,7 +225,7 @@ impl Judge<'_> {
     }
 
     /// The same as a page, under the names that reports know.
-    fn report(&self, arguments: &Arguments, losses: &[(u64, f64)]) -> Result<()> {
+    fn report(&self, arguments: &Arguments, blocks: usize, losses: &[(u64, f64)]) -> Result<()> {
         let last = self.last()?;
         let known = AuditOptions { histories: Some(&self.data.histories), ..Default::default() };
         let audit =
@@ -235,15 +247,11 @@ impl Judge<'_> {
         let histories = self.data.histories.iter().map(|history| &history.items);
         let titles = self.data.catalogue.products().map(|product| &product.title);
         let report = Report {
-            notes: &[
-                format!("model: {}, its first {} blocks", arguments.model.display(), arguments.blocks),
-                "fine_tuned: predictors without a language model and tuned vectors of titles, added up; \
-                 history_blind: the same without the history; base: the same with vectors as they come"
-                    .to_owned(),
-            ],
+            notes: &[format!("model: {}, its first {blocks} blocks", arguments.model.display())],
             questions: self.test,
             evaluations: &evaluations,
             audit: Some(&audit),
+            meanings: &MEANINGS,
             training: Some(&TrainingFacts::fit(histories, titles)),
             ..Report::of_run("Titles that are bought together", losses, &[])
         };

@@ -56,7 +56,7 @@ fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins
     assert!(metrics["lift_over_history_blind"]["difference"].is_number());
     assert_eq!(metrics["model_audits"][0]["full"]["name"], "stack and tuned");
     let page = std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
-    assert!(page.contains("tuned vectors of titles, added up"));
+    assert!(page.contains("the stack and the tuned vectors of titles, added up."));
     let made = std::fs::read_to_string(folder.path().join("out/adapter/vectors.json")).unwrap();
     assert!(made.contains("\"blocks\": 2") && made.contains("\"tokens\": 12"), "{made}");
     // The run is over: the same command only asks again.

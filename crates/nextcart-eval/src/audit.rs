@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::evaluation::{CONFIDENCE, Score, chance, check_answer};
 use findings::findings;
-use frequency::{Bought, Purchases};
+use frequency::{Known, Purchases};
 use rules::RULES;
 
 pub use findings::{Count, Findings};
@@ -207,7 +207,7 @@ fn by_purchases(
     folds: &[usize],
     purchases: &Purchases<'_>,
 ) -> Result<Vec<Tried>> {
-    type Feature = fn(&Bought) -> f64;
+    type Feature = fn(&Known) -> f64;
     let features: [(&str, &str, Feature); 6] = [
         ("most_frequent", "the option that the most customers bought", |bought| bought.customers),
         ("least_frequent", "the option that the fewest customers bought", |bought| {
@@ -218,7 +218,7 @@ fn by_purchases(
         ("most_of_late", "the option that was bought most of late", |bought| bought.of_late),
         ("least_of_late", "the option that was bought least of late", |bought| -bought.of_late),
     ];
-    let scored: Vec<(&Question, Vec<Bought>)> = questions
+    let scored: Vec<(&Question, Vec<Known>)> = questions
         .iter()
         .zip(folds)
         .filter(|(question, _)| purchases.may_score(question))

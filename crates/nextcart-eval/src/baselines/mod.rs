@@ -25,6 +25,7 @@ pub use markov::{Markov, MarkovOptions};
 pub use popularity::Popularity;
 pub use random::Random;
 pub use ranker::CatalogueRanker;
+pub(crate) use recent::purchase_weights;
 pub use recent::{Recency, RecencyOptions, RecentPopularity};
 pub use rules::{Chance, PunctuationRule};
 pub use sasrec::{Epoch, SasRec, SasRecConfig};

@@ -73,21 +73,14 @@ impl RecentPopularity {
     /// # Errors
     /// If a half-life is not above 0 or a window is negative.
     pub fn fit(training: &[History], options: RecencyOptions) -> Result<Self> {
-        options.days.check("days")?;
-        options.purchases.check("purchases")?;
         let interactions = Interactions::new(training.iter().map(|history| &history.items));
         let mut weights = vec![0.0; interactions.items().len()];
-        let times = || training.iter().flat_map(|history| &history.times);
-        let timed = times().all(Option::is_some);
-        let last = times().flatten().max().copied().unwrap_or_default();
-        for (history, items) in training.iter().zip(interactions.histories()) {
-            for (place, item) in items.iter().enumerate() {
-                weights[*item as usize] += match history.times.get(place).copied().flatten() {
-                    Some(time) if timed => {
-                        options.days.weight((last - time) as f64 / SECONDS_PER_DAY)
-                    }
-                    _ => options.purchases.weight((items.len() - 1 - place) as f64),
-                };
+        let times: Vec<(usize, &[Option<i64>])> =
+            training.iter().map(|history| (history.items.len(), &history.times[..])).collect();
+        let worth = purchase_weights(&times, options)?;
+        for (items, worth) in interactions.histories().iter().zip(worth) {
+            for (item, worth) in items.iter().zip(worth) {
+                weights[*item as usize] += worth;
             }
         }
         Ok(Self { items: interactions.items().clone(), weights })
@@ -98,6 +91,29 @@ impl RecentPopularity {
     pub fn weight(&self, item: &str) -> f64 {
         self.items.position(item).map_or(0.0, |item| self.weights[item as usize])
     }
+}
+
+/// What each purchase of each customer is worth, for the number of them and their times, the oldest first.
+///
+/// # Errors
+/// If a half-life is not above 0 or a window is negative.
+pub(crate) fn purchase_weights(
+    customers: &[(usize, &[Option<i64>])],
+    options: RecencyOptions,
+) -> Result<Vec<Vec<f64>>> {
+    options.days.check("days")?;
+    options.purchases.check("purchases")?;
+    let times = || customers.iter().flat_map(|(_, times)| times.iter());
+    let timed = times().all(Option::is_some);
+    let last = times().flatten().max().copied().unwrap_or_default();
+    let of_customer = |&(count, times): &(usize, &[Option<i64>])| {
+        let weight = |place: usize| match times.get(place).copied().flatten() {
+            Some(time) if timed => options.days.weight((last - time) as f64 / SECONDS_PER_DAY),
+            _ => options.purchases.weight((count - 1 - place) as f64),
+        };
+        (0..count).map(weight).collect()
+    };
+    Ok(customers.iter().map(of_customer).collect())
 }
 
 impl Predictor for RecentPopularity {

@@ -9,7 +9,7 @@ use crate::report::{figures, inline};
 /// Stands where a run left no word of something.
 const UNKNOWN: &str = "–";
 
-const HEADER: [&str; 14] = [
+const HEADER: [&str; 16] = [
     "run",
     "accuracy",
     "95 % interval",
@@ -18,7 +18,9 @@ const HEADER: [&str; 14] = [
     "lift",
     "audit",
     "NLL",
+    "Brier",
     "ECE",
+    "an answer",
     "parameters",
     "trained",
     "training",
@@ -27,7 +29,7 @@ const HEADER: [&str; 14] = [
 ];
 
 /// The cells of a run, under [`HEADER`].
-fn cells(run: &RunSummary) -> [String; 14] {
+fn cells(run: &RunSummary) -> [String; 16] {
     let shown = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
     let calibration = run.calibration.as_ref();
     [
@@ -39,7 +41,9 @@ fn cells(run: &RunSummary) -> [String; 14] {
         shown(run.lift.as_ref().map(|lift| figures::points(lift.difference))),
         shown(run.audit.clone()),
         shown(calibration.map(|found| format!("{:.3}", found.nll))),
+        shown(calibration.map(|found| format!("{:.3}", found.brier))),
         shown(calibration.map(|found| figures::percent(found.ece))),
+        figures::duration(run.answer_seconds),
         shown(run.parameters.map(|n| figures::count(n as f64))),
         shown(run.trainable_share().map(|share| format!("{:.2} %", 100.0 * share))),
         shown(run.training_seconds.map(figures::duration)),
@@ -78,14 +82,14 @@ pub(super) fn warning(runs: &RunComparison) -> Option<&'static str> {
 
 /// What the columns mean.
 pub(super) const LEGEND: &str = "Accuracy with Wilson's 95 % interval over n questions; lift is over the same model without the history, \
-     in points. NLL (nats) and ECE (10 bins) are of the softmax of the scores over the options. Trained is the \
-     share of parameters that training changed, training the time of its steps, and a point what a point of \
-     accuracy above chance took of it.";
+     in points. NLL (nats), Brier score and ECE (10 bins) are of the softmax of the scores over the options. Trained is the \
+     share of parameters that training changed, an answer the mean time of one, training the time of its steps, and a \
+     point what a point of accuracy above chance took of it.";
 
 /// Aligned columns, for a terminal.
 impl fmt::Display for RunComparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<[String; 14]> =
+        let rows: Vec<[String; 16]> =
             std::iter::once(HEADER.map(str::to_owned)).chain(self.runs.iter().map(cells)).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
         let widths: Vec<usize> = (0..HEADER.len()).filter_map(width).collect();

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::audit_rows::AuditSection;
+use super::certainty::Certainty;
 use super::{BLIND, Report, TUNED};
 use crate::calibration::Calibration;
 use crate::error::Result;
@@ -15,6 +16,7 @@ pub(super) struct Findings {
     pub(super) chance: Option<f64>,
     pub(super) lift: Option<Comparison>,
     pub(super) over_baseline: Option<Comparison>,
+    pub(super) certainty: Option<Certainty>,
     pub(super) audit: Option<AuditSection>,
     pub(super) calibration: Vec<NamedCalibration>,
     pub(super) errors: Option<ErrorAnalysis>,
@@ -45,6 +47,7 @@ impl Findings {
             chance: chance(report.questions),
             lift: report.lift()?,
             over_baseline: report.lift_over_baseline(),
+            certainty: Certainty::of(report)?,
             audit: report.audit.map(AuditSection::new),
             calibration,
             errors: errors(report)?,

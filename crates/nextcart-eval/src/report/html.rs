@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::audit_rows::AuditSection;
 use super::browser::Browser;
 use super::findings::{Findings, NamedCalibration, conclusion};
-use super::markdown::meaning;
 use super::plot::{LossChart, ReliabilityChart};
 use super::{BLIND, HTML, METRICS, PREDICTIONS, Report, pages};
 use crate::error::Result;
@@ -25,7 +24,8 @@ struct Page<'a> {
     conclusion: Option<&'static str>,
     over_baseline: Option<&'a Comparison>,
     audit: Option<&'a AuditSection>,
-    scores: Vec<ScoreRow>,
+    scores: Vec<ScoreRow<'a>>,
+    certainty: Option<&'a str>,
     loss: Option<LossChart>,
     calibration: Vec<CalibrationSection<'a>>,
     errors: Option<&'a ErrorAnalysis>,
@@ -36,10 +36,10 @@ struct Page<'a> {
 }
 
 #[derive(Serialize)]
-struct ScoreRow {
+struct ScoreRow<'a> {
     #[serde(flatten)]
     score: Score,
-    meaning: Option<&'static str>,
+    meaning: Option<&'a str>,
     /// Share of answers that are one of the options, of a predictor that writes.
     valid: Option<f64>,
 }
@@ -55,7 +55,7 @@ struct CalibrationSection<'a> {
 pub(super) fn page(report: &Report<'_>, findings: &Findings) -> Result<String> {
     let score = |evaluation: &Evaluation| ScoreRow {
         score: evaluation.score(),
-        meaning: meaning(&evaluation.name),
+        meaning: report.meaning(&evaluation.name),
         valid: evaluation.is_written().then(|| evaluation.valid_ratio()),
     };
     let calibration = findings
@@ -74,6 +74,7 @@ pub(super) fn page(report: &Report<'_>, findings: &Findings) -> Result<String> {
         over_baseline: findings.over_baseline.as_ref(),
         audit: findings.audit.as_ref(),
         scores: report.evaluations.iter().map(score).collect(),
+        certainty: findings.certainty.as_ref().map(|certainty| certainty.sentence.as_str()),
         loss: LossChart::new(report.training_loss, report.validation_loss),
         calibration: calibration.collect(),
         errors: findings.errors.as_ref(),

@@ -30,7 +30,7 @@ pub(super) fn page(report: &Report<'_>, findings: &Findings, has_chart: bool) ->
         page.push('\n');
     }
     summary(&mut page, report, findings);
-    scores(&mut page, report);
+    scores(&mut page, report, findings);
     if let Some(audit) = &findings.audit {
         audited(&mut page, audit);
     }
@@ -98,7 +98,7 @@ fn summary(page: &mut String, report: &Report<'_>, findings: &Findings) {
     page.push('\n');
 }
 
-fn scores(page: &mut String, report: &Report<'_>) {
+fn scores(page: &mut String, report: &Report<'_>, findings: &Findings) {
     let _ = writeln!(page, "## Scores\n");
     let _ = writeln!(page, "| predictor | accuracy | 95 % interval | n |\n|---|--:|--:|--:|");
     for evaluation in report.evaluations {
@@ -111,8 +111,11 @@ fn scores(page: &mut String, report: &Report<'_>) {
          that was bought; a tie for the top among k counts 1/k. Intervals are Wilson's and take \
          the questions as independent.\n"
     );
+    if let Some(certainty) = &findings.certainty {
+        let _ = writeln!(page, "{}\n", certainty.sentence);
+    }
     for evaluation in report.evaluations {
-        if let Some(meaning) = meaning(&evaluation.name) {
+        if let Some(meaning) = report.meaning(&evaluation.name) {
             let _ = writeln!(page, "- `{}`: {meaning}", evaluation.name);
         }
     }

@@ -2,6 +2,7 @@
 
 mod audit_rows;
 mod browser;
+mod certainty;
 pub(crate) mod figures;
 mod files;
 mod findings;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::errors::{ErrorAnalysis, TrainingFacts};
 use crate::evaluation::{Comparison, Evaluation, Score, compare};
 
+use certainty::Certainty;
 use findings::{Findings, NamedCalibration};
 
 pub(crate) use files::Staged;
@@ -80,13 +82,15 @@ pub struct Report<'a> {
     pub validation_loss: &'a [(u64, f64)],
     /// A prompt as the model sees it.
     pub prompt: Option<&'a str>,
+    /// What predictors are, by name, where they are not what the page says of that name (default none).
+    pub meanings: &'a [(&'a str, &'a str)],
 }
 
 /// Where [`Report::write`] put its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportFiles {
-    /// `metrics.json`: `scores: [{name, accuracy, low, high, n}]`, `chance`, the lift, the audits and
-    /// their verdict, the calibration and the analysis of errors; `valid_ratio` by the names of predictors that
+    /// `metrics.json`: `scores: [{name, accuracy, low, high, n}]`, `chance`, the lift, what so many
+    /// questions can show, the audits and their verdict, the calibration and the analysis of errors; `valid_ratio` by the names of predictors that
     /// write.
     pub metrics: PathBuf,
     /// `report.md`.
@@ -107,6 +111,7 @@ struct Metrics<'a> {
     chance: Option<f64>,
     lift_over_history_blind: Option<&'a Comparison>,
     lift_over_best_baseline: Option<&'a Comparison>,
+    certainty: Option<&'a Certainty>,
     verdict: Option<Verdict>,
     audit: Option<&'a Audit>,
     model_audits: &'a [ModelAudit],
@@ -142,6 +147,7 @@ impl Report<'_> {
             chance: findings.chance,
             lift_over_history_blind: findings.lift.as_ref(),
             lift_over_best_baseline: findings.over_baseline.as_ref(),
+            certainty: findings.certainty.as_ref(),
             verdict: self.audit.map(FullAudit::verdict),
             audit: self.audit.map(|audit| &audit.questions),
             model_audits: self.audit.map_or(&[], |audit| &audit.models),
@@ -203,6 +209,12 @@ impl Report<'_> {
     fn best_baseline(&self) -> Option<&Evaluation> {
         let baselines = BASELINES.iter().rev().filter_map(|name| self.evaluation(name));
         baselines.max_by(|a, b| a.accuracy.total_cmp(&b.accuracy))
+    }
+
+    /// What a predictor is, as far as that is known.
+    fn meaning(&self, name: &str) -> Option<&str> {
+        let own = self.meanings.iter().find(|(known, _)| *known == name);
+        own.map(|(_, meaning)| *meaning).or_else(|| markdown::meaning(name))
     }
 
     /// The run's result: `fine_tuned` or, without it, the first evaluation.
