@@ -78,7 +78,7 @@ impl RecentPopularity {
         let times: Vec<(usize, &[Option<i64>])> =
             training.iter().map(|history| (history.items.len(), &history.times[..])).collect();
         let worth = purchase_weights(&times, options)?;
-        for (items, worth) in interactions.histories().iter().zip(worth) {
+        for (items, worth) in interactions.histories().zip(worth) {
             for (item, worth) in items.iter().zip(worth) {
                 weights[*item as usize] += worth;
             }
