@@ -130,7 +130,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         return say(&serde_json::to_string_pretty(&rows)?);
     }
     let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
-    say(&format!("\n{}", audit_with(&test, &known)?.explain()))
+    say(&format!("\n{}", audit_with(&data.questions, &known)?.explain()))
 }
 
 /// Not `println!`, which panics where the output cannot be written.

@@ -192,7 +192,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
-    println!("\n{}", audit_with(&test, &known)?.explain());
+    println!("\n{}", audit_with(&data.questions, &known)?.explain());
     Ok(())
 }
 

@@ -194,6 +194,7 @@ fn page(folder: &Path) -> String {
         training_loss: &[(0, 3.0), (1, 2.0), (2, 1.5)],
         validation_loss: &[(1, 2.5)],
         prompt: Some(HOSTILE[3]),
+        meanings: &[("fine_tuned", HOSTILE[1])],
     };
     fs::read_to_string(report.write(folder).unwrap().html).unwrap()
 }

@@ -77,6 +77,7 @@ fn all_files_hold_what_was_found() {
         training_loss: &[(0, 3.0), (1, 2.0)],
         validation_loss: &[(1, 2.5)],
         prompt: Some("Which?\nAnswer:\n"),
+        meanings: &[("fine_tuned", "what a test is about.")],
     };
     let out = folder.path().join("new").join("out");
     let files = report.write(&out).unwrap();
@@ -93,6 +94,7 @@ fn all_files_hold_what_was_found() {
     assert_eq!(metrics["lift_over_history_blind"]["difference"], 0.5);
     assert_eq!(metrics["lift_over_best_baseline"]["second"], "popularity");
     assert_eq!(metrics["audit"]["verdict"], "inconclusive");
+    assert_eq!(metrics["certainty"]["paired"], true);
 
     let page = fs::read_to_string(files.page).unwrap();
     for text in [
@@ -105,6 +107,9 @@ fn all_files_hold_what_was_found() {
         "| Tea \\| Mint | 1.000 | bought, predicted |",
         "Honey &lt;b&gt;",
         "… 2 earlier purchases",
+        "- `fine_tuned`: what a test is about.",
+        "- `popularity`: always the candidate",
+        "Resampled by customer, of whom there are ",
         "**q0** (right)",
         "**q3** (wrong)",
     ] {
@@ -289,6 +294,7 @@ fn the_page_holds_what_the_markdown_says_and_more() {
         training_loss: &[(0, 3.0), (1, 2.0)],
         validation_loss: &[(1, 2.5)],
         prompt: Some("Which?\n</code><script>alert(2)</script>"),
+        meanings: &[],
     };
     let files = report.write(folder.path()).unwrap();
     let page = fs::read_to_string(files.html).unwrap();
