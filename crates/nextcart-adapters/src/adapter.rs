@@ -159,7 +159,7 @@ impl LoraAdapter {
     /// and `A Aᵀ` would need no weight at all, but are differences of squares where a row of `ΔW` is close to that of `-W`.
     pub(crate) fn row_factors(&self, base: &Base) -> Option<Tensor<2>> {
         let magnitude = self.magnitude()?;
-        let (b, a) = (self.b().detach(), self.a().detach() * self.scale);
+        let (b, a) = (constant(self.b()), constant(self.a()) * self.scale);
         let norms = base.row_parts().map(|(start, part)| {
             let [rows, _] = part.dims();
             let delta = b.clone().narrow(0, start, rows).matmul(a.clone());
@@ -172,11 +172,11 @@ impl LoraAdapter {
     /// The base weight with this update in it, in the type of the weight, without a history of gradients.
     pub(crate) fn merged(&self, weight: Tensor<2>) -> Tensor<2> {
         let (delta, dtype) = (self.delta(), weight.dtype());
-        let merged = weight.detach().cast(delta.dtype()) + delta;
+        let merged = constant(weight).cast(delta.dtype()) + delta;
         let merged = match self.magnitude() {
             Some(magnitude) => {
                 let norms = row_norms(merged.clone());
-                merged * divide(magnitude.detach(), norms).unsqueeze_dim(1)
+                merged * divide(constant(magnitude), norms).unsqueeze_dim(1)
             }
             None => merged,
         };
@@ -185,8 +185,14 @@ impl LoraAdapter {
 
     /// `ΔW = scale · B A`, dense, without a history of gradients.
     fn delta(&self) -> Tensor<2> {
-        self.b().detach().matmul(self.a().detach() * self.scale)
+        constant(self.b()).matmul(constant(self.a()) * self.scale)
     }
+}
+
+/// The values alone. burn's `detach` leaves a parameter a leaf that takes gradients, so that all that is computed from it is
+/// kept for a backward pass that nobody asks for.
+pub(crate) fn constant<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    tensor.set_require_grad(false)
 }
 
 /// Magnitudes over norms; a row that is all zeros has no direction, and any finite factor keeps it so.

@@ -4,6 +4,7 @@ use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 use nextcart_kernels::{adapted_product, frozen_product};
 
+use crate::adapter::constant;
 use crate::nf4::Nf4Base;
 
 /// Parts that a weight comes in where one at a time is enough.
@@ -62,7 +63,7 @@ impl Base {
         (0..d_output).step_by(rows).map(move |start| {
             let count = rows.min(d_output - start);
             let part = match self {
-                Self::Dense(base) => base.weight.val().detach().narrow(0, start, count),
+                Self::Dense(base) => constant(base.weight.val()).narrow(0, start, count),
                 Self::Nf4(base) => base.rows(start, count),
             };
             (start, part)
@@ -137,5 +138,5 @@ impl DenseBase {
 
 /// A parameter that takes no gradient, now or after `Module::train`.
 pub(crate) fn frozen<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
-    Param::initialized(ParamId::new(), tensor.detach())
+    Param::initialized(ParamId::new(), constant(tensor))
 }

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use nextcart_kernels::frozen_product;
 
-use crate::adapter::{LoraAdapter, row_norms};
+use crate::adapter::{LoraAdapter, constant, row_norms};
 use crate::base::{Base, DenseBase, frozen};
 use crate::config::LoraConfig;
 use crate::error::{Error, Result};
@@ -340,8 +340,8 @@ impl Projection {
     ) -> Result<Self> {
         config.validate()?;
         self.check_original(&original)?;
-        let held = self.base.weight().detach().cast(DType::F32);
-        let taken = original.detach().cast(DType::F32) - held.clone();
+        let held = constant(self.base.weight()).cast(DType::F32);
+        let taken = constant(original).cast(DType::F32) - held.clone();
         let (b, a) = low_rank(taken, config.rank, seed);
         // DoRA's magnitude is that of the weight that the layer starts with.
         let start = || held + b.clone().matmul(a.clone());
