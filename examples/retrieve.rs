@@ -47,13 +47,13 @@ struct Arguments {
     #[arg(long, default_value = "out/retrieve")]
     out: PathBuf,
     /// Blocks of the model that read, its first ones, or all if it has fewer.
-    #[arg(long, default_value_t = 10, value_parser = at_least::<1>)]
+    #[arg(long, default_value_t = 2, value_parser = at_least::<1>)]
     blocks: usize,
     /// Of these, blocks with adapters, the last ones: those below need no backward pass (default 8, or all of fewer).
     #[arg(long, value_parser = at_least::<1>)]
     adapted: Option<usize>,
     /// Rank of the adapters; alpha is twice that.
-    #[arg(long, default_value_t = 16, value_parser = at_least::<1>)]
+    #[arg(long, default_value_t = 32, value_parser = at_least::<1>)]
     rank: usize,
     /// Tokens of a title that are read, its first ones.
     #[arg(long, default_value_t = 20, value_parser = at_least::<4>)]
@@ -62,10 +62,10 @@ struct Arguments {
     #[arg(long, default_value_t = 64, value_parser = at_least::<2>)]
     group: usize,
     /// Passes over the training part; 0 leaves the model as it is.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 3)]
     epochs: u64,
     /// Highest learning rate.
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 3e-3)]
     learning_rate: f64,
     /// Customers to learn from, the first ones (default all).
     #[arg(long)]
