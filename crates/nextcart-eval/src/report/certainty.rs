@@ -48,14 +48,14 @@ impl Certainty {
             paired: other.is_some(),
             sentence: String::new(),
         };
-        certainty.sentence = certainty.words(other);
+        certainty.sentence = certainty.words(&main.name, other);
         Ok(Some(certainty))
     }
 
-    fn words(&self, other: Option<&Evaluation>) -> String {
+    fn words(&self, main: &str, other: Option<&Evaluation>) -> String {
         let Self { customers, by_customer: [low, high], detectable, .. } = *self;
         let mut text = format!(
-            "Resampled by customer, of whom there are {customers}, the interval of the first figure is {}.",
+            "Resampled by customer, of whom there are {customers}, the interval of `{main}` is {}.",
             interval(low, high)
         );
         let from = match other {
