@@ -73,8 +73,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     })?;
     let all = read_any_questions(&arguments.questions)?;
-    let (train, test) = split(&all, arguments)?;
     let audit = FullAudit { questions: audit(&all)?, models: Vec::new() };
+    // Without a title, an option is nothing that a model could say.
+    let (all, nameless): (Vec<Question>, Vec<Question>) = all
+        .into_iter()
+        .partition(|question| question.candidates.iter().all(|option| !option.title.is_empty()));
+    let (train, test) = split(&all, arguments)?;
     println!("{}\n", audit.explain());
 
     let device = find_device()?;
@@ -117,6 +121,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     );
     let notes = [
         format!("questions: {} to learn from, {} to be asked", train.len(), test.len()),
+        format!("left out, as an option has no title: {}", nameless.len()),
         conclusion.clone(),
     ];
     let report = Report {
@@ -126,7 +131,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         audit: Some(&audit),
         ..Report::of_run("Questions that give their answers away", &losses, &[])
     };
-    println!("{}\n{conclusion}", report.table());
+    println!("{}\n{}", report.table(), notes.join("\n"));
     println!("report: {}", report.write(&arguments.out)?.html.display());
     Ok(())
 }

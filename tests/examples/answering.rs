@@ -1,7 +1,6 @@
 //! `answering`: one model, asked in every way of answering.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use burn::tensor::Device;
 use nextcart_adapters::LoraConfig;
@@ -9,7 +8,7 @@ use nextcart_eval::{Evaluation, read_predictions};
 use nextcart_models::{Checkpoint, save_adapter};
 
 use super::finetune::prepared;
-use super::{check_fails, check_succeeds, command};
+use super::{check_fails, check_succeeds, interrupt};
 
 const ARGUMENTS: [&str; 7] = ["data", "--model", "base", "--out", "out", "--questions", "6"];
 
@@ -95,20 +94,8 @@ fn an_adapter_is_laid_over_the_model() {
 fn an_interrupted_run_goes_on_to_the_same_scores() {
     let folder = prepared();
     let here = folder.path();
-    let mut process = command("answering", here, &ARGUMENTS)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while !here.join("out/answers/per_token/evaluation.json").is_file() {
-        assert_eq!(process.try_wait().unwrap(), None, "it ended before its third row");
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    let output = process.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    let third = here.join("out/answers/per_token/evaluation.json");
+    let stderr = interrupt("answering", here, &ARGUMENTS, || third.is_file());
     assert!(stderr.contains("what was answered so far is kept"), "{stderr}");
     assert!(!here.join("out/answering.parquet").exists());
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use burn::tensor::Device;
 use nextcart_data::{PrepareOptions, prepare, read_questions};
@@ -10,7 +9,7 @@ use nextcart_models::{LlamaConfig, save_checkpoint};
 use nextcart_text::Tokenizer;
 use nextcart_train::{DataConfig, Metric, RunConfig, RunRecord, read_metrics};
 
-use super::{check, check_error, check_succeeds, command, corpus};
+use super::{check, check_error, check_succeeds, corpus, interrupt};
 
 /// A folder with prepared questions, a small base model and `run.toml`, whose output is the folder `run`.
 pub(crate) fn prepared() -> tempfile::TempDir {
@@ -158,20 +157,8 @@ fn an_interrupted_run_goes_on_to_the_same_adapter() {
     let resume = [&ARGUMENTS[..], &["--resume"]].concat();
     check_error(&check("finetune", folder, &resume), &["nothing to resume", "run"]);
 
-    let mut process = command("finetune", folder, &ARGUMENTS)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while !folder.join("run/checkpoint-5").is_dir() {
-        assert_eq!(process.try_wait().unwrap(), None, "it ended before its first checkpoint");
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    let output = process.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    let checkpoint = folder.join("run/checkpoint-5");
+    let stderr = interrupt("finetune", folder, &ARGUMENTS, || checkpoint.is_dir());
     assert!(stderr.contains("--resume goes on from there"), "{stderr}");
     assert!(!folder.join("run/adapter").exists());
 

@@ -10,7 +10,7 @@ use nextcart_models::{
 use nextcart_text::Tokenizer;
 use serde_json::Value;
 
-use super::{check, check_error, check_succeeds, corpus};
+use super::{check, check_error, check_succeeds, corpus, interrupt};
 
 /// Names that scripts rely on, in the order of the table.
 const NAMES: [&str; 12] = [
@@ -174,32 +174,17 @@ fn a_plan_needs_no_weights() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_recipe_goes_on_to_the_same_adapter_and_report() {
-    use std::process::{Command, Stdio};
-
     let [stopped, whole] = [(); 2].map(|()| folder(Architecture::Llama));
     for folder in [&stopped, &whole] {
         let config = CONFIG.replace("max_steps = 6", "max_steps = 60");
         fs::write(folder.path().join("run.toml"), config).unwrap();
     }
     let arguments = [&RUN[..], &FILES].concat();
-    let mut process = super::command("finetune_tinyllama", stopped.path(), &arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
     let has_checkpoint = || {
         let entries = fs::read_dir(stopped.path().join("out")).into_iter().flatten();
         entries.flatten().any(|it| it.file_name().to_string_lossy().starts_with("checkpoint-"))
     };
-    while !has_checkpoint() {
-        assert_eq!(process.try_wait().unwrap(), None, "it ended before its first checkpoint");
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    let output = process.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    let stderr = interrupt("finetune_tinyllama", stopped.path(), &arguments, has_checkpoint);
     assert_eq!(stderr, "error: stopped: --resume goes on\n");
     assert!(!stopped.path().join("out/adapter").exists());
 

@@ -69,6 +69,28 @@ fn check(name: &str, folder: &Path, arguments: &[&str]) -> Run {
     }
 }
 
+/// What an example wrote to its standard error when Ctrl-C ended it, sent as soon as `when` holds.
+#[cfg(unix)]
+#[track_caller]
+fn interrupt(name: &str, folder: &Path, arguments: &[&str], when: impl Fn() -> bool) -> String {
+    // Nobody reads its standard output; a pipe might fill.
+    let mut process = command(name, folder, arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !when() {
+        assert_eq!(process.try_wait().unwrap(), None, "it ended before it was interrupted");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = process.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    stderr
+}
+
 #[track_caller]
 fn check_succeeds(name: &str, folder: &Path, arguments: &[&str]) -> String {
     let run = check(name, folder, arguments);

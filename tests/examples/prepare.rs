@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 use nextcart_data::{read_questions, synthetic::CorpusFiles};
 use serde_json::Value;
 
-use crate::{check, check_error, check_fails, check_succeeds, command, corpus, data_folder, tree};
+use crate::{
+    check, check_error, check_fails, check_succeeds, command, corpus, data_folder, interrupt, tree,
+};
 
 const REVIEWS: &str = "Synthetic_5.json.gz";
 const META: &str = "meta_Synthetic.json.gz";
@@ -240,9 +242,6 @@ fn a_failed_run_leaves_the_output_of_the_one_before() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_nothing_behind() {
-    use std::process::{Command, Stdio};
-    use std::time::{Duration, Instant};
-
     let (folder, _) = corpus();
     check_succeeds("prepare", folder.path(), &GOOD);
     let before = tree(folder.path());
@@ -250,25 +249,11 @@ fn an_interrupt_leaves_nothing_behind() {
     let mut arguments = vec!["--reviews"];
     arguments.extend([REVIEWS; 3000]);
     arguments.extend(&GOOD[2..]);
-    let mut command = command("prepare", folder.path(), &arguments);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let started = Instant::now();
     // Only the names at the top: what lies in the temporary folder comes and goes.
     let entries = || fs::read_dir(folder.path().join("out")).unwrap().count();
     let at_rest = entries();
-    while entries() == at_rest {
-        assert!(started.elapsed() < Duration::from_secs(60), "it never began to write");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    let run = crate::Run {
-        success: false,
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    };
+    let stderr = interrupt("prepare", folder.path(), &arguments, || entries() != at_rest);
+    let run = crate::Run { success: false, stdout: String::new(), stderr };
     check_error(&run, &["interrupted, nothing was written"]);
     assert!(tree(folder.path()) == before, "the folder changed");
 }

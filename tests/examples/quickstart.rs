@@ -1,15 +1,11 @@
 //! The quickstart: a short run, one that is interrupted, and what it refuses.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path};
 
 use nextcart_eval::{compare, read_predictions};
 use serde_json::{Value, json};
 
-use super::{check, check_error, command, data_folder};
+use super::{check, check_error, data_folder, interrupt};
 
 /// Names that scripts rely on, in the order of the table.
 const NAMES: [&str; 13] = [
@@ -116,21 +112,9 @@ fn edit(path: &Path, field: &str, value: Value) {
 #[test]
 fn ctrl_c_leaves_a_checkpoint_that_ends_in_the_same_adapter() {
     let folder = tempfile::tempdir().unwrap();
-    let mut process = command("quickstart", folder.path(), &short("stopped", "90"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
     let checkpoint = folder.path().join("stopped/checkpoints/fine-tuning/checkpoint-50");
-    while !checkpoint.is_dir() {
-        assert_eq!(process.try_wait().unwrap(), None, "it ended before its first checkpoint");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    let output = process.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    let arguments = short("stopped", "90");
+    let stderr = interrupt("quickstart", folder.path(), &arguments, || checkpoint.is_dir());
     assert!(stderr.contains("--resume goes on from there"), "{stderr}");
     let stopped = folder.path().join("stopped");
     assert!(!stopped.join("report.md").exists() && !stopped.join("adapter").exists());
