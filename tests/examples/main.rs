@@ -4,6 +4,7 @@ mod answering;
 mod audit;
 mod baselines;
 mod book;
+mod commands;
 mod compare_models;
 mod describe;
 mod doctor;

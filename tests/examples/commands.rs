@@ -1,0 +1,85 @@
+//! Commands that README.md and its neighbours show: each names an example or a bench that is there, and flags that it
+//! takes. (Those of the book are run, by `book`.)
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::check_succeeds;
+
+const PAGES: [&str; 4] = ["README.md", "CONTRIBUTING.md", "GPU.md", "examples/README.md"];
+
+/// A shown command that runs an example or a bench.
+#[derive(Debug, PartialEq)]
+struct Shown {
+    kind: &'static str,
+    name: String,
+    /// Without values.
+    flags: Vec<String>,
+}
+
+/// All commands on a page, in indented blocks and between backticks.
+fn commands(page: &str) -> Vec<Shown> {
+    let page = page.replace("\\\n", " ");
+    let (blocks, prose): (Vec<&str>, Vec<&str>) =
+        page.lines().partition(|line| line.starts_with("    "));
+    let prose = prose.join(" ");
+    blocks.into_iter().chain(prose.split('`').skip(1).step_by(2)).filter_map(command).collect()
+}
+
+fn command(text: &str) -> Option<Shown> {
+    // What stands behind a `#` is said to the reader.
+    let mut words = text.split_whitespace().take_while(|word| !word.starts_with('#'));
+    let kind =
+        words.find_map(|word| ["--example", "--bench"].into_iter().find(|kind| *kind == word))?;
+    let name = words.next()?.to_owned();
+    let flags =
+        words.skip_while(|word| *word != "--").skip(1).filter(|word| word.starts_with("--"));
+    let flags = flags.map(|flag| flag.split('=').next().unwrap_or(flag).to_owned()).collect();
+    Some(Shown { kind: &kind[2..], name, flags })
+}
+
+#[test]
+fn every_command_names_what_is_there_and_flags_that_it_takes() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let mut help = BTreeMap::new();
+    let mut seen = 0;
+    for page in PAGES {
+        for Shown { kind, name, flags } in commands(&read(page)) {
+            // A stand-in for any of them, and the one that takes features of its own.
+            if name == "NAME" || name == "prepare_on_ballista" {
+                continue;
+            }
+            let source =
+                read(&format!("{kind}{}/{name}.rs", if kind == "bench" { "es" } else { "s" }));
+            let takes = help.entry((kind, name.clone())).or_insert_with(|| match kind {
+                "example" => check_succeeds(&name, Path::new("."), &["--help"]),
+                _ => source,
+            });
+            for flag in flags {
+                let ends = |rest: &str| {
+                    !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-')
+                };
+                let takes =
+                    takes.match_indices(&flag).any(|(at, _)| ends(&takes[at + flag.len()..]));
+                assert!(takes, "{page}: `{name}` does not take `{flag}`");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 50, "{seen} commands were found");
+}
+
+#[test]
+fn commands_are_found_in_blocks_and_in_prose() {
+    let page = "Run `cargo bench --bench a -- --x 1\n--y`, or `b`:\n\n    cargo run --release --example c -- D \\\n        --z=2   # not --w\n";
+    let shown = |kind, name: &str, flags: &[&str]| Shown {
+        kind,
+        name: name.to_owned(),
+        flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+    };
+    let mut found = commands(page);
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    assert_eq!(found, [shown("bench", "a", &["--x", "--y"]), shown("example", "c", &["--z"])]);
+}
