@@ -95,6 +95,8 @@ fn plan(
         step: StepWork {
             tokens: (rows * mean) as f64,
             pairs: (rows * mean * mean) as f64,
+            places: (rows * trained) as f64,
+            place_pairs: (rows * trained * mean) as f64,
             trained: (rows * trained) as f64,
             scored: 0.0,
         },

@@ -512,7 +512,7 @@ fn say(text: impl std::fmt::Display) -> Result<()> {
 }
 
 fn progress(name: &str, length: u64) -> ProgressBar {
-    let style = "{prefix:>13} [{bar:30}] {pos}/{len} {msg} {eta} left";
+    let style = "{prefix:>17} [{wide_bar}] {pos}/{len} {eta} left";
     let style = ProgressStyle::with_template(style).expect("a valid template");
     ProgressBar::new(length).with_style(style.progress_chars("=> ")).with_prefix(name.to_owned())
 }

@@ -35,6 +35,8 @@ struct Case {
     evaluation: Option<usize>,
     /// Whether all weights are trained, and not adapters.
     whole: bool,
+    /// Blocks with adapters, the last ones, if not all.
+    blocks: Option<usize>,
 }
 
 fn cases() -> Vec<Case> {
@@ -60,6 +62,7 @@ fn cases() -> Vec<Case> {
         options: None,
         evaluation: None,
         whole: false,
+        blocks: None,
     };
     vec![
         plain("plain"),
@@ -80,6 +83,13 @@ fn cases() -> Vec<Case> {
             evaluation: Some(4),
             tokens: (65, 64),
             ..plain("logits of an evaluation")
+        },
+        Case { blocks: Some(3), tokens: (321, 20), ..plain("last blocks") },
+        Case {
+            blocks: Some(3),
+            checkpointing: Checkpointing::Blocks,
+            tokens: (321, 320),
+            ..plain("last blocks by block")
         },
         Case { options: Some(4), tokens: (281, 80), ..plain("choices") },
         Case { llama: wide, whole: true, tokens: (65, 20), ..plain("all weights") },
@@ -106,8 +116,12 @@ impl Case {
             activations: Precision::F32,
             quantized: self.quantized,
         };
+        let lora = LoraConfig::new().with_dropout(self.dropout);
         RunConfig {
-            lora: LoraConfig::new().with_dropout(self.dropout),
+            lora: match self.blocks {
+                Some(blocks) => lora.with_target_modules(self.llama.last_blocks(blocks)),
+                None => lora,
+            },
             training: self.training(),
             watch: WatchConfig {
                 evaluation_batch: self.evaluation.unwrap_or(1),

@@ -12,6 +12,12 @@ pub struct Operations {
     pub per_token: f64,
     /// For a pair of tokens of one row, padding included.
     pub per_pair: f64,
+    /// For a place of which the last block is computed.
+    #[serde(default)]
+    pub per_place: f64,
+    /// For a pair of such a place and a token of its row.
+    #[serde(default)]
+    pub per_place_pair: f64,
     /// For a trained token.
     pub per_trained: f64,
     /// For one in a pass with a choice, beside that.
@@ -25,6 +31,8 @@ impl Operations {
     pub fn of(&self, work: &StepWork) -> f64 {
         self.per_token * work.tokens
             + self.per_pair * work.pairs
+            + self.per_place * work.places
+            + self.per_place_pair * work.place_pairs
             + self.per_trained * work.trained
             + self.per_scored * work.scored
     }
@@ -33,45 +41,109 @@ impl Operations {
         Self {
             per_token: self.per_token + other.per_token,
             per_pair: self.per_pair + other.per_pair,
+            per_place: self.per_place + other.per_place,
+            per_place_pair: self.per_place_pair + other.per_place_pair,
             per_trained: self.per_trained + other.per_trained,
             per_scored: self.per_scored + other.per_scored,
         }
     }
 }
 
+/// Operations forward and back.
+#[derive(Clone, Copy, Default)]
+struct Ways {
+    forward: f64,
+    back: f64,
+}
+
 impl Planner {
     /// Those of the model alone, and with what is computed again.
     ///
-    /// A product with a frozen weight is computed once forward and once back, for its input's gradient; one with
-    /// something that trains once more, for its own. Computing blocks again is another forward pass of theirs. What
-    /// the last block saves at places that are not trained is not counted.
+    /// A product with a frozen weight is computed once forward and, where something before it trains, once back, for
+    /// its input's gradient; one with something that trains once more, for its own. The last block has queries and
+    /// what comes of them at the places of the loss alone. Computing blocks again is another forward pass of those
+    /// from the first that trains, without the last.
     pub(super) fn operations(&self) -> (Operations, Operations) {
-        let model = &self.model;
-        let weights: usize = self.projections().iter().map(|(_, out, input)| out * input).sum();
-        let weights = 2.0 * (model.layers * weights) as f64;
-        let head = 2.0 * (model.vocab * model.d_model) as f64;
-        // Of products with weights; an adapter's own come beside them.
-        let (times, adapters) = match &self.lora {
-            Some(_) => (2.0, 2.0 * self.trained_parameters().0),
-            None => (3.0, 0.0),
-        };
-        // Scores and mixtures.
-        let attention = 4.0 * (model.layers * model.heads * model.head_dim) as f64;
-        let own = Operations {
-            per_token: times * weights + 3.0 * adapters,
-            per_pair: 3.0 * attention,
-            per_trained: times * head,
-            per_scored: 0.0,
-        };
-        // The slope of an option depends on all, so that the head goes forward once before it does so for each piece.
-        let scored = Operations { per_scored: head, ..Operations::default() };
-        let again = match self.training.checkpointing {
-            Checkpointing::None => Operations::default(),
-            Checkpointing::Blocks | Checkpointing::BlocksOnHost => {
-                let per_token = weights + adapters;
-                Operations { per_token, per_pair: attention, ..Operations::default() }
+        let last = self.model.layers - 1;
+        let lowest = self.lowest_trained();
+        let recomputes = self.training.checkpointing != Checkpointing::None;
+        let (mut own, mut again) = (Operations::default(), Operations::default());
+        // Whether anything before trains, so that a gradient goes through.
+        let mut is_live = self.lora.is_none();
+        for layer in 0..self.model.layers {
+            let block = self.block_operations(layer, &mut is_live);
+            let of = |ways: fn(&Ways) -> f64| {
+                let [all, places, pairs] = block.map(|part| ways(&part));
+                match layer == last {
+                    true => Operations {
+                        per_token: all,
+                        per_place: places,
+                        per_place_pair: pairs,
+                        ..Operations::default()
+                    },
+                    false => Operations {
+                        per_token: all + places,
+                        per_pair: pairs,
+                        ..Operations::default()
+                    },
+                }
+            };
+            own = own.plus(of(|ways| ways.forward + ways.back));
+            if recomputes && layer >= lowest && layer < last {
+                again = again.plus(of(|ways| ways.forward));
             }
-        };
-        (own, own.plus(again).plus(scored))
+        }
+        let head = 2.0 * (self.model.vocab * self.model.d_model) as f64;
+        let times = 1.0 + f64::from(is_live) + f64::from(self.lora.is_none());
+        own.per_trained = times * head;
+        // The slope of an option depends on all, so that the head goes forward once before it does so for each piece.
+        again.per_scored = head;
+        (own, own.plus(again))
+    }
+
+    /// What a block computes for a token, for a token with a query, and for a pair of them.
+    fn block_operations(&self, layer: usize, is_live: &mut bool) -> [Ways; 3] {
+        let [mut keys, mut queries, mut pairs] = [Ways::default(); 3];
+        let projections = self.projections();
+        let (attention, rest) = projections.split_at(3);
+        let (output, feed_forward) = rest.split_at(1);
+        let (up, down) = feed_forward.split_at(2);
+        for (stage, together) in [attention, output, up, down].into_iter().enumerate() {
+            let mut trains = false;
+            for &(name, output, input) in together {
+                let ways = self.product(layer, (name, output, input), *is_live);
+                let is_key = matches!(name, "self_attn.k_proj" | "self_attn.v_proj");
+                let sum = if is_key { &mut keys } else { &mut queries };
+                sum.forward += ways.forward;
+                sum.back += ways.back;
+                trains |= self.rank(layer, name).is_some();
+            }
+            *is_live |= trains;
+            if stage == 0 {
+                // Scores and mixtures.
+                let attention = 4.0 * (self.model.heads * self.model.head_dim) as f64;
+                let back = if *is_live { 2.0 * attention } else { 0.0 };
+                pairs = Ways { forward: attention, back };
+            }
+        }
+        [keys, queries, pairs]
+    }
+
+    /// One projection with its adapter.
+    fn product(
+        &self,
+        layer: usize,
+        (name, output, input): (&'static str, usize, usize),
+        is_live: bool,
+    ) -> Ways {
+        let weight = 2.0 * (output * input) as f64;
+        if self.lora.is_none() {
+            return Ways { forward: weight, back: 2.0 * weight };
+        }
+        let rank = self.rank(layer, name).unwrap_or(0);
+        let [a, b] = [input, output].map(|width| 2.0 * (rank * width) as f64);
+        // Gradients of both factors and of what lies between; then, where one is asked for, of the input.
+        let back = a + 2.0 * b + if is_live { weight + a } else { 0.0 };
+        Ways { forward: weight + a + b, back }
     }
 }

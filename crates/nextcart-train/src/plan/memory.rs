@@ -136,6 +136,17 @@ impl Planner {
         Some(lora.at(&path).rank)
     }
 
+    /// The first block that a gradient reaches; behind the last if none does.
+    pub(super) fn lowest_trained(&self) -> usize {
+        let adapted = |&layer: &usize| {
+            self.projections().iter().any(|(name, ..)| self.rank(layer, name).is_some())
+        };
+        match self.lora {
+            Some(_) => (0..self.model.layers).find(adapted).unwrap_or(self.model.layers),
+            None => 0,
+        }
+    }
+
     /// All parameters that train, and those of the largest of them.
     pub(super) fn trained_parameters(&self) -> (f64, f64) {
         let Some(lora) = &self.lora else {
@@ -188,15 +199,19 @@ impl Planner {
             + 2.0 * (rows * most * self.model.d_model) as f64 * self.width();
         let mask = (rows * seq * seq * 4) as f64;
         let input = (rows * seq * self.model.d_model) as f64 * self.width();
-        mask + match self.training.checkpointing {
-            Checkpointing::None => (0..layers - 1).map(inner).sum::<f64>() + last,
+        // The blocks below are computed and forgotten.
+        let kept = self.lowest_trained().min(layers - 1)..layers - 1;
+        let below = if kept.start > 0 { self.block_alone(shape) } else { 0.0 };
+        let blocks = match self.training.checkpointing {
+            Checkpointing::None => kept.map(inner).sum::<f64>() + last,
             Checkpointing::Blocks | Checkpointing::BlocksOnHost => {
                 let on_device =
                     device.is_host || self.training.checkpointing == Checkpointing::Blocks;
-                let inputs = if on_device { layers as f64 * input } else { input };
-                inputs + (0..layers - 1).map(inner).fold(last, f64::max)
+                let inputs = if on_device { (1 + kept.len()) as f64 * input } else { input };
+                inputs + kept.map(inner).fold(last, f64::max)
             }
-        }
+        };
+        mask + blocks.max(below)
     }
 
     /// What a block keeps for its backward pass, where `queries` places of each row are computed.
@@ -249,9 +264,10 @@ impl Planner {
 
     fn backward(&self, PassShape { rows, seq, most, .. }: PassShape) -> f64 {
         let queries = if self.model.layers > 1 { seq } else { most };
-        let feed = HIDDEN_COPIES * (rows * queries * self.model.d_hidden) as f64;
-        let attention = 2.0 * (rows * self.model.heads * queries * seq) as f64;
-        feed.max(attention) * self.width()
+        let hidden = (rows * queries * self.model.d_hidden) as f64;
+        // The way back comes to attention when it has let go of gate, up and their product.
+        let attention = 2.0 * (rows * self.model.heads * queries * seq) as f64 - 3.0 * hidden;
+        attention.max(HIDDEN_COPIES * hidden) * self.width()
     }
 
     fn logits(&self, PassShape { rows, most, trained, .. }: PassShape) -> f64 {
@@ -265,21 +281,24 @@ impl Planner {
 
     /// The largest pass of an evaluation: one block at a time, forward alone.
     fn evaluation(&self) -> f64 {
-        let pass = |&PassShape { rows, seq, trained, .. }: &PassShape| {
-            let model = &self.model;
-            let (all, width) = (rows * seq, self.width());
-            let heads = model.heads * model.head_dim + 2 * model.kv_heads * model.head_dim;
-            let scores = SCORE_COPIES * (rows * model.heads * seq * seq) as f64;
-            // Its norm, queries, keys and values, and what comes of them.
-            let attention = (all * (3 * model.d_model + heads)) as f64 + scores;
-            let feed =
-                FORWARD_COPIES * (all * model.d_hidden) as f64 + (all * model.d_model) as f64;
+        let pass = |&shape: &PassShape| {
+            let PassShape { rows, seq, trained, .. } = shape;
             // They and their softmax.
-            let logits = 2.0 * (self.training.loss_rows.min(trained) * model.vocab * 4) as f64;
-            // The mask, the input of the block, and what it works on.
-            let input = (all * model.d_model) as f64 * width;
-            (rows * seq * seq * 4) as f64 + (input + attention.max(feed) * width).max(logits)
+            let logits = 2.0 * (self.training.loss_rows.min(trained) * self.model.vocab * 4) as f64;
+            (rows * seq * seq * 4) as f64 + self.block_alone(shape).max(logits)
         };
         self.workload.evaluation.iter().map(pass).fold(0.0, f64::max)
+    }
+
+    /// A block that keeps nothing: its input, and what it works on.
+    fn block_alone(&self, PassShape { rows, seq, .. }: PassShape) -> f64 {
+        let model = &self.model;
+        let all = rows * seq;
+        let heads = model.heads * model.head_dim + 2 * model.kv_heads * model.head_dim;
+        let scores = SCORE_COPIES * (rows * model.heads * seq * seq) as f64;
+        // Its norm, queries, keys and values, and what comes of them.
+        let attention = (all * (3 * model.d_model + heads)) as f64 + scores;
+        let feed = FORWARD_COPIES * (all * model.d_hidden) as f64 + (all * model.d_model) as f64;
+        ((all * model.d_model) as f64 + attention.max(feed)) * self.width()
     }
 }

@@ -85,7 +85,7 @@ impl Planner {
         let operations = planner.operations().1;
         let of_row = |seq: f64| {
             let trained = seq * trained / tokens;
-            operations.of(&StepWork { tokens: seq, pairs: seq * seq, trained, scored: 0.0 })
+            operations.of(&row(seq, trained))
         };
         let budget = SECONDS * facts.flops;
         let mut seq = (pairs / tokens).max(1.0);
@@ -124,17 +124,25 @@ impl Probe {
     fn work(&self) -> StepWork {
         let rows = self.planner.training.batch_size as f64;
         let seq = (self.sample.len() - 1) as f64;
+        let of_row = row(seq, self.sample.trained_tokens() as f64);
         StepWork {
-            tokens: rows * seq,
-            pairs: rows * seq * seq,
-            trained: rows * self.sample.trained_tokens() as f64,
+            tokens: rows * of_row.tokens,
+            pairs: rows * of_row.pairs,
+            places: rows * of_row.places,
+            place_pairs: rows * of_row.place_pairs,
+            trained: rows * of_row.trained,
             scored: 0.0,
         }
     }
 
     /// The fastest step of a model of so many blocks.
     fn seconds(&self, layers: usize, device: &Device) -> Option<f64> {
-        let Planner { model: llama, training, lora, load, .. } = self.with_layers(layers);
+        let planner = self.with_layers(layers);
+        // Adapters of the last blocks of many are in none of these.
+        if !planner.trains() {
+            return None;
+        }
+        let Planner { model: llama, training, lora, load, .. } = planner;
         let samples = vec![self.sample.clone(); training.batch_size];
         let model = random(&llama, load.quantized, lora.as_ref(), device)?;
         let mut trainer = Trainer::new(model, &llama, training, &samples).ok()?;
@@ -146,6 +154,18 @@ impl Probe {
             }
         }
         fastest
+    }
+}
+
+/// A row of its own.
+fn row(seq: f64, trained: f64) -> StepWork {
+    StepWork {
+        tokens: seq,
+        pairs: seq * seq,
+        places: trained,
+        place_pairs: trained * seq,
+        trained,
+        scored: 0.0,
     }
 }
 

@@ -177,6 +177,51 @@ fn operations_are_four_times_the_weights_a_token_and_six_with_blocks_again() {
     assert!(again.memory.activations * 5 < plan.memory.activations);
 }
 
+#[test]
+fn only_what_is_computed_is_counted() {
+    let llama = planner().model;
+    let (d, kv, hidden) = (2048.0, 256.0, 5632.0);
+    let (keys, queries) = (2.0 * d * kv, 2.0 * d * d + 3.0 * d * hidden);
+    let attention = 4.0 * d;
+    let head = 32_000.0 * d;
+
+    let whole = Planner { lora: None, ..planner() }.operations().0;
+    let expected = Operations {
+        per_token: 6.0 * (21.0 * (keys + queries) + keys),
+        per_pair: 3.0 * 21.0 * attention,
+        per_place: 6.0 * queries,
+        per_place_pair: 3.0 * attention,
+        per_trained: 6.0 * head,
+        per_scored: 0.0,
+    };
+    assert_eq!(whole, expected);
+
+    // Adapters of the last block alone: nothing goes back through those below, nor to what this one reads.
+    let lora = LoraConfig::new().with_rank(16).with_target_modules(llama.last_blocks(1));
+    let mut last = Planner { lora: Some(lora), ..planner() };
+    last.training.checkpointing = Checkpointing::Blocks;
+    let (own, all) = last.operations();
+    // Forward; the factors' gradients and what lies between; the input's.
+    let first = |input: f64, output: f64| 2.0 * 16.0 * ((input + output) + (input + 2.0 * output));
+    let later =
+        |input: f64, output: f64| first(input, output) + 2.0 * (input * output + 16.0 * input);
+    let expected = Operations {
+        per_token: 2.0 * (21.0 * (keys + queries) + keys) + 2.0 * first(d, kv),
+        per_pair: 21.0 * attention,
+        per_place: 2.0 * queries
+            + first(d, d)
+            + later(d, d)
+            + 2.0 * later(d, hidden)
+            + later(hidden, d),
+        per_place_pair: 3.0 * attention,
+        per_trained: 4.0 * head,
+        per_scored: 0.0,
+    };
+    assert_eq!(own, expected);
+    // The last block is not computed again.
+    assert_eq!(Operations { per_scored: 0.0, ..all }, own);
+}
+
 /// The settings that a run is refused with on a device of so many bytes must be these, and make it fit.
 #[track_caller]
 fn check(planner: &Planner, memory: u64, expected: &[&str]) {

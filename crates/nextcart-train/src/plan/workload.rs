@@ -42,6 +42,12 @@ pub struct StepWork {
     pub tokens: f64,
     /// Pairs of tokens of one row, padding included.
     pub pairs: f64,
+    /// Places of which the last block is computed, those that fill up shorter rows included.
+    #[serde(default)]
+    pub places: f64,
+    /// Pairs of such a place and a token of its row.
+    #[serde(default)]
+    pub place_pairs: f64,
     /// Trained tokens.
     pub trained: f64,
     /// Those of passes with a choice among their samples, whose likelihoods are computed before the way back begins.
@@ -55,12 +61,14 @@ impl StepWork {
     }
 
     fn with(self, samples: &[Sample], rows: &[Vec<usize>]) -> Self {
-        let PassShape { rows: count, seq, trained, .. } = shape(samples, rows);
+        let PassShape { rows: count, seq, most, trained } = shape(samples, rows);
         let with_choice = rows.iter().flatten().any(|&index| samples[index].as_choice().is_some());
         let scored = if with_choice { trained } else { 0 };
         Self {
             tokens: self.tokens + (count * seq) as f64,
             pairs: self.pairs + (count * seq * seq) as f64,
+            places: self.places + (count * most) as f64,
+            place_pairs: self.place_pairs + (count * most * seq) as f64,
             trained: self.trained + trained as f64,
             scored: self.scored + scored as f64,
         }
@@ -108,6 +116,8 @@ impl Workload {
         let step = StepWork {
             tokens: mean(all.tokens),
             pairs: mean(all.pairs),
+            places: mean(all.places),
+            place_pairs: mean(all.place_pairs),
             trained: mean(all.trained),
             scored: mean(all.scored),
         };

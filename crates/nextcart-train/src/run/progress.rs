@@ -5,7 +5,8 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use super::metrics::{EvaluationMetrics, StepMetrics};
 use super::{Ending, Observer};
 
-/// A line on the terminal: steps, loss, tokens and samples a second, MFU, memory and the time that is left.
+/// A line on the terminal, as wide as that is: steps and the time that is left; below it loss, tokens and samples a
+/// second, MFU and memory.
 ///
 /// Memory is the most of the host so far, and that of a device with its own. Speeds are means since this process began
 /// to train. It goes to standard error, and nowhere if that is no terminal.
@@ -21,7 +22,8 @@ impl ProgressLine {
     /// A line under a name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        let style = "{prefix:>13} [{bar:30}] {pos}/{len} {msg} {eta} left";
+        // As wide as the terminal; what is said of it has a line of its own.
+        let style = "{prefix:>13} [{wide_bar}] {pos}/{len} {eta} left\n  {msg}";
         let style = ProgressStyle::with_template(style).expect("a valid template");
         let bar = ProgressBar::new(0).with_style(style.progress_chars("=> "));
         Self { bar: bar.with_prefix(name.into()), tokens: 0, examples: 0, held_out: None }
