@@ -2,6 +2,7 @@
 
 use nextcart_data::Question;
 use nextcart_text::ContrastOptions;
+use rayon::prelude::*;
 
 use crate::baselines::{CatalogueRanker, ItemIndex};
 use crate::error::{Error, Result};
@@ -124,7 +125,7 @@ impl CatalogueRanker for TitleVectors {
             let customer = self.customer(question);
             places.iter().map(|place| dot(self.vector(*place), &customer)).collect()
         };
-        Ok(questions.iter().map(of).collect())
+        Ok(questions.par_iter().map(of).collect())
     }
 }
 
