@@ -1,4 +1,4 @@
-//! Scores predictors that any model has to beat, each fitted on the training part alone.
+//! Scores predictors that any model has to beat, counted or learnt on the training part and weighed on validation.
 //!
 //! Run: `cargo run --release --example baselines -- FOLDER`
 

@@ -75,9 +75,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let all = read_any_questions(&arguments.questions)?;
     let audit = FullAudit { questions: audit(&all)?, models: Vec::new() };
     // Without a title, an option is nothing that a model could say.
-    let (all, nameless): (Vec<Question>, Vec<Question>) = all
-        .into_iter()
-        .partition(|question| question.candidates.iter().all(|option| !option.title.is_empty()));
+    let (all, nameless): (Vec<Question>, Vec<Question>) = all.into_iter().partition(|question| {
+        question.candidates.iter().all(|option| !option.title.trim().is_empty())
+    });
     let (train, test) = split(&all, arguments)?;
     println!("{}\n", audit.explain());
 
@@ -121,7 +121,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     );
     let notes = [
         format!("questions: {} to learn from, {} to be asked", train.len(), test.len()),
-        format!("left out, as an option has no title: {}", nameless.len()),
+        format!("left out, but for the audit, as an option has no title: {}", nameless.len()),
         conclusion.clone(),
     ];
     let report = Report {
@@ -141,7 +141,8 @@ fn split(all: &[Question], arguments: &Arguments) -> Result<(Vec<Question>, Vec<
     let wanted = arguments.train + arguments.test;
     if arguments.train == 0 || arguments.test == 0 || all.len() < wanted {
         bail!(
-            "`{}`: expected at least {wanted} questions, one to learn from and one to be asked among them, found {}",
+            "`{}`: expected at least {wanted} questions with a title for every option, one to learn from and one to be \
+             asked among them, found {}",
             arguments.questions.display(),
             all.len()
         );

@@ -10,6 +10,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use ballista::prelude::{SessionConfigExt, SessionContextExt};
@@ -36,8 +37,13 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let Arguments { reviews, meta, out, k_core } = Arguments::parse();
+async fn main() -> ExitCode {
+    let Err(error) = run(Arguments::parse()).await else { return ExitCode::SUCCESS };
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(Arguments { reviews, meta, out, k_core }: Arguments) -> Result<()> {
     let (cluster, alone) = (out.join("cluster"), out.join("alone"));
     let options = PrepareOptions { k_core, ..PrepareOptions::default() };
 

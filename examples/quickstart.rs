@@ -45,7 +45,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// Without options it needs nothing: it makes a small shop, pre-trains a small Llama on its histories, fine-tunes
 /// it with LoRA and sets its score beside those of simpler predictors, of chance and of its twin that cannot see
-/// the history. That takes two to four minutes on two cores. `report.html` in the folder of --out has the rest.
+/// the history. That takes two to five minutes on two cores. `report.html` in the folder of --out has the rest.
 ///
 /// Ctrl-C leaves a checkpoint; the same command with --resume goes on from there.
 #[derive(Parser)]

@@ -2,8 +2,8 @@
 //!
 //! Run: `cargo run --release --example rerank -- FOLDER --model CHECKPOINT`
 //!
-//! The retriever adds up item-kNN, text similarity, Markov and popularity, all fitted on the training part. The model
-//! reads the latest purchases as a list of titles, and scores each option as the next line of it: a title and, as a
+//! The retriever adds up item-kNN, text similarity, Markov and popularity, overall and recent, all counted in the training
+//! part and weighed on validation questions. The model reads the latest purchases as a list of titles, and scores each option as the next line of it: a title and, as a
 //! digit, what the retriever thinks of it. It learns on validation questions, whose targets the retriever has not
 //! seen, and both are asked the test questions. Ctrl-C leaves a checkpoint; the same command goes on from it.
 
@@ -196,7 +196,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Item-kNN and text similarity, the best of the simple baselines.
+/// Item-kNN and text similarity, the two best predictors without training, weighed.
 fn knn_text(data: &Dataset, weighing: &[Question]) -> Result<impl Predictor + use<>> {
     let knn = ItemKnn::fit(&Interactions::of(data), ItemKnnOptions::default())?;
     Ok(Blend::fit("knn_text", knn, TextIndex::tf_idf(bought_products(data)), weighing)?)

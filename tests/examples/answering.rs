@@ -8,7 +8,7 @@ use nextcart_eval::{Evaluation, read_predictions};
 use nextcart_models::{Checkpoint, save_adapter};
 
 use super::finetune::prepared;
-use super::{check_fails, check_succeeds, interrupt};
+use super::{check_fails, check_succeeds};
 
 const ARGUMENTS: [&str; 7] = ["data", "--model", "base", "--out", "out", "--questions", "6"];
 
@@ -95,7 +95,7 @@ fn an_interrupted_run_goes_on_to_the_same_scores() {
     let folder = prepared();
     let here = folder.path();
     let third = here.join("out/answers/per_token/evaluation.json");
-    let stderr = interrupt("answering", here, &ARGUMENTS, || third.is_file());
+    let stderr = super::interrupt("answering", here, &ARGUMENTS, || third.is_file()).stderr;
     assert!(stderr.contains("what was answered so far is kept"), "{stderr}");
     assert!(!here.join("out/answering.parquet").exists());
 

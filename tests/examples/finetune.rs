@@ -9,7 +9,7 @@ use nextcart_models::{LlamaConfig, save_checkpoint};
 use nextcart_text::Tokenizer;
 use nextcart_train::{DataConfig, Metric, RunConfig, RunRecord, read_metrics};
 
-use super::{check, check_error, check_succeeds, corpus, interrupt};
+use super::{check, check_error, check_succeeds, corpus};
 
 /// A folder with prepared questions, a small base model and `run.toml`, whose output is the folder `run`.
 pub(crate) fn prepared() -> tempfile::TempDir {
@@ -158,7 +158,7 @@ fn an_interrupted_run_goes_on_to_the_same_adapter() {
     check_error(&check("finetune", folder, &resume), &["nothing to resume", "run"]);
 
     let checkpoint = folder.join("run/checkpoint-5");
-    let stderr = interrupt("finetune", folder, &ARGUMENTS, || checkpoint.is_dir());
+    let stderr = super::interrupt("finetune", folder, &ARGUMENTS, || checkpoint.is_dir()).stderr;
     assert!(stderr.contains("--resume goes on from there"), "{stderr}");
     assert!(!folder.join("run/adapter").exists());
 

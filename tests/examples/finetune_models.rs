@@ -10,7 +10,7 @@ use nextcart_models::{
 use nextcart_text::Tokenizer;
 use serde_json::Value;
 
-use super::{check, check_error, check_succeeds, corpus, interrupt};
+use super::{check, check_error, check_succeeds, corpus};
 
 /// Names that scripts rely on, in the order of the table.
 const NAMES: [&str; 12] = [
@@ -184,7 +184,8 @@ fn an_interrupted_recipe_goes_on_to_the_same_adapter_and_report() {
         let entries = fs::read_dir(stopped.path().join("out")).into_iter().flatten();
         entries.flatten().any(|it| it.file_name().to_string_lossy().starts_with("checkpoint-"))
     };
-    let stderr = interrupt("finetune_tinyllama", stopped.path(), &arguments, has_checkpoint);
+    let stderr =
+        super::interrupt("finetune_tinyllama", stopped.path(), &arguments, has_checkpoint).stderr;
     assert_eq!(stderr, "error: stopped: --resume goes on\n");
     assert!(!stopped.path().join("out/adapter").exists());
 

@@ -41,7 +41,7 @@ fn a_model_stands_beside_itself_without_the_history_and_beside_the_rule() {
         "\nbase ",
         "\npunctuation_rule ",
         "\nchance ",
-        "\nleft out, as an option has no title: 3\n",
+        "\nleft out, but for the audit, as an option has no title: 3\n",
         "Without any history, ",
     ] {
         assert!(told.contains(part), "{part:?} in {told}");

@@ -24,12 +24,14 @@ mod rerank;
 mod retrieve;
 mod seed_protocol;
 
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 use std::{
     collections::BTreeMap,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use nextcart_data::synthetic::{Corpus, CorpusFiles, SyntheticConfig};
@@ -37,8 +39,20 @@ use nextcart_data::synthetic::{Corpus, CorpusFiles, SyntheticConfig};
 /// What a run of an example left behind.
 struct Run {
     success: bool,
+    code: Option<i32>,
     stdout: String,
     stderr: String,
+}
+
+impl Run {
+    fn of(output: Output) -> Self {
+        Self {
+            success: output.status.success(),
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
 }
 
 /// The binary of an example: it lies beside this test's folder.
@@ -62,34 +76,30 @@ fn command(name: &str, folder: &Path, arguments: &[&str]) -> Command {
 }
 
 fn check(name: &str, folder: &Path, arguments: &[&str]) -> Run {
-    let output = command(name, folder, arguments).output().unwrap();
-    Run {
-        success: output.status.success(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    Run::of(command(name, folder, arguments).output().unwrap())
 }
 
-/// What an example wrote to its standard error when Ctrl-C ended it, sent as soon as `when` holds.
+/// What an example leaves behind that Ctrl-C ends as soon as `when` holds.
 #[cfg(unix)]
 #[track_caller]
-fn interrupt(name: &str, folder: &Path, arguments: &[&str], when: impl Fn() -> bool) -> String {
-    // Nobody reads its standard output; a pipe might fill.
+fn interrupt(name: &str, folder: &Path, arguments: &[&str], when: impl Fn() -> bool) -> Run {
+    const LONGEST: Duration = Duration::from_secs(300);
     let mut process = command(name, folder, arguments)
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let started = Instant::now();
     while !when() {
         assert_eq!(process.try_wait().unwrap(), None, "it ended before it was interrupted");
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(started.elapsed() < LONGEST, "it never came so far");
+        std::thread::sleep(Duration::from_millis(2));
     }
     let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
     assert!(sent.success());
-    let output = process.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{stderr}");
-    stderr
+    let run = Run::of(process.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    run
 }
 
 #[track_caller]

@@ -5,9 +5,7 @@ use std::{fs, path::Path};
 use nextcart_data::{read_questions, synthetic::CorpusFiles};
 use serde_json::Value;
 
-use crate::{
-    check, check_error, check_fails, check_succeeds, command, corpus, data_folder, interrupt, tree,
-};
+use crate::{check, check_error, check_fails, check_succeeds, command, corpus, data_folder, tree};
 
 const REVIEWS: &str = "Synthetic_5.json.gz";
 const META: &str = "meta_Synthetic.json.gz";
@@ -252,8 +250,7 @@ fn an_interrupt_leaves_nothing_behind() {
     // Only the names at the top: what lies in the temporary folder comes and goes.
     let entries = || fs::read_dir(folder.path().join("out")).unwrap().count();
     let at_rest = entries();
-    let stderr = interrupt("prepare", folder.path(), &arguments, || entries() != at_rest);
-    let run = crate::Run { success: false, stdout: String::new(), stderr };
+    let run = crate::interrupt("prepare", folder.path(), &arguments, || entries() != at_rest);
     check_error(&run, &["interrupted, nothing was written"]);
     assert!(tree(folder.path()) == before, "the folder changed");
 }
@@ -273,11 +270,7 @@ fn a_full_disk_gives_one_error_and_leaves_nothing() {
         let mut command = Command::new("sh");
         command.arg("-c").arg(script).arg(&program).args(GOOD).current_dir(folder.path());
         let output = command.output().unwrap();
-        let run = crate::Run {
-            success: output.status.success(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        };
+        let run = crate::Run::of(output);
         assert!(!run.success, "{blocks} blocks were enough: {}", run.stdout);
         check_error(&run, &["arge"]); // "File too large"
         assert!(tree(folder.path()) == before, "{blocks}: something was left behind");

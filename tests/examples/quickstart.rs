@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use nextcart_eval::{compare, read_predictions};
 use serde_json::{Value, json};
 
-use super::{check, check_error, data_folder, interrupt};
+use super::{check, check_error, data_folder};
 
 /// Names that scripts rely on, in the order of the table.
 const NAMES: [&str; 13] = [
@@ -114,7 +114,8 @@ fn ctrl_c_leaves_a_checkpoint_that_ends_in_the_same_adapter() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("stopped/checkpoints/fine-tuning/checkpoint-50");
     let arguments = short("stopped", "90");
-    let stderr = interrupt("quickstart", folder.path(), &arguments, || checkpoint.is_dir());
+    let stderr =
+        super::interrupt("quickstart", folder.path(), &arguments, || checkpoint.is_dir()).stderr;
     assert!(stderr.contains("--resume goes on from there"), "{stderr}");
     let stopped = folder.path().join("stopped");
     assert!(!stopped.join("report.md").exists() && !stopped.join("adapter").exists());

@@ -30,12 +30,7 @@ fn typed(folder: &Path, arguments: &[&str], text: &str) -> Run {
         .spawn()
         .unwrap();
     process.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = process.wait_with_output().unwrap();
-    Run {
-        success: output.status.success(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    Run::of(process.wait_with_output().unwrap())
 }
 
 /// The titles and probabilities of a ranking, which must fall from 1 on.

@@ -12,7 +12,7 @@ pub enum Checkpointing {
     /// Whatever the backward pass reads: the fastest, and memory for every block at once.
     #[default]
     None,
-    /// The input of each block, `[batch, seq, d_model]`. Blocks are computed again one by one, which costs about a
+    /// The input of each block from the first that trains, `[batch, seq, d_model]`. All of these but the last are computed again one by one, which costs about a
     /// forward pass, and memory is that of a single block.
     Blocks,
     /// The same in the host's memory, for a device whose own is short. The same bits as [`Blocks`](Self::Blocks).

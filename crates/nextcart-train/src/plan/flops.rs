@@ -8,11 +8,11 @@ use crate::checkpointing::Checkpointing;
 /// Floating-point operations of a training step, as a function of what it computes on.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Operations {
-    /// For a token, padding included.
+    /// For a token, padding included: all blocks but the last, of that one keys and values.
     pub per_token: f64,
-    /// For a pair of tokens of one row, padding included.
+    /// For a pair of tokens of one row, padding included, in all blocks but the last.
     pub per_pair: f64,
-    /// For a place of which the last block is computed.
+    /// For a place of which the last block is computed, beside that.
     #[serde(default)]
     pub per_place: f64,
     /// For a pair of such a place and a token of its row.
@@ -63,6 +63,10 @@ impl Planner {
     /// its input's gradient; one with something that trains once more, for its own. The last block has queries and
     /// what comes of them at the places of the loss alone. Computing blocks again is another forward pass of those
     /// from the first that trains, without the last.
+    ///
+    /// Left out: norms and other things that are no products of matrices, the product of an adapter's factors that DoRA
+    /// needs once a pass, products between the vectors of contrasts, and that attention has no way back to queries, keys
+    /// or values that nothing trains.
     pub(super) fn operations(&self) -> (Operations, Operations) {
         let last = self.model.layers - 1;
         let lowest = self.lowest_trained();
@@ -116,7 +120,7 @@ impl Planner {
                 let sum = if is_key { &mut keys } else { &mut queries };
                 sum.forward += ways.forward;
                 sum.back += ways.back;
-                trains |= self.rank(layer, name).is_some();
+                trains |= self.trains_projection(layer, name);
             }
             *is_live |= trains;
             if stage == 0 {
@@ -136,9 +140,13 @@ impl Planner {
         (name, output, input): (&'static str, usize, usize),
         is_live: bool,
     ) -> Ways {
-        let weight = 2.0 * (output * input) as f64;
-        if self.lora.is_none() {
+        let mut weight = 2.0 * (output * input) as f64;
+        let Some(lora) = &self.lora else {
             return Ways { forward: weight, back: 2.0 * weight };
+        };
+        // DoRA scales the base product of the input as it is, and of what dropout leaves.
+        if lora.use_dora && lora.dropout > 0.0 && self.rank(layer, name).is_some() {
+            weight *= 2.0;
         }
         let rank = self.rank(layer, name).unwrap_or(0);
         let [a, b] = [input, output].map(|width| 2.0 * (rank * width) as f64);

@@ -25,7 +25,10 @@ pub struct MemoryPlan {
     pub optimizer: u64,
     /// What the forward pass keeps.
     pub activations: u64,
-    /// Gradients on their way through a block.
+    /// What a block below the first that trains works on, which is let go of before the others keep anything.
+    #[serde(default)]
+    pub below: u64,
+    /// Gradients on their way through a block, beyond what it lets go of.
     pub backward: u64,
     /// Logits, their softmax and their gradient; freed before the way back through the blocks begins.
     pub logits: u64,
@@ -43,7 +46,7 @@ impl MemoryPlan {
     #[must_use]
     pub fn total(&self) -> u64 {
         let fixed = self.runtime + self.weights + self.adapters + self.optimizer;
-        let pass = self.activations + self.backward.max(self.logits);
+        let pass = self.below.max(self.activations + self.backward.max(self.logits));
         let step = self.gradients + pass.max(self.updating);
         fixed + step.max(self.evaluation).max(self.saving)
     }
@@ -98,6 +101,7 @@ impl Planner {
             gradients: (sums * 4.0 * parameters) as u64,
             optimizer: moments as u64,
             activations: 0,
+            below: 0,
             backward: 0,
             logits: 0,
             evaluation: self.evaluation() as u64,
@@ -106,6 +110,7 @@ impl Planner {
         };
         let passes = self.workload.passes.iter().map(|&shape| MemoryPlan {
             activations: self.activations(shape, device) as u64,
+            below: self.below(shape) as u64,
             backward: self.backward(shape) as u64,
             logits: self.logits(shape) as u64,
             ..fixed
@@ -136,15 +141,20 @@ impl Planner {
         Some(lora.at(&path).rank)
     }
 
+    /// Whether anything of a projection trains: all, its adapter, or its bias.
+    pub(super) fn trains_projection(&self, layer: usize, name: &str) -> bool {
+        let Some(lora) = &self.lora else { return true };
+        let path = format!("model.layers.{layer}.{name}");
+        let has_bias = self.model.attention_bias && name.starts_with("self_attn.");
+        lora.targets(&path) || has_bias && lora.trains_bias(&path)
+    }
+
     /// The first block that a gradient reaches; behind the last if none does.
     pub(super) fn lowest_trained(&self) -> usize {
-        let adapted = |&layer: &usize| {
-            self.projections().iter().any(|(name, ..)| self.rank(layer, name).is_some())
+        let trains = |&layer: &usize| {
+            self.projections().iter().any(|(name, ..)| self.trains_projection(layer, name))
         };
-        match self.lora {
-            Some(_) => (0..self.model.layers).find(adapted).unwrap_or(self.model.layers),
-            None => 0,
-        }
+        (0..self.model.layers).find(trains).unwrap_or(self.model.layers)
     }
 
     /// All parameters that train, and those of the largest of them.
@@ -201,8 +211,7 @@ impl Planner {
         let input = (rows * seq * self.model.d_model) as f64 * self.width();
         // The blocks below are computed and forgotten.
         let kept = self.lowest_trained().min(layers - 1)..layers - 1;
-        let below = if kept.start > 0 { self.block_alone(shape) } else { 0.0 };
-        let blocks = match self.training.checkpointing {
+        mask + match self.training.checkpointing {
             Checkpointing::None => kept.map(inner).sum::<f64>() + last,
             Checkpointing::Blocks | Checkpointing::BlocksOnHost => {
                 let on_device =
@@ -210,8 +219,12 @@ impl Planner {
                 let inputs = if on_device { (1 + kept.len()) as f64 * input } else { input };
                 inputs + kept.map(inner).fold(last, f64::max)
             }
-        };
-        mask + blocks.max(below)
+        }
+    }
+
+    fn below(&self, shape: PassShape) -> f64 {
+        let mask = (shape.rows * shape.seq * shape.seq * 4) as f64;
+        if self.lowest_trained() == 0 { 0.0 } else { mask + self.block_alone(shape) }
     }
 
     /// What a block keeps for its backward pass, where `queries` places of each row are computed.
@@ -263,7 +276,8 @@ impl Planner {
     }
 
     fn backward(&self, PassShape { rows, seq, most, .. }: PassShape) -> f64 {
-        let queries = if self.model.layers > 1 { seq } else { most };
+        let last_alone = self.lowest_trained() + 1 >= self.model.layers;
+        let queries = if last_alone { most } else { seq };
         let hidden = (rows * queries * self.model.d_hidden) as f64;
         // The way back comes to attention when it has let go of gate, up and their product.
         let attention = 2.0 * (rows * self.model.heads * queries * seq) as f64 - 3.0 * hidden;

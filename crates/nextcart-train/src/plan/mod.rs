@@ -130,7 +130,8 @@ impl Plan {
     }
 
     /// Model FLOPs utilisation: which share of the device's peak a step of so many seconds took for what the model
-    /// asks for. Padding counts, blocks that are computed again do not.
+    /// asks for: padding of rows counts, blocks that are computed again do not, and nor does what no step computes (see
+    /// [`Operations`]).
     #[must_use]
     pub fn mfu(&self, work: &StepWork, seconds: f64) -> f64 {
         self.own.of(work) / seconds / self.peak_flops

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::DType;
-use nextcart_adapters::{Base, LoraConfig, TargetModules};
+use nextcart_adapters::{Base, Bias, LoraConfig, TargetModules};
 use nextcart_models::{Llama, LlamaConfig, LoadOptions, Precision};
 
 use super::{Planner, Workload};
@@ -58,8 +58,10 @@ fn adapters(model: &Llama) -> Option<LoraConfig> {
         true => kinds.into_iter().collect(),
         false => own.keys().map(|path| (*path).to_owned()).collect(),
     };
+    let trains_others = all.iter().any(|(_, it)| it.adapter().is_none() && it.has_trained_bias());
     Some(
         LoraConfig::new()
+            .with_bias(if trains_others { Bias::All } else { Bias::None })
             .with_rank(usual)
             .with_dropout(first.dropout())
             .with_use_dora(first.magnitude().is_some())

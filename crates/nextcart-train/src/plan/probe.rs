@@ -30,7 +30,8 @@ impl DeviceFacts {
     /// What [`measure`](Self::measure) says, and the speed of a few steps of a run: of models like its own, with
     /// one and three blocks of random weights. That takes about a second on a CPU, and is left out where
     /// the run does not fit in the memory, has no more than three blocks itself, so that the models would take as much
-    /// as the run, or has dense weights or activations in 16 bits.
+    /// as the run, has adapters in its last blocks alone, which these models lack, or has dense weights or activations in
+    /// 16 bits.
     #[must_use]
     pub fn measure_for(planner: &Planner, device: &Device) -> Self {
         let facts = Self::measure(device);

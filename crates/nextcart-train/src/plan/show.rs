@@ -15,6 +15,7 @@ impl fmt::Display for Plan {
             ("moments", memory.optimizer),
             ("gradients", memory.gradients),
             ("activations", memory.activations),
+            ("blocks below", memory.below),
             ("on the way back", memory.backward),
             ("logits", memory.logits),
             ("an evaluation", memory.evaluation),

@@ -1,4 +1,5 @@
 use burn::tensor::Device;
+use nextcart_adapters::Bias;
 use nextcart_models::Precision;
 use nextcart_text::Sample;
 
@@ -75,7 +76,17 @@ fn the_workload_is_that_of_the_passes() {
     assert_eq!(found.step.tokens, f64::from(2 * 8 + 2 * 4 + 2));
     assert_eq!(found.step.pairs, f64::from(2 * 64 + 2 * 16 + 4));
     assert_eq!((found.step.trained, found.steps), (10.0, 3));
+    assert_eq!(
+        (found.step.places, found.step.place_pairs),
+        (10.0, f64::from(4 * 8 + 4 * 4 + 2 * 2))
+    );
     assert!(found.evaluation.is_empty());
+    // Rows of fewer places are filled up to as many as the others have.
+    let uneven = [1, 3].map(|answer| Sample::completion(&[1; 5], &vec![2; answer]).unwrap());
+    let two = SftConfig { batch_size: 2, ..SftConfig::default() };
+    let step = Workload::of(&uneven, &two).unwrap().step;
+    assert_eq!((step.tokens, step.trained), (14.0, 4.0));
+    assert_eq!((step.places, step.place_pairs), (6.0, 42.0));
     // 9, 6 and 5 in a pass, then 4 and 3, which needs less in every respect.
     let found = found.with_evaluation(&samples, 3);
     assert_eq!(found.evaluation, [PassShape { rows: 3, seq: 8, most: 2, trained: 6 }]);
@@ -222,6 +233,38 @@ fn only_what_is_computed_is_counted() {
     assert_eq!(Operations { per_scored: 0.0, ..all }, own);
 }
 
+#[test]
+fn a_bias_that_trains_below_the_adapters_is_reached() {
+    let lora = LoraConfig::new().with_target_modules(planner().model.last_blocks(1));
+    let mut last = Planner { lora: Some(lora.clone()), ..planner() };
+    assert_eq!(last.lowest_trained(), 21);
+    last.lora = Some(lora.with_bias(Bias::All));
+    assert_eq!(last.lowest_trained(), 21, "this model has none");
+    let without = last.estimate(&DeviceFacts::host(GIB, 1e12));
+    last.model.attention_bias = true;
+    assert_eq!(last.lowest_trained(), 0);
+    let with = last.estimate(&DeviceFacts::host(GIB, 1e12));
+    assert!(with.flops_per_step > 1.7 * without.flops_per_step);
+    assert!(with.memory.activations > 10 * without.memory.activations);
+    assert!(without.memory.below > 0 && with.memory.below == 0);
+}
+
+#[test]
+fn a_plan_from_before_places_were_counted_is_read() {
+    let mut plan = serde_json::to_value(planner().estimate(&DeviceFacts::host(GIB, 1e12))).unwrap();
+    for (part, names) in [
+        ("work", &["places", "place_pairs"][..]),
+        ("own", &["per_place", "per_place_pair"]),
+        ("memory", &["below"]),
+    ] {
+        for name in names {
+            plan[part].as_object_mut().unwrap().remove(*name).unwrap();
+        }
+    }
+    let plan: Plan = serde_json::from_value(plan).unwrap();
+    assert_eq!((plan.work.places, plan.own.per_place, plan.memory.below), (0.0, 0.0, 0));
+}
+
 /// The settings that a run is refused with on a device of so many bytes must be these, and make it fit.
 #[track_caller]
 fn check(planner: &Planner, memory: u64, expected: &[&str]) {
@@ -356,6 +399,7 @@ fn a_choice_is_planned_as_its_options_are_read() {
     let (shape, step) = work(&choice);
     assert_eq!((shape.rows, shape.seq, shape.most, shape.trained), (rows, seq, 40, 40));
     assert_eq!((step.tokens, step.trained, step.scored), (136.0, 40.0, 40.0));
+    assert_eq!((step.places, step.place_pairs), (40.0, 40.0 * 136.0));
     // The head goes forward once more than for a text of as many tokens.
     let text = Sample::completion(&[1; 97], &[2; 40]).unwrap();
     let (of_text, text) = work(&text);
