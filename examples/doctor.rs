@@ -30,8 +30,8 @@ struct Arguments {
     /// Id of the token that ends a text; `eos_token_id` of the checkpoint's config if left out.
     #[arg(long)]
     eos: Option<u32>,
-    /// Name of a built-in template, or file of one of your own.
-    #[arg(long, default_value = "next_purchase")]
+    /// Name of a built-in template, or file of one of your own; what configurations train with if left out.
+    #[arg(long, default_value = "options_first")]
     template: String,
     /// What stands around a prompt.
     #[arg(long, value_enum, default_value_t = Around::Plain)]
