@@ -85,7 +85,7 @@ fn cases() -> Vec<Case> {
             ..plain("logits of an evaluation")
         },
         Case { blocks: Some(3), tokens: (321, 20), ..plain("last blocks") },
-        Case { blocks: Some(1), tokens: (321, 20), ..plain("the last block") },
+        Case { blocks: Some(1), tokens: (641, 20), ..plain("the last block") },
         Case {
             blocks: Some(3),
             checkpointing: Checkpointing::Blocks,

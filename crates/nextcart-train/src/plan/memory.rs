@@ -279,9 +279,14 @@ impl Planner {
         let last_alone = self.lowest_trained() + 1 >= self.model.layers;
         let queries = if last_alone { most } else { seq };
         let hidden = (rows * queries * self.model.d_hidden) as f64;
-        // The way back comes to attention when it has let go of gate, up and their product.
-        let attention = 2.0 * (rows * self.model.heads * queries * seq) as f64 - 3.0 * hidden;
-        attention.max(HIDDEN_COPIES * hidden) * self.width()
+        let attention = 2.0 * (rows * self.model.heads * queries * seq) as f64;
+        // The way back comes to attention when it has let go of gate, up and their product. Of a block that was computed
+        // again just now, all or nothing of them was seen to have been taken back: half.
+        let free = match self.training.checkpointing {
+            Checkpointing::None => 3.0 * hidden,
+            Checkpointing::Blocks | Checkpointing::BlocksOnHost => 1.5 * hidden,
+        };
+        (attention - free).max(HIDDEN_COPIES * hidden) * self.width()
     }
 
     fn logits(&self, PassShape { rows, most, trained, .. }: PassShape) -> f64 {
