@@ -2,10 +2,11 @@
 //!
 //! Run: `cargo run --release --example rerank -- FOLDER --model CHECKPOINT`
 //!
-//! The retriever adds up item-kNN, text similarity, Markov and popularity, overall and recent, all counted in the training
-//! part and weighed on validation questions. The model reads the latest purchases as a list of titles, and scores each option as the next line of it: a title and, as a
-//! digit, what the retriever thinks of it. It learns on validation questions, whose targets the retriever has not
-//! seen, and both are asked the test questions. Ctrl-C leaves a checkpoint; the same command goes on from it.
+//! The retriever adds up item-kNN, text similarity, Markov and popularity, overall and recent, all counted in the
+//! training part and weighed on validation questions. The model reads the latest purchases as a list of titles, and
+//! scores each option as the next line of it: a title and, as a digit, what the retriever thinks of it. It learns on
+//! validation questions, whose targets the retriever has not seen, and both are asked the test questions. Ctrl-C leaves
+//! a checkpoint; the same command goes on from it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -86,13 +86,20 @@ fn describes(line: &str, flag: &str) -> bool {
 
 #[test]
 fn commands_are_found_in_blocks_and_in_prose() {
-    let page = "Run `cargo bench --bench a -- --x 1\n--y`, or `b`:\n\n    cargo run --release --example c -- D \\\n        --z=2   # not --w\n";
+    let page = [
+        "Run `cargo bench --bench a -- --x 1",
+        "--y`, or `b`:",
+        "",
+        "    cargo run --release --example c -- D \\",
+        "        --z=2   # not --w",
+    ]
+    .join("\n");
     let shown = |kind, name: &str, flags: &[&str]| Shown {
         kind,
         name: name.to_owned(),
         flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
     };
-    let mut found = commands(page);
+    let mut found = commands(&page);
     found.sort_by(|one, other| one.name.cmp(&other.name));
     assert_eq!(found, [shown("bench", "a", &["--x", "--y"]), shown("example", "c", &["--z"])]);
 }

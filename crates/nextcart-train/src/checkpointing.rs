@@ -12,8 +12,8 @@ pub enum Checkpointing {
     /// Whatever the backward pass reads: the fastest, and memory for every block at once.
     #[default]
     None,
-    /// The input of each block from the first that trains, `[batch, seq, d_model]`. All of these but the last are computed again one by one, which costs about a
-    /// forward pass, and memory is that of a single block.
+    /// The input of each block from the first that trains, `[batch, seq, d_model]`. All of these blocks but the last are
+    /// computed again one by one, which costs about a forward pass, and memory is that of a single block.
     Blocks,
     /// The same in the host's memory, for a device whose own is short. The same bits as [`Blocks`](Self::Blocks).
     BlocksOnHost,
