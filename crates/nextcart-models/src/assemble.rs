@@ -11,7 +11,7 @@ use crate::config::LlamaConfig;
 use crate::error::Result;
 use crate::feed_forward::FeedForward;
 use crate::llama::Llama;
-use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, has_bias, projection_path};
+use crate::names::{EMBEDDING, HEAD, INPUT_NORM, NORM, POST_NORM, projection_path};
 
 /// Gives out a model's tensors one at a time, under the names that checkpoints use.
 pub(crate) trait TensorSource {
@@ -81,7 +81,7 @@ fn projection(
     name: &str,
     shape: [usize; 2],
 ) -> Result<Projection> {
-    source.projection(&projection_path(layer, name), shape, has_bias(config, name))
+    source.projection(&projection_path(layer, name), shape, config.has_bias(name))
 }
 
 fn norm(

@@ -182,6 +182,16 @@ impl Checkpoint {
         }
     }
 
+    /// None if it was opened without its weights.
+    pub(crate) fn files(&self) -> &[SafetensorsFile] {
+        &self.files
+    }
+
+    /// Every tensor's name, in order, and its file.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = (&str, &SafetensorsFile)> {
+        self.places.iter().map(|(name, place)| (name.as_str(), &self.files[*place]))
+    }
+
     fn file(&self, tensor: &str) -> Option<&SafetensorsFile> {
         self.places.get(tensor).map(|place| &self.files[*place])
     }

@@ -16,6 +16,7 @@ mod device;
 pub mod embed;
 mod error;
 mod feed_forward;
+mod fingerprint;
 mod generate;
 mod hub;
 mod init;

@@ -24,11 +24,6 @@ pub(crate) fn projection_path(layer: usize, name: &str) -> String {
     format!("model.layers.{layer}.{name}")
 }
 
-/// Whether a projection of a block has a bias: those of the attention, on request.
-pub(crate) fn has_bias(config: &LlamaConfig, name: &str) -> bool {
-    config.attention_bias && name.starts_with("self_attn.")
-}
-
 /// Every tensor of a checkpoint with its shape, in the order of the forward pass.
 pub(crate) fn tensors(config: &LlamaConfig) -> Vec<(String, Vec<usize>)> {
     let c = config;
@@ -49,7 +44,7 @@ pub(crate) fn tensors(config: &LlamaConfig) -> Vec<(String, Vec<usize>)> {
         }
         for (name, shape) in BLOCK_PROJECTIONS.iter().zip(shapes) {
             let path = projection_path(layer, name);
-            if has_bias(c, name) {
+            if c.has_bias(name) {
                 all.push((format!("{path}.bias"), vec![shape[0]]));
             }
             all.push((format!("{path}.weight"), shape.to_vec()));

@@ -79,6 +79,17 @@ impl SafetensorsFile {
         Ok(bytes)
     }
 
+    /// The first bytes of a tensor as they are stored, so many or all that it has.
+    ///
+    /// # Panics
+    /// If the file has no tensor of this name.
+    pub(crate) fn read_start(&self, name: &str, most: usize) -> Result<Vec<u8>> {
+        let (start, end) = self.metadata.info(name).expect("a tensor of this file").data_offsets;
+        let mut bytes = vec![0; most.min(end - start)];
+        self.open_at(start)?.read_exact(&mut bytes).map_err(|source| self.io(source))?;
+        Ok(bytes)
+    }
+
     /// Reads a floating point tensor piece by piece, so that no more than a piece of it is held as it is stored.
     ///
     /// # Panics
@@ -93,17 +104,27 @@ impl SafetensorsFile {
     fn read_pieces(&self, name: &str, mut piece: impl FnMut(&[u8])) -> Result<()> {
         let info = self.metadata.info(name).expect("a tensor of this file");
         let (start, end) = info.data_offsets;
-        let io = |source| Error::Io { path: self.path.clone(), source };
-        let mut file = File::open(&self.path).map_err(io)?;
-        file.seek(SeekFrom::Start(self.data_start + start as u64)).map_err(io)?;
+        let mut file = self.open_at(start)?;
         let mut bytes = vec![0; PIECE.min(end - start)];
         let mut left = end - start;
         while left > 0 {
             let bytes = &mut bytes[..PIECE.min(left)];
-            file.read_exact(bytes).map_err(io)?;
+            file.read_exact(bytes).map_err(|source| self.io(source))?;
             left -= bytes.len();
             piece(bytes);
         }
         Ok(())
+    }
+
+    /// The file, to be read from this place among the tensors on.
+    fn open_at(&self, start: usize) -> Result<File> {
+        let mut file = File::open(&self.path).map_err(|source| self.io(source))?;
+        let place = SeekFrom::Start(self.data_start + start as u64);
+        file.seek(place).map_err(|source| self.io(source))?;
+        Ok(file)
+    }
+
+    fn io(&self, source: std::io::Error) -> Error {
+        Error::Io { path: self.path.clone(), source }
     }
 }

@@ -1,11 +1,11 @@
 //! A training run.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod checkpoints;
+mod report;
+
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::Device;
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 use rand_chacha::rand_core::Rng;
@@ -13,47 +13,22 @@ use tracing::warn;
 
 use crate::batch::{Batch, positions};
 use crate::check::{TRAINING, check_packing, check_samples};
-use crate::checkpoint::{self, Checkpoint, Curves, Identity, Probe};
+use crate::checkpoint::Identity;
 use crate::config::SftConfig;
 use crate::error::{Error, Result};
 use crate::gradients::shared_loss_and_gradients;
 use crate::loss::evaluate_loss_with;
 use crate::optimizer::AdamW;
 use crate::packing::passes;
-use crate::parameters::{AnyTensor, HostTensors, is_trainable, trainable, with_values};
+use crate::parameters::is_trainable;
 use crate::pass::PassOptions;
 use crate::plan::StepWork;
 use crate::random::{Use, generator};
 use crate::replicas::Replicas;
 use crate::sampler::Sampler;
 
-/// What one optimiser step did.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepReport {
-    /// Steps taken, this one included.
-    pub step: u64,
-    /// Steps of the whole run.
-    pub total_steps: u64,
-    /// Epochs done after this step, in parts: 1.5 in the middle of the second.
-    pub epoch: f64,
-    /// Mean loss in nats per trained token, choice, or purchase of a contrast, before the step.
-    pub loss: f64,
-    /// Learning rate of the step.
-    pub learning_rate: f64,
-    /// Euclidean norm of all gradients together, before clipping.
-    pub gradient_norm: f64,
-    /// Samples of the step.
-    pub samples: usize,
-    /// Trained tokens of the step's samples; a [choice](nextcart_text::Choice) counts as one, and of a
-    /// [contrast](nextcart_text::Contrast) each purchase.
-    pub trained_tokens: usize,
-    /// All tokens of the step's samples, without padding.
-    pub tokens: usize,
-    /// What was computed on, padding included.
-    pub work: StepWork,
-    /// Wall-clock time of the step.
-    pub seconds: f64,
-}
+pub(crate) use checkpoints::AFTER_THE_STEP;
+pub use report::StepReport;
 
 /// A training run: a model, its optimiser and a place in the samples.
 ///
@@ -124,38 +99,6 @@ impl<'a> Trainer<'a> {
             evaluations: Vec::new(),
             last: Vec::new(),
         })
-    }
-
-    /// Goes on from the newest whole checkpoint in `folder`.
-    ///
-    /// `model` is made as it was for the first start; trained values come from the checkpoint. A
-    /// checkpoint that is damaged is passed over with a warning.
-    ///
-    /// # Errors
-    /// Those of [`Trainer::new`]; [`Error::NoCheckpoint`]; [`Error::OtherRun`] if configuration
-    /// (all but `checkpoints_kept`), model, adapters or samples are not those of the checkpoint; or why the
-    /// newest checkpoint is damaged, if all are.
-    pub fn resume(
-        model: Llama,
-        llama: &LlamaConfig,
-        config: SftConfig,
-        samples: &'a [Sample],
-        folder: impl AsRef<Path>,
-    ) -> Result<Self> {
-        let mut trainer = Self::new(model, llama, config, samples)?;
-        let checkpoint = Checkpoint::newest(folder.as_ref())?;
-        let model = trainer.take_model();
-        checkpoint.check_parameters(&trainable(&model))?;
-        checkpoint.check_run(&trainer.run)?;
-
-        let Checkpoint { path, state, parameters, moments } = checkpoint;
-        let device = model.device().inner();
-        trainer.put_model(with_values(model, on_device(parameters, &device)));
-        trainer.optimizer.restore(state.step, moments, &device);
-        trainer.losses = state.losses();
-        trainer.evaluations = state.evaluations();
-        state.probe.check(&path, trainer.probe()?)?;
-        Ok(trainer)
     }
 
     /// The next step, with the samples that its place in the run calls for; `None` after the last.
@@ -237,8 +180,8 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Mean loss of samples that the run does not train on, in nats per trained token, choice, or purchase of a contrast, with dropout off; noted for
-    /// this step, so that [`save`](Self::save) keeps the best checkpoint.
+    /// Mean loss of samples that the run does not train on, in nats per trained token, choice, or purchase of a
+    /// contrast, with dropout off; noted for this step, so that [`save`](Self::save) keeps the best checkpoint.
     ///
     /// # Errors
     /// Those of [`evaluate_loss`](crate::evaluate_loss).
@@ -262,41 +205,6 @@ impl<'a> Trainer<'a> {
         self.evaluations.push((step, loss));
     }
 
-    /// Writes `folder/checkpoint-<step>` and deletes the oldest beyond
-    /// [`checkpoints_kept`](SftConfig::checkpoints_kept), but for the best of those that were
-    /// [evaluated](Self::evaluate).
-    ///
-    /// The checkpoint appears under its name when it is whole and on the disk; one of the same step that is there
-    /// already gives way only then, so that a process that dies leaves one of them. It holds the trained parameters
-    /// and the optimiser's moments as safetensors and everything else in `state.json`, which also names the size and
-    /// the SHA-256 of both files, and its own. Frozen weights are not in it.
-    ///
-    /// # Errors
-    /// If a file cannot be written; [`Error::NonFinite`] if the loss of the sample that identifies the
-    /// model, the shortest, is not finite.
-    pub fn save(&self, folder: impl AsRef<Path>) -> Result<PathBuf> {
-        let parameters = trainable(self.model_ref());
-        let parameters = parameters.iter().map(|(path, value)| (path.clone(), value.to_host()));
-        checkpoint::save(
-            folder.as_ref(),
-            &self.run,
-            self.optimizer.steps(),
-            self.probe()?,
-            Curves { losses: &self.losses, evaluations: &self.evaluations },
-            &parameters.collect(),
-            &self.optimizer.to_host(),
-        )
-    }
-
-    /// Notes the evaluations so far in the checkpoint that this step has already, or else writes one.
-    pub(crate) fn save_evaluations(&self, folder: &Path) -> Result<PathBuf> {
-        let curves = Curves { losses: &self.losses, evaluations: &self.evaluations };
-        match checkpoint::renew(folder, &self.run, self.steps(), self.probe()?, curves)? {
-            Some(path) => Ok(path),
-            None => self.save(folder),
-        }
-    }
-
     /// The model as it stands, off the autodiff graph and with dropout off: to evaluate it, to
     /// generate with it or to save it. It shares its tensors with the run.
     #[must_use]
@@ -308,19 +216,6 @@ impl<'a> Trainer<'a> {
     #[must_use]
     pub fn into_model(self) -> Llama {
         self.model()
-    }
-
-    /// Ends the run with the trained values of the [best checkpoint](crate::best_checkpoint) in `folder`.
-    ///
-    /// # Errors
-    /// [`Error::NoCheckpoint`] if no whole checkpoint was evaluated; [`Error::OtherRun`].
-    pub fn into_best_model(mut self, folder: impl AsRef<Path>) -> Result<Llama> {
-        let checkpoint = Checkpoint::best(folder.as_ref())?;
-        let model = self.take_model();
-        checkpoint.check_parameters(&trainable(&model))?;
-        checkpoint.check_run(&self.run)?;
-        let device = model.device().inner();
-        Ok(with_values(model, on_device(checkpoint.parameters, &device)).valid())
     }
 
     /// Steps taken.
@@ -386,21 +281,6 @@ impl<'a> Trainer<'a> {
         if found.is_empty() { batch.to_vec() } else { found }
     }
 
-    /// The loss of the shortest sample, which tells the whole model from another, frozen weights and
-    /// scales included, for the price of one small forward pass.
-    fn probe(&self) -> Result<Probe> {
-        let shortest = (0..self.samples.len()).min_by_key(|&index| self.samples[index].len());
-        let sample = shortest.ok_or(Error::NoSamples)?;
-        let samples = &self.samples[sample..=sample];
-        let rows = self.run.config.loss_rows;
-        match evaluate_loss_with(self.model_ref(), &self.run.model, samples, 1, rows) {
-            Err(Error::NonFiniteEvaluation { .. }) => {
-                Err(non_finite(AFTER_THE_STEP, self.steps(), vec![sample], &self.last))
-            }
-            loss => Ok(Probe { sample, loss: loss? }),
-        }
-    }
-
     fn model_ref(&self) -> &Llama {
         self.model.as_ref().expect("the model is only away during an update")
     }
@@ -414,13 +294,6 @@ impl<'a> Trainer<'a> {
         self.model.take().expect("the model is only away during an update")
     }
 }
-
-fn on_device(values: HostTensors, device: &Device) -> BTreeMap<String, AnyTensor> {
-    values.into_iter().map(|(path, data)| (path, AnyTensor::from_host(data, device))).collect()
-}
-
-/// The quantity of an error after a step that was taken.
-pub(crate) const AFTER_THE_STEP: &str = "loss after the step";
 
 fn non_finite(quantity: &'static str, step: u64, samples: Vec<usize>, batch: &[usize]) -> Error {
     Error::NonFinite { quantity, step, samples, batch: batch.to_vec(), checkpoint: None }

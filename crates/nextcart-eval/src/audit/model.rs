@@ -123,7 +123,7 @@ impl ModelAudit {
                 100.0 * comparison.high,
             );
         }
-        text.push('.');
+        text.push_str(". The p-values are Holm's, of these three together.");
         if let Some(orders) = &self.orders {
             let _ = write!(
                 text,
@@ -248,6 +248,7 @@ mod tests {
             text.starts_with("`last` is +75.0 points over itself without the history"),
             "{text}"
         );
+        assert!(text.contains("p-values are Holm's"), "{text}");
         assert!(text.contains("the same one in 100.0 % of 20 questions"), "{text}");
 
         let whole = FullAudit { questions: audit(&questions).unwrap(), models: vec![found] };

@@ -145,8 +145,7 @@ impl Planner {
     pub(super) fn trains_projection(&self, layer: usize, name: &str) -> bool {
         let Some(lora) = &self.lora else { return true };
         let path = format!("model.layers.{layer}.{name}");
-        let has_bias = self.model.attention_bias && name.starts_with("self_attn.");
-        lora.targets(&path) || has_bias && lora.trains_bias(&path)
+        lora.targets(&path) || self.model.has_bias(name) && lora.trains_bias(&path)
     }
 
     /// The first block that a gradient reaches; behind the last if none does.

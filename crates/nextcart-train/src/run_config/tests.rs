@@ -196,39 +196,63 @@ fn what_is_wrong_in_a_file_is_named_by_line_and_field() {
 
 /// Of each field, the book has the default and forms that can be read.
 #[test]
-fn the_book_has_a_table_of_training_and_one_of_watching() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/training.md");
-    let Ok(page) = fs::read_to_string(path) else { return };
-    let read = |section: &str, line: &str| -> RunConfig {
-        let text = format!("[model]\nname = \"x\"\n[{section}]\n{line}\n");
+fn the_book_has_a_table_of_every_section() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let pages = ["training.md", "adapters.md"].map(|page| fs::read_to_string(docs.join(page)));
+    let [Ok(training), Ok(adapters)] = pages else { return };
+    for (page, heading, section) in [
+        (&training, "### At the top", ""),
+        (&training, "### `[model]`", "model"),
+        (&training, "### `[data]`", "data"),
+        (&training, "### `[training]`", "training"),
+        (&training, "### `[watch]`", "watch"),
+        (&adapters, "## In a configuration", "lora"),
+    ] {
+        check_table(page, heading, section);
+    }
+}
+
+#[track_caller]
+fn check_table(page: &str, heading: &str, section: &str) {
+    let read = |line: &str| -> RunConfig {
+        let text = match section {
+            "" => format!("{line}\n[model]\nname = \"x\"\n"),
+            "model" => format!("[model]\nname = \"x\"\n{line}\n"),
+            _ => format!("[model]\nname = \"x\"\n[{section}]\n{line}\n"),
+        };
         text.parse().unwrap_or_else(|error| panic!("{line}: {error}"))
     };
-    let fields = serde_json::to_value(read("training", "")).unwrap();
-    for section in ["training", "watch"] {
-        let (_, rest) = page.split_once(&format!("\n### `[{section}]`\n")).unwrap();
-        let table = rest.split("\n#").next().unwrap();
-        let mut named = Vec::new();
-        for row in table.lines().filter_map(|line| line.strip_prefix("| `")) {
-            let (field, rest) = row.split_once("` | ").unwrap();
-            let (default, meaning) = rest.split_once(" | ").unwrap();
-            match default {
-                "none" => assert!(fields[section][field].is_null(), "{field}"),
-                _ => {
-                    let line = format!("{field} = {}", default.trim_matches('`'));
-                    assert_eq!(read(section, &line), read(section, ""), "{line}");
-                }
+    let all = serde_json::to_value(read("")).unwrap();
+    let fields = if section.is_empty() { &all } else { &all[section] };
+    let (_, rest) = page.split_once(&format!("\n{heading}\n")).unwrap();
+    let table = rest.split("\n#").next().unwrap();
+    let mut named = Vec::new();
+    for row in table.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let (field, rest) = row.split_once("` | ").unwrap();
+        let (default, meaning) = rest.split_once(" | ").unwrap();
+        match default {
+            "none" => assert!(fields[field].is_null(), "{field}"),
+            "must be given" => {
+                let error = "[model]".parse::<RunConfig>().unwrap_err().to_string();
+                assert!(error.contains(field), "{error}");
             }
-            let start = format!("{field} = ");
-            for form in meaning.split('`').filter(|code| code.starts_with(&start)) {
-                assert_ne!(read(section, form), read(section, ""), "{form}");
+            _ => {
+                let line = format!("{field} = {}", default.trim_matches('`'));
+                assert_eq!(read(&line), read(""), "{line}");
             }
-            named.push(field);
         }
-        named.sort_unstable();
-        let mut expected: Vec<&String> = fields[section].as_object().unwrap().keys().collect();
-        expected.sort_unstable();
-        assert_eq!(named, expected);
+        let start = format!("{field} = ");
+        for form in meaning.split('`').filter(|code| code.starts_with(&start)) {
+            assert_ne!(read(form), read(""), "{form}");
+        }
+        named.push(field);
     }
+    named.sort_unstable();
+    let sections = ["model", "data", "lora", "training", "watch"];
+    let mut expected: Vec<&str> = fields.as_object().unwrap().keys().map(String::as_str).collect();
+    expected.retain(|field| !section.is_empty() || !sections.contains(field));
+    expected.sort_unstable();
+    assert_eq!(named, expected, "{section}");
 }
 
 #[cfg(unix)]
