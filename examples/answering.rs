@@ -9,7 +9,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
@@ -20,6 +20,7 @@ use nextcart_eval::{
     Answering, CatalogueRanks, Edited, Evaluation, Predictor, ScoreTable, TemplateModel, chance,
     evaluate_until, rank_catalogue, write_predictions,
 };
+use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
 use nextcart_models::{Checkpoint, find_device};
 use nextcart_prompt::{Style, Template};
 use nextcart_text::digest;
@@ -86,22 +87,13 @@ const INPUT: &str = "Bought, oldest first:
 {% endfor %}
 ";
 
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+    log("error");
+    end(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // the second time at once
-        }
-    })?;
+    stop_on_ctrl_c()?;
     let Arguments { folder, out, history, .. } = arguments;
     let forms = forms(&arguments.forms)?;
     let data = Dataset::of_folder(folder, out, &PrepareOptions::leave_one_out(), &STOP)?;
@@ -121,11 +113,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
     let titles = prompts.template()?;
     let mut model = checkpoint.load(&find_device()?)?;
-    let mut identity = arguments.model.display().to_string();
+    let mut identity = checkpoint.fingerprint()?;
     if let Some(folder) = &arguments.adapter {
         let within = || format!("`{}`", folder.display());
         model = model.with_peft(&load_peft(folder)?).with_context(within)?;
-        // Another adapter may come to lie in its place.
         let mut bytes = DefaultHasher::new();
         std::fs::read(folder.join(ADAPTER_WEIGHTS))?.hash(&mut bytes);
         identity += &format!(" {} {:x}", folder.display(), bytes.finish());
@@ -149,7 +140,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     write_predictions(out.join("answering.parquet"), &evaluations)?;
-    show(&evaluations, &shown);
+    show(&evaluations, &shown)?;
 
     if let Some(catalogue) = catalogue {
         let output = "{{ candidates | chosen(answer) }}";
@@ -196,7 +187,7 @@ fn ask(
 }
 
 /// Prints the scores with two more columns, and what the forms cost.
-fn show(evaluations: &[Evaluation], questions: &[Question]) {
+fn show(evaluations: &[Evaluation], questions: &[Question]) -> Result<()> {
     let scores: Vec<_> = evaluations.iter().map(Evaluation::score).collect();
     let more = evaluations.iter().map(|it| {
         let seconds = it.seconds() / it.n as f64;
@@ -205,15 +196,15 @@ fn show(evaluations: &[Evaluation], questions: &[Question]) {
     let header = format!("{:>7}  {:>17}", "valid", "seconds an answer");
     let table = ScoreTable::new(&scores).to_string();
     for (line, more) in table.lines().zip([header].into_iter().chain(more)) {
-        println!("{line}  {more}");
+        say!("{line}  {more}")?;
     }
     let n = questions.iter().map(|question| question.candidates.len()).max().unwrap_or_default();
-    println!(
+    say!(
         "\nChance is {:.1} %. Of a question with n options, pairwise asks n (n - 1) prompts, here {}; yes_no asks n, pmi \
          2, all others 1.",
         100.0 * chance(questions).unwrap_or_default(),
         n * n.saturating_sub(1)
-    );
+    )
 }
 
 /// Ranks all that was bought in training, but for what the customer has, and prints where the targets stand.
@@ -240,7 +231,7 @@ fn rank(
     }
     let score = found.score(10)?;
     let ([low, high], [from, to]) = (score.hit_rate_interval, score.ndcg_interval);
-    println!(
+    say!(
         "\nOf {} items: HR@10 {:.3} ({low:.3} to {high:.3}), NDCG@10 {:.3} ({from:.3} to {to:.3}), {} questions, {:.1} \
          seconds each",
         catalogue.products().len(),
@@ -248,6 +239,5 @@ fn rank(
         score.ndcg,
         score.n,
         found.seconds / score.n as f64
-    );
-    Ok(())
+    )
 }

@@ -3,7 +3,6 @@
 //! Run: `cargo run --release --example audit -- QUESTIONS.parquet [--json]`
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use nextcart_data::{Part, Prepared, read_any_questions};
 use nextcart_eval::{AuditOptions, Findings, PurchaseSource, ScoreTable, audit_with};
+use nextcart_examples::{end_of_output, print};
 
 /// Says whether questions give their answers away.
 ///
@@ -44,15 +44,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    // A reader such as `head` has seen enough.
-    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    if error.downcast_ref().is_some_and(is_closed) {
-        return ExitCode::SUCCESS;
-    }
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    end_of_output(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -83,11 +75,6 @@ fn run(arguments: &Arguments) -> Result<()> {
     write!(out, "{}", table(&found.findings))?;
     writeln!(out, "verdict: {:?}\n\n{}", found.verdict, found.explain())?;
     print(&out)
-}
-
-/// Not `println!`, which panics where the output cannot be written.
-fn print(text: &str) -> Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to the standard output")
 }
 
 fn source(purchases: PurchaseSource) -> &'static str {

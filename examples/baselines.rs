@@ -2,10 +2,8 @@
 //!
 //! Run: `cargo run --release --example baselines -- FOLDER`
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -17,9 +15,9 @@ use nextcart_eval::{
     RecentPopularity, SasRec, SasRecConfig, Score, Stack, TextIndex, audit_with, bought_products,
     classical_rankers, evaluate, full_ranking,
 };
+use nextcart_examples::{end_of_output, end_on_ctrl_c, in_order, log, say};
 use nextcart_models::find_device;
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
 
 /// Scores predictors that any model has to beat, each fitted on the training part alone.
 ///
@@ -77,32 +75,13 @@ struct Row {
     fit_seconds: f64,
 }
 
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// Whether files are written that an interrupt must remove.
-static PREPARING: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    // A reader such as `head` has seen enough.
-    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    if error.downcast_ref().is_some_and(is_closed) {
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("error: {error:#}");
-    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+    log("error");
+    end_of_output(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    ctrlc::set_handler(|| {
-        // The first time while files are prepared waits until what was written is removed.
-        if !PREPARING.load(Ordering::Relaxed) || STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })?;
+    end_on_ctrl_c()?;
     let data = load(arguments)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
     let test: Vec<Question> = part(Part::Test).take(arguments.questions).collect();
@@ -120,22 +99,17 @@ fn run(arguments: &Arguments) -> Result<()> {
         let row = Row { candidates, catalogue, fit_seconds };
         if !arguments.json {
             if index == 0 {
-                say(&heading(&row))?;
+                say!("{}", heading(&row))?;
             }
-            say(&line(&row))?;
+            say!("{}", line(&row))?;
         }
         rows.push(row);
     }
     if arguments.json {
-        return say(&serde_json::to_string_pretty(&rows)?);
+        return say!("{}", serde_json::to_string_pretty(&rows)?);
     }
     let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
-    say(&format!("\n{}", audit_with(&data.questions, &known)?.explain()))
-}
-
-/// Not `println!`, which panics where the output cannot be written.
-fn say(line: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("cannot write to the standard output")
+    say!("\n{}", audit_with(&data.questions, &known)?.explain())
 }
 
 /// Reads a prepared folder, or prepares one of files.
@@ -148,11 +122,9 @@ fn load(arguments: &Arguments) -> Result<Dataset> {
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
     let out: &Path = arguments.out.as_deref().unwrap_or(scratch.path());
     let files = [folder.clone()];
-    PREPARING.store(true, Ordering::Relaxed);
-    let data =
-        prepare_until(&files, &files, out, &options, &Resources::default(), &STOP)?.load()?;
-    PREPARING.store(false, Ordering::Relaxed);
-    Ok(data)
+    let resources = Resources::default();
+    let prepared = in_order(|stop| prepare_until(&files, &files, out, &options, &resources, stop))?;
+    Ok(prepared.load()?)
 }
 
 type Fit = fn(&Arguments, &Dataset, &[Question]) -> Result<Option<Box<dyn CatalogueRanker>>>;

@@ -5,13 +5,13 @@
 //! A run is a folder with the `metrics.json` and `predictions.parquet` of a report, as the quickstart
 //! writes it with `--out`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use nextcart_eval::{RunComparison, RunSummary};
+use nextcart_examples::{end_of_output, say};
 
 /// Sets finished runs side by side: what each reached, what it cost, and which differences are sure.
 ///
@@ -28,15 +28,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    // A reader such as `head` has seen enough.
-    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    if error.downcast_ref().is_some_and(is_closed) {
-        return ExitCode::SUCCESS;
-    }
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    end_of_output(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -48,7 +40,5 @@ fn run(arguments: &Arguments) -> Result<()> {
     let compared = RunComparison::of(runs)?;
     let files = compared.write(&arguments.out)?;
 
-    // Not `println!`, which panics where the output cannot be written.
-    writeln!(std::io::stdout(), "{compared}\n\npage: {}", files.page.display())
-        .context("cannot write to the standard output")
+    say!("{compared}\n\npage: {}", files.page.display())
 }

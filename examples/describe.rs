@@ -2,13 +2,13 @@
 //!
 //! Run: `cargo run --release --example describe -- DIR [--plots FOLDER]`
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Parser;
 use nextcart_data::describe;
+use nextcart_examples::{end_of_output, print};
 
 /// Prints counts and distributions of a folder that `prepare` wrote.
 ///
@@ -27,15 +27,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    // A reader such as `head` has seen enough.
-    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    if error.downcast_ref().is_some_and(is_closed) {
-        return ExitCode::SUCCESS;
-    }
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    end_of_output(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -46,9 +38,4 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let plots = plots.into_iter().flatten().map(|plot| format!("written {}\n", plot.display()));
     print(&(description.to_string() + &plots.collect::<String>()))
-}
-
-/// Not `println!`, which panics where the output cannot be written.
-fn print(text: &str) -> Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to the standard output")
 }

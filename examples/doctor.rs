@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
 use nextcart_data::{Part, Question, read_any_questions};
+use nextcart_examples::{end_of_output, in_colour, print};
 use nextcart_models::LlamaConfig;
 use nextcart_prompt::{ChatTemplate, Layout, Template, Wrapper};
 use nextcart_text::{Error, Lengths, SampleBuilder, Tokenizer, diagnose};
@@ -57,15 +57,7 @@ enum Around {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    // A reader such as `head` has seen enough.
-    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    if error.downcast_ref().is_some_and(is_closed) {
-        return ExitCode::SUCCESS;
-    }
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    end_of_output(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -138,17 +130,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         writeln!(out, "nothing found")?;
     }
     print(&out)
-}
-
-/// Not `println!`, which panics where the output cannot be written.
-fn print(text: &str) -> Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to the standard output")
-}
-
-/// Whether the output goes to someone who wants colours.
-fn in_colour() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && !refused
 }
 
 /// Training questions of a folder, or all questions of a file.

@@ -4,15 +4,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 use clap::Parser;
 use nextcart_data::{Contexts, Part, Question, read_any_questions};
 use nextcart_eval::{TemplateModel, evaluate_each};
+use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
 use nextcart_models::{find_device, save_adapter};
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
-use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,16 +30,9 @@ struct Arguments {
     resume: bool,
 }
 
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("error,hf_hub=off,nextcart_train=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+    log("error,hf_hub=off,nextcart_train=warn");
+    end(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -71,7 +63,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     if arguments.plan {
         let planner = config.planner(llama, &samples, &held_out)?;
         let facts = DeviceFacts::measure_for(&planner, &device);
-        println!("{}", planner.estimate(&facts));
+        say!("{}", planner.estimate(&facts))?;
         return Ok(planner.plan(&facts).map(drop)?); // says what would fit
     }
     let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
@@ -90,17 +82,12 @@ fn run(arguments: &Arguments) -> Result<()> {
             Ok(())
         });
     }
-    // A second time, it ends at once.
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130)
-        }
-    })?;
+    stop_on_ctrl_c()?;
     if run.train(&STOP)? == Ending::Interrupted {
         eprintln!("stopped after step {}; --resume goes on from there", run.trainer().steps());
         std::process::exit(130);
     }
     save_adapter(out.join("adapter"), &run.into_best_model()?, &config.lora, &config.model.name)?;
-    println!("adapter: {}", out.join("adapter").display());
+    say!("adapter: {}", out.join("adapter").display())?;
     Ok(())
 }

@@ -2,13 +2,14 @@
 //!
 //! Run: `cargo run --release --example finetune_tinyllama -- --reviews F.. --meta F.. [--plan] [--resume]`
 
-use std::{path::PathBuf, process::ExitCode, sync::atomic::AtomicBool, sync::atomic::Ordering};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_data::{Dataset, Part};
 use nextcart_eval::{Assessment, Report};
+use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
 use nextcart_models::{SaveOptions, find_device, save_adapter, save_merged_checkpoint};
 use nextcart_train::{Checkpointing, DeviceFacts, Ending, ProgressLine, Run, RunConfig};
 
@@ -38,15 +39,9 @@ struct Arguments {
     resume: bool,
 }
 
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    let logs = std::env::var("RUST_LOG").unwrap_or("error,hf_hub=off,nextcart_train=warn".into());
-    tracing_subscriber::fmt().with_env_filter(logs).with_writer(std::io::stderr).init();
-    let Err(error) = run(Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+    log("error,hf_hub=off,nextcart_train=warn");
+    end(run(Arguments::parse()))
 }
 
 fn run(arguments: Arguments) -> Result<()> {
@@ -60,11 +55,7 @@ fn run(arguments: Arguments) -> Result<()> {
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let resumes = arguments.resume || arguments.plan.is_some() || !out.exists();
     ensure!(resumes, "`{}` is there: --resume goes on", out.display());
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // the second time at once
-        }
-    })?;
+    stop_on_ctrl_c()?;
 
     let shop = Dataset::prepare_or_open(&arguments.reviews, &arguments.meta, &data.folder, &STOP)?;
     let template = data.template()?;
@@ -75,7 +66,7 @@ fn run(arguments: Arguments) -> Result<()> {
     if let Some(gigabytes) = arguments.plan {
         let planner = config.planner(llama, &samples, &held_out)?;
         let facts = DeviceFacts::measure_for(&planner, &device).within((gigabytes * 1e9) as u64);
-        println!("{}", planner.estimate(&facts));
+        say!("{}", planner.estimate(&facts))?;
         return Ok(planner.plan(&facts).map(drop)?); // says what would fit
     }
 
@@ -93,6 +84,6 @@ fn run(arguments: Arguments) -> Result<()> {
     let report = Report::of_run("TinyLlama-1.1B with QLoRA", &losses[0], &losses[1]);
     let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
     let assessed = all.write(out, &format!("{config:?}"), report, &STOP, tell)?;
-    println!("{assessed}\n\nreport: {}", assessed.files.html.display());
+    say!("{assessed}\n\nreport: {}", assessed.files.html.display())?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use nextcart_adapters::load_peft;
+use nextcart_examples::{end_of_output, print, say};
 use nextcart_models::{
     Checkpoint, GenerateOptions, LoadOptions, Precision, Sampling, find_device, generate_with,
     gpu_precision,
@@ -60,9 +61,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
+    end_of_output(run(Arguments::parse()))
 }
 
 fn run(arguments: Arguments) -> Result<()> {
@@ -95,15 +94,16 @@ fn run(arguments: Arguments) -> Result<()> {
 
     let options = GenerateOptions::new(arguments.max_new_tokens, llama).with_sampling(sampling);
     let (mut tokens, mut text, mut shown) = (Vec::new(), String::new(), 0);
-    let mut failed = None;
+    let mut failed: Option<anyhow::Error> = None;
     let _ = generate_with(&model, llama, &[&prompt], &options, None, |_, token| {
         tokens.push(token);
         match tokenizer.decode(&tokens) {
             Ok(known) => text = known,
-            Err(error) => failed = Some(error),
+            Err(error) => failed = Some(error.into()),
         }
         let end = arguments.stop.iter().filter_map(|stop| text.find(stop.as_str())).min();
-        show(&text, &mut shown, end.unwrap_or_else(|| settled(&text, &arguments.stop)));
+        let known = end.unwrap_or_else(|| settled(&text, &arguments.stop));
+        failed = failed.take().or(show(&text, &mut shown, known).err());
         if let Some(end) = end {
             text.truncate(end);
         }
@@ -112,9 +112,11 @@ fn run(arguments: Arguments) -> Result<()> {
             false => ControlFlow::Continue(()),
         }
     });
-    show(&text, &mut shown, text.len());
-    println!();
-    failed.map_or(Ok(()), |error| Err(error.into()))
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    show(&text, &mut shown, text.len())?;
+    say!("")
 }
 
 /// How tokens are chosen.
@@ -138,10 +140,9 @@ fn settled(text: &str, stop: &[String]) -> usize {
 }
 
 /// Prints the text up to a place, but for what was shown before.
-fn show(text: &str, shown: &mut usize, end: usize) {
-    if let Some(new) = text.get(*shown..end) {
-        print!("{new}");
-        let _ = std::io::stdout().flush(); // a reader who left is told at the end
-        *shown = end;
-    }
+fn show(text: &str, shown: &mut usize, end: usize) -> Result<()> {
+    let Some(new) = text.get(*shown..end) else { return Ok(()) };
+    print(new)?;
+    *shown = end;
+    std::io::stdout().flush().context("cannot write to the standard output")
 }

@@ -9,7 +9,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -20,6 +19,7 @@ use nextcart_eval::{
     Chance, Edited, Evaluation, FullAudit, Predictor, PunctuationRule, Report, TemplateModel,
     audit, evaluate, evaluate_until,
 };
+use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
 use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, digest};
@@ -56,22 +56,13 @@ struct Arguments {
     learning_rate: f64,
 }
 
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+    log("error");
+    end(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // the second time at once
-        }
-    })?;
+    stop_on_ctrl_c()?;
     let all = read_any_questions(&arguments.questions)?;
     let audit = FullAudit { questions: audit(&all)?, models: Vec::new() };
     // Without a title, an option is nothing that a model could say.
@@ -79,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         question.candidates.iter().all(|option| !option.title.trim().is_empty())
     });
     let (train, test) = split(&all, arguments)?;
-    println!("{}\n", audit.explain());
+    say!("{}\n", audit.explain())?;
 
     let device = find_device()?;
     let checkpoint = Checkpoint::open(&arguments.model)?;
@@ -89,7 +80,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let samples = builder.samples(&train)?;
     let identity = format!(
         "{} {} {} {}",
-        arguments.model.display(),
+        checkpoint.fingerprint()?,
         arguments.blocks,
         arguments.learning_rate,
         digest(&samples)
@@ -131,8 +122,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         audit: Some(&audit),
         ..Report::of_run("Questions that give their answers away", &losses, &[])
     };
-    println!("{}\n{}", report.table(), notes.join("\n"));
-    println!("report: {}", report.write(&arguments.out)?.html.display());
+    say!("{}\n{}", report.table(), notes.join("\n"))?;
+    say!("report: {}", report.write(&arguments.out)?.html.display())?;
     Ok(())
 }
 

@@ -2,10 +2,8 @@
 //!
 //! Run: `cargo run --release --example prepare -- --reviews F.. --meta F.. --out DIR`
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -14,6 +12,7 @@ use nextcart_data::{
     Distractors, IngestOptions, Manifest, PrepareOptions, Repeats, Resources, Salt, SplitMethod,
     Tally, TextCleaning, prepare_until,
 };
+use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
 use serde::de::DeserializeOwned;
 
 /// Turns review and metadata files into tables, histories and next-purchase questions.
@@ -84,22 +83,13 @@ struct Arguments {
     threads: usize,
 }
 
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
-    let Err(error) = run(Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+    log("error");
+    end(run(Arguments::parse()))
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // the second time at once
-        }
-    })?;
+    stop_on_ctrl_c()?;
     let Arguments { reviews, meta, out, uniform, memory, threads, .. } = &arguments;
     let memory_bytes = memory.checked_mul(1 << 20).context("--memory is too large")?;
     let resources = Resources { memory_bytes, threads: *threads };
@@ -125,7 +115,7 @@ fn run(arguments: Arguments) -> Result<()> {
         ..PrepareOptions::default()
     };
     print(&prepare_until(reviews, meta, out, &options, &resources, &STOP)?.manifest)?;
-    say(format_args!("written to {}", out.display()))
+    say!("written to {}", out.display())
 }
 
 /// A choice by the name that `manifest.json` gives it.
@@ -138,19 +128,9 @@ fn print(Manifest { reviews, items, histories, questions, .. }: &Manifest) -> Re
         let reasons: Vec<String> = reasons.iter().map(|(why, n)| format!("; {n} {why}")).collect();
         format!("{read} lines read, {kept} kept, {rejected} rejected{}", reasons.concat())
     };
-    say(format_args!("reviews    {}", lines(reviews)))?;
-    say(format_args!("items      {}", lines(&items.lines)))?;
-    say(format_args!(
-        "histories  {} users with {} purchases",
-        histories.users, histories.interactions
-    ))?;
+    say!("reviews    {}", lines(reviews))?;
+    say!("items      {}", lines(&items.lines))?;
+    say!("histories  {} users with {} purchases", histories.users, histories.interactions)?;
     let (train, validation, test) = (questions.train, questions.validation, questions.test);
-    say(format_args!(
-        "questions  {train} for training, {validation} for validation, {test} for the test"
-    ))
-}
-
-/// Not `println!`, which panics where the output cannot be written.
-fn say(text: impl std::fmt::Display) -> Result<()> {
-    writeln!(std::io::stdout(), "{text}").context("cannot write to the standard output")
+    say!("questions  {train} for training, {validation} for validation, {test} for the test")
 }

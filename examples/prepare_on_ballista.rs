@@ -18,6 +18,7 @@ use clap::Parser;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use nextcart_data::{PrepareOptions, Resources, plan, prepare, prepare_on};
+use nextcart_examples::{end, say};
 
 /// Prepares the same files twice, on a cluster and without.
 #[derive(Parser)]
@@ -38,9 +39,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Err(error) = run(Arguments::parse()).await else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
+    end(run(Arguments::parse()).await)
 }
 
 async fn run(Arguments { reviews, meta, out, k_core }: Arguments) -> Result<()> {
@@ -55,7 +54,7 @@ async fn run(Arguments { reviews, meta, out, k_core }: Arguments) -> Result<()> 
     let limits = Resources::default();
     let prepared = prepare_on(&context, &reviews, &meta, &cluster, &options, &limits).await?;
     let (histories, questions) = (&prepared.manifest.histories, &prepared.manifest.questions);
-    println!("on the cluster: {} users, {} questions", histories.users, questions.total());
+    say!("on the cluster: {} users, {} questions", histories.users, questions.total())?;
 
     prepare(&reviews, &meta, &alone, &options)?;
     let files = [
@@ -68,7 +67,7 @@ async fn run(Arguments { reviews, meta, out, k_core }: Arguments) -> Result<()> 
     for file in files {
         let same = fs::read(cluster.join(file))? == fs::read(alone.join(file))?;
         ensure!(same, "`{file}` differs between the cluster and this process");
-        println!("same bytes: {file}");
+        say!("same bytes: {file}")?;
     }
     Ok(())
 }

@@ -5,7 +5,6 @@
 //! Without a folder it makes a small shop and asks about that.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,6 +15,7 @@ use nextcart_data::{
     ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, Prepared, Question,
     RelationOptions, Resources, prepare,
 };
+use nextcart_examples::{end_of_output, print};
 use nextcart_prompt::{
     ChatTemplate, Fields, Layout, SegmentKind, Style, Template, Wrapper, catalogue,
 };
@@ -63,15 +63,7 @@ impl Answers {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    // A reader such as `head` has seen enough.
-    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    if error.downcast_ref().is_some_and(is_closed) {
-        return ExitCode::SUCCESS;
-    }
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("error: {}", causes.join(": "));
-    ExitCode::FAILURE
+    end_of_output(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -118,11 +110,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     print(&out)
-}
-
-/// Not `println!`, which panics where the output cannot be written.
-fn print(text: &str) -> Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to the standard output")
 }
 
 /// A built-in template, or one from a file.

@@ -16,6 +16,7 @@ use clap::Parser;
 use nextcart_adapters::load_peft;
 use nextcart_data::{Catalogue, FullCatalogue, Part, Product, Purchase, Question};
 use nextcart_eval::{Predictor, TemplateModel};
+use nextcart_examples::{end_of_output, say};
 use nextcart_models::find_device;
 use nextcart_prompt::Template;
 use nextcart_train::{ModelConfig, RunConfig};
@@ -63,9 +64,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
+    end_of_output(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
@@ -98,8 +97,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         let candidates = candidates.clone().unwrap_or_else(|| shop.others(history));
         let question = question(history, candidates, config.data.history);
         let scores = predictor.score(&question)?;
-        show(&question, &scores, arguments);
-        Ok(())
+        show(&question, &scores, arguments)
     };
     match history {
         Some(history) => rank(&history),
@@ -244,7 +242,7 @@ fn question(history: &[Product], candidates: Vec<Product>, purchases: Option<usi
 }
 
 /// Prints the likeliest candidates with their shares of the probability of all.
-fn show(question: &Question, scores: &[f64], arguments: &Arguments) {
+fn show(question: &Question, scores: &[f64], arguments: &Arguments) -> Result<()> {
     let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
     let total: f64 = weights.iter().sum();
@@ -255,21 +253,21 @@ fn show(question: &Question, scores: &[f64], arguments: &Arguments) {
     let ranking = order.iter().zip(1..).map(|(&place, rank)| {
         let (product, probability) = (&question.candidates[place], weights[place] / total);
         if !arguments.json {
-            println!("{rank:>3}. {:>5.1} %  {}", 100.0 * probability, product.title);
+            say!("{rank:>3}. {:>5.1} %  {}", 100.0 * probability, product.title)?;
         }
-        json!({
+        Ok(json!({
             "rank": rank,
             "item": product.item,
             "title": product.title,
             "probability": probability,
             "log_likelihood": scores[place],
-        })
+        }))
     });
-    let ranking: Vec<_> = ranking.collect();
+    let ranking: Vec<_> = ranking.collect::<Result<_>>()?;
     let of = question.candidates.len();
     match arguments.json {
-        true => println!("{}", json!({ "history": history, "candidates": of, "ranking": ranking })),
-        false => println!("     of {of} candidates, for {}\n", history.join(", ")),
+        true => say!("{}", json!({ "history": history, "candidates": of, "ranking": ranking })),
+        false => say!("     of {of} candidates, for {}\n", history.join(", ")),
     }
 }
 

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -23,6 +23,7 @@ use nextcart_eval::{
     ItemKnnOptions, Prediction, Predictor, ScoreTable, Stack, TextIndex, audit_with,
     bought_products, classical_rankers, evaluate, evaluate_until,
 };
+use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
 use nextcart_metrics::mcnemar_exact;
 use nextcart_models::{
     Checkpoint, Llama, LlamaConfig, find_device, save_adapter, score_continuations,
@@ -100,22 +101,13 @@ struct Hinted<'a> {
     fit: Option<u8>,
 }
 
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+    log("error");
+    end(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // the second time at once
-        }
-    })?;
+    stop_on_ctrl_c()?;
     let options = PrepareOptions::leave_one_out();
     let data = Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
@@ -126,7 +118,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 
     let retriever = retriever(&data, &weighing)?;
     let weights = retriever.weights().map(|(name, weight)| format!("{name} {weight:.2}"));
-    println!("retriever: {}", weights.collect::<Vec<_>>().join(", "));
+    say!("retriever: {}", weights.collect::<Vec<_>>().join(", "))?;
     let mut evaluations = vec![evaluate(&mut knn_text(&data, &weighing)?, &test)?];
 
     let device = find_device()?;
@@ -141,22 +133,22 @@ fn run(arguments: &Arguments) -> Result<()> {
         .flat_map(|question| &question.candidates)
         .map(|product| (product.item.as_str(), product))
         .collect();
-    let worth = worth(&base, &llama, &builder, &shown, arguments)?;
+    let worth = worth(&checkpoint, &base, &builder, &shown, arguments)?;
     let mut asker = Asker { arguments, builder, retriever, worth };
     evaluations.insert(0, evaluate(&mut asker.retriever, &test)?);
-    println!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()));
+    say!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()))?;
 
     let samples = train.iter().map(|question| asker.ask(question));
     let samples: Vec<Sample> = samples.collect::<Result<_, Error>>()?;
     if let Some(sample) = samples.first() {
-        println!("{}\n", tokenizer.decode(sample.ids())?);
+        say!("{}\n", tokenizer.decode(sample.ids())?)?;
         let tokens = samples.iter().map(Sample::len).sum::<usize>();
-        println!("{} tokens a question", tokens / samples.len());
+        say!("{} tokens a question", tokens / samples.len())?;
     }
     let Arguments { history, scale, prior, blocks, learning_rate, .. } = arguments;
     let identity = format!(
         "{} {history} {scale} {prior} {blocks} {learning_rate} {}",
-        arguments.model.display(),
+        checkpoint.fingerprint()?,
         digest(&samples)
     );
     let twins = &test[..arguments.twins.min(test.len())];
@@ -180,20 +172,24 @@ fn run(arguments: &Arguments) -> Result<()> {
             evaluations.push(ask("tuned", &tuned, true, twins)?);
         }
     }
-    println!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()));
+    say!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()))?;
     let hits = |evaluation: &Evaluation| -> Vec<bool> {
         evaluation.predictions.iter().map(Prediction::is_right).collect()
     };
     let (first, n) = (&evaluations[0], evaluations[0].predictions.len());
     for other in evaluations[1..].iter().filter(|other| other.predictions.len() == n) {
         let test = mcnemar_exact(&hits(first), &hits(other))?;
-        println!(
+        say!(
             "{} against {}: {} questions to {}, McNemar p = {:.2e}",
-            first.name, other.name, test.first_only, test.second_only, test.p
-        );
+            first.name,
+            other.name,
+            test.first_only,
+            test.second_only,
+            test.p
+        )?;
     }
     let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
-    println!("\n{}", audit_with(&data.questions, &known)?.explain());
+    say!("\n{}", audit_with(&data.questions, &known)?.explain())?;
     Ok(())
 }
 
@@ -251,29 +247,30 @@ impl Asker<'_> {
 /// What a model says of titles alone.
 #[derive(Serialize, Deserialize)]
 struct Worth {
+    /// The model's fingerprint.
     model: String,
     titles: BTreeMap<String, f32>,
 }
 
 /// The log-likelihood of each title's line without any purchase before it, by which options differ whoever asks.
 fn worth(
+    checkpoint: &Checkpoint,
     model: &Llama,
-    llama: &LlamaConfig,
     builder: &SampleBuilder,
     products: &BTreeMap<&str, &Product>,
     arguments: &Arguments,
 ) -> Result<BTreeMap<String, f32>> {
-    let (file, name) = (arguments.out.join("worth.json"), arguments.model.display().to_string());
+    let (file, found) = (arguments.out.join("worth.json"), checkpoint.fingerprint()?);
     let mut known = match std::fs::read(&file) {
         Ok(text) => serde_json::from_slice(&text)
             .with_context(|| format!("`{}` is damaged: delete it", file.display()))?,
-        Err(_) => Worth { model: name.clone(), titles: BTreeMap::new() },
+        Err(_) => Worth { model: found.clone(), titles: BTreeMap::new() },
     };
-    if known.model != name {
+    if known.model != found {
         bail!(
-            "`{}`: expected what `{name}` says of titles, found what `{}` says: name another --out",
+            "`{}`: expected what `{}` says of titles, found what another model says: name another --out",
             file.display(),
-            known.model
+            arguments.model.display()
         );
     }
     let mut missing: Vec<&&Product> =
@@ -291,7 +288,7 @@ fn worth(
         let asked = Asked { id: "titles", history: &[], candidates, answer: 0 };
         let built = builder.decisions(&asked)?.remove(0);
         let answers: Vec<&[u32]> = built.answers.iter().map(Vec::as_slice).collect();
-        let scores = score_continuations(model, llama, &built.prompt, &answers);
+        let scores = score_continuations(model, checkpoint.config(), &built.prompt, &answers);
         let scores = scores.iter().map(|score| score.log_likelihood as f32);
         known.titles.extend(products.iter().map(|product| product.title.clone()).zip(scores));
         bar.inc(products.len() as u64);

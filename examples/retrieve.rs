@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -24,6 +24,7 @@ use nextcart_eval::{
     ScoreTable, Stack, TextIndex, TitleVectors, TrainingFacts, audit_model, audit_with,
     bought_products, classical_rankers, evaluate, full_ranking,
 };
+use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
 use nextcart_metrics::{holm, mcnemar_exact};
 use nextcart_models::{
     Checkpoint, Llama, LlamaConfig, embed_texts_with, find_device, save_adapter,
@@ -77,22 +78,13 @@ fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("expected a whole number of at least {LEAST}"))
 }
 
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+    log("error");
+    end(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // the second time at once
-        }
-    })?;
+    stop_on_ctrl_c()?;
     let checkpoint = Checkpoint::open(&arguments.model)?;
     let all = checkpoint.config();
     let llama = all.clone().with_first_blocks(arguments.blocks.min(all.layers));
@@ -131,7 +123,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         judge.ask(&mut vectors)?;
         let mut sum = stack(&format!("stack and {name}"), Some(vectors))?;
         let weights = sum.weights().map(|(name, weight)| format!("{name} {weight:.2}"));
-        println!("{}: {}", sum.name(), weights.collect::<Vec<_>>().join(", "));
+        say!("{}: {}", sum.name(), weights.collect::<Vec<_>>().join(", "))?;
         judge.ask_both(&mut sum)?;
         if name == "tuned" {
             judge.audit(&mut sum)?;
@@ -196,12 +188,12 @@ impl Judge<'_> {
     /// Accuracies, rankings of the whole catalogue, and the last sum against each of the others.
     fn tell(&self) -> Result<()> {
         let scores: Vec<_> = self.asked.iter().map(|(evaluation, _)| evaluation.score()).collect();
-        println!("{}", ScoreTable::new(&scores));
-        println!("{:<18} {:>7} {:>8}", "all items", "HR@10", "NDCG@10");
+        say!("{}", ScoreTable::new(&scores))?;
+        say!("{:<18} {:>7} {:>8}", "all items", "HR@10", "NDCG@10")?;
         for RankingScore { name, hit_rate, ndcg, .. } in
             self.asked.iter().filter_map(|(_, r)| r.as_ref())
         {
-            println!("{name:<18} {hit_rate:>7.4} {ndcg:>8.4}");
+            say!("{name:<18} {hit_rate:>7.4} {ndcg:>8.4}")?;
         }
         let hits = |evaluation: &Evaluation| -> Vec<bool> {
             evaluation.predictions.iter().map(Prediction::is_right).collect()
@@ -216,10 +208,14 @@ impl Judge<'_> {
         let tests = tests.collect::<Result<Vec<_>, _>>()?;
         let corrected = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>())?;
         for ((other, test), p) in others.iter().zip(&tests).zip(corrected) {
-            println!(
+            say!(
                 "{} against {}: {} questions to {}, McNemar p = {:.2e}, with Holm's correction {p:.2e}",
-                last.name, other.name, test.first_only, test.second_only, test.p
-            );
+                last.name,
+                other.name,
+                test.first_only,
+                test.second_only,
+                test.p
+            )?;
         }
         Ok(())
     }
@@ -230,7 +226,7 @@ impl Judge<'_> {
         let known = AuditOptions { histories: Some(&self.data.histories), ..Default::default() };
         let audit =
             FullAudit { questions: audit_with(self.test, &known)?, models: self.audits.clone() };
-        println!("\n{}", audit.explain());
+        say!("\n{}", audit.explain())?;
         let named = |name: &str| {
             match name {
                 "stack and tuned" => "fine_tuned",
@@ -255,7 +251,7 @@ impl Judge<'_> {
             training: Some(&TrainingFacts::fit(histories, titles)),
             ..Report::of_run("Titles that are bought together", losses, &[])
         };
-        println!("report: {}", report.write(&arguments.out)?.html.display());
+        say!("report: {}", report.write(&arguments.out)?.html.display())?;
         Ok(())
     }
 }

@@ -3,14 +3,13 @@
 //! Run: `cargo run --release --example seed_protocol -- --reviews F.. --meta F.. --out questions.parquet`
 //! and then `cargo run --release --example audit -- questions.parquet`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use nextcart_data::{Resources, seed_protocol, write_questions};
+use nextcart_examples::{STOP, end, say, stop_on_ctrl_c};
 
 /// Writes questions by the seed project's protocol, leak included.
 ///
@@ -32,17 +31,12 @@ struct Arguments {
     seed: u64,
 }
 
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 fn main() -> ExitCode {
-    let Err(error) = run(&Arguments::parse()) else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::from(if STOP.load(Ordering::Relaxed) { 130 } else { 1 })
+    end(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
+    stop_on_ctrl_c()?;
     let Arguments { reviews, meta, out, seed } = arguments;
     let questions = seed_protocol(reviews, meta, *seed, &Resources::default(), &STOP)?;
     if let Some(folder) = out.parent() {
@@ -50,7 +44,5 @@ fn run(arguments: &Arguments) -> Result<()> {
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     }
     write_questions(out, &questions)?;
-    // Not `println!`, which panics where the output cannot be written.
-    writeln!(std::io::stdout(), "{} questions written to {}", questions.len(), out.display())
-        .context("cannot write to the standard output")
+    say!("{} questions written to {}", questions.len(), out.display())
 }

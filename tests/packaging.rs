@@ -126,7 +126,9 @@ fn every_example_has_a_row() {
     let table = std::fs::read_to_string(folder.join("README.md")).unwrap();
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
+        if path.extension().is_some_and(|extension| extension == "rs")
+            || path.join("main.rs").is_file()
+        {
             let name = path.file_stem().unwrap().to_str().unwrap();
             assert!(table.contains(&format!("\n| `{name}` | ")), "{name} has no row");
             let command = format!("--example {name}");

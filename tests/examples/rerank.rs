@@ -44,11 +44,18 @@ fn both_are_asked_and_set_beside_each_other_and_nothing_is_asked_twice() {
     let names = String::from_utf8_lossy(&adapter[8..]);
     assert!(names.contains("layers.1.") && !names.contains("layers.0."));
     assert_eq!(check_succeeds("rerank", folder.path(), &arguments), told);
-    // What one model says of titles is not taken for what another says.
-    std::fs::rename(folder.path().join("base"), folder.path().join("other")).unwrap();
+    // A model is known wherever it lies, and what it says of titles is not taken for what another says.
+    let (base, other) = (folder.path().join("base"), folder.path().join("other"));
+    std::fs::rename(base, &other).unwrap();
     let arguments = [&["data", "--model", "other"], &SIZES[..]].concat();
+    assert_eq!(check_succeeds("rerank", folder.path(), &arguments), told);
+    let weights = other.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[8 + header] ^= 1; // the least bit of the first weight
+    std::fs::write(weights, bytes).unwrap();
     let run = super::check("rerank", folder.path(), &arguments);
-    for part in ["worth.json", "`other`", "`base`", "name another --out"] {
+    for part in ["worth.json", "`other`", "another model", "name another --out"] {
         assert!(!run.success && run.stderr.contains(part), "{}", run.stderr);
     }
 }
