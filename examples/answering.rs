@@ -17,8 +17,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nextcart_adapters::{ADAPTER_WEIGHTS, load_peft};
 use nextcart_data::{Dataset, FullCatalogue, Part, PrepareOptions, Question};
 use nextcart_eval::{
-    Answering, CatalogueRanks, Edited, Evaluation, Predictor, ScoreTable, TemplateModel, chance,
-    evaluate_until, rank_catalogue, write_predictions,
+    Answering, AuditOptions, CatalogueRanks, Edited, Evaluation, Predictor, ScoreTable,
+    TemplateModel, audit_with, chance, evaluate_until, rank_catalogue, write_predictions,
 };
 use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
 use nextcart_models::{Checkpoint, find_device};
@@ -141,6 +141,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     write_predictions(out.join("answering.parquet"), &evaluations)?;
     show(&evaluations, &shown)?;
+    let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
+    say!("\n{}", audit_with(&data.questions, &known)?.explain())?;
 
     if let Some(catalogue) = catalogue {
         let output = "{{ candidates | chosen(answer) }}";

@@ -7,6 +7,7 @@
 //! prompt and is asked the rest, with and without the history, beside a rule that only counts digits and punctuation
 //! marks. `report.html` says what that means. Ctrl-C leaves a checkpoint; the same command goes on from it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,11 +17,11 @@ use indicatif::ProgressBar;
 use nextcart_adapters::LoraConfig;
 use nextcart_data::{Question, read_any_questions};
 use nextcart_eval::{
-    Chance, Edited, Evaluation, FullAudit, Predictor, PunctuationRule, Report, TemplateModel,
-    audit, evaluate, evaluate_until,
+    Chance, Edited, Evaluation, FullAudit, ModelAuditOptions, Predictor, PunctuationRule, Report,
+    TemplateModel, audit, audit_model, evaluate, evaluate_until,
 };
 use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
-use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device};
+use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device, save_adapter};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, digest};
 use nextcart_train::{Ending, Every, ProgressLine, Run, SftConfig, WatchConfig};
@@ -48,6 +49,9 @@ struct Arguments {
     /// Of these, questions to the model before it learnt, spread over them.
     #[arg(long, default_value_t = 200)]
     untuned: usize,
+    /// Of these, questions to be asked with other histories and in other orders, spread over them.
+    #[arg(long, default_value_t = 60)]
+    audited: usize,
     /// Blocks with adapters, the last ones: those below need no backward pass.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..))]
     blocks: u16,
@@ -64,7 +68,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     stop_on_ctrl_c()?;
     let all = read_any_questions(&arguments.questions)?;
-    let audit = FullAudit { questions: audit(&all)?, models: Vec::new() };
+    let mut audit = FullAudit { questions: audit(&all)?, models: Vec::new() };
     // Without a title, an option is nothing that a model could say.
     let (all, nameless): (Vec<Question>, Vec<Question>) = all.into_iter().partition(|question| {
         question.candidates.iter().all(|option| !option.title.trim().is_empty())
@@ -96,15 +100,22 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     };
     let base = checkpoint.load(&device)?;
-    let count = arguments.untuned.min(test.len());
-    let some: Vec<Question> = (0..count).map(|at| test[at * test.len() / count].clone()).collect();
-    let untuned = (count > 0).then(|| ask("base", &base, false, &some)).transpose()?;
+    let some = spread(&test, arguments.untuned);
+    let untuned = (!some.is_empty()).then(|| ask("base", &base, false, &some)).transpose()?;
     let (tuned, losses) = tune(base, &llama, &samples, arguments)?;
     let mut evaluations =
         vec![ask("fine_tuned", &tuned, false, &test)?, ask("history_blind", &tuned, true, &test)?];
     evaluations.extend(untuned);
     evaluations.push(evaluate(&mut PunctuationRule, &test)?);
     evaluations.push(evaluate(&mut Chance, &test)?);
+    let some = spread(&test, arguments.audited);
+    if !some.is_empty() {
+        let answers = spread(&evaluations[0].predictions, arguments.audited);
+        let full = Evaluation::of("fine_tuned", answers)?;
+        let mut model = TemplateModel::new("fine_tuned", &tuned, &llama, builder.clone());
+        let options = ModelAuditOptions { ordered: some.len() / 4, ..Default::default() };
+        audit.models.push(audit_model(&mut model, &full, &some, &options)?);
+    }
 
     let [full, blind] = [0, 1].map(|of| 100.0 * evaluations[of].accuracy);
     let conclusion = format!(
@@ -112,6 +123,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     );
     let notes = [
         format!("questions: {} to learn from, {} to be asked", train.len(), test.len()),
+        format!("of these, equal to one to learn from: {}", learnt(&train, &test)),
         format!("left out, but for the audit, as an option has no title: {}", nameless.len()),
         conclusion.clone(),
     ];
@@ -123,6 +135,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         ..Report::of_run("Questions that give their answers away", &losses, &[])
     };
     say!("{}\n{}", report.table(), notes.join("\n"))?;
+    for model in &audit.models {
+        say!("\n{}\n", model.explain())?;
+    }
     say!("report: {}", report.write(&arguments.out)?.html.display())?;
     Ok(())
 }
@@ -148,6 +163,23 @@ fn split(all: &[Question], arguments: &Arguments) -> Result<(Vec<Question>, Vec<
         }
     }
     Ok((train, test))
+}
+
+/// So many of all, spread evenly over them.
+fn spread<T: Clone>(all: &[T], most: usize) -> Vec<T> {
+    let count = most.min(all.len());
+    (0..count).map(|place| all[place * all.len() / count].clone()).collect()
+}
+
+/// Questions to be asked that equal one to learn from in history and answer.
+fn learnt(train: &[Question], test: &[Question]) -> usize {
+    let told = |question: &Question| -> Vec<String> {
+        let answer = &question.candidates[question.answer];
+        let history = question.history.iter().map(|purchase| &purchase.product);
+        history.chain([answer]).map(|product| product.title.clone()).collect()
+    };
+    let known: HashSet<Vec<String>> = train.iter().map(told).collect();
+    test.iter().filter(|question| known.contains(&told(question))).count()
 }
 
 fn tune(
@@ -177,7 +209,9 @@ fn tune(
         bail!("stopped after step {}; the same command goes on", run.trainer().steps());
     }
     let losses = run.trainer().losses().to_vec();
-    Ok((run.into_model(), losses))
+    let (model, name) = (run.into_model(), arguments.model.display().to_string());
+    save_adapter(arguments.out.join("adapter"), &model, &lora, &name)?;
+    Ok((model, losses))
 }
 
 /// Asks all questions, or goes on with those that an interrupted run left.

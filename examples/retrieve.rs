@@ -185,7 +185,7 @@ impl Judge<'_> {
         able.map(|(evaluation, _)| evaluation).context("nobody was asked")
     }
 
-    /// Accuracies, rankings of the whole catalogue, and the last sum against each of the others.
+    /// Accuracies, rankings of the whole catalogue, and the tuned vectors and the last sum against each asked before.
     fn tell(&self) -> Result<()> {
         let scores: Vec<_> = self.asked.iter().map(|(evaluation, _)| evaluation.score()).collect();
         say!("{}", ScoreTable::new(&scores))?;
@@ -200,17 +200,20 @@ impl Judge<'_> {
         };
         let last = self.last()?;
         let able = self.asked.iter().filter(|(_, ranking)| ranking.is_some());
-        let others: Vec<&Evaluation> = able
-            .map(|(evaluation, _)| evaluation)
-            .filter(|other| other.name != last.name)
-            .collect();
-        let tests = others.iter().map(|other| mcnemar_exact(&hits(last), &hits(other)));
+        let able: Vec<&Evaluation> = able.map(|(evaluation, _)| evaluation).collect();
+        let mut pairs = Vec::new();
+        for (place, judged) in able.iter().enumerate().rev() {
+            if judged.name == last.name || judged.name == "tuned" {
+                pairs.extend(able[..place].iter().map(|other| (judged, other)));
+            }
+        }
+        let tests = pairs.iter().map(|(judged, other)| mcnemar_exact(&hits(judged), &hits(other)));
         let tests = tests.collect::<Result<Vec<_>, _>>()?;
         let corrected = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>())?;
-        for ((other, test), p) in others.iter().zip(&tests).zip(corrected) {
+        for (((judged, other), test), p) in pairs.iter().zip(&tests).zip(corrected) {
             say!(
                 "{} against {}: {} questions to {}, McNemar p = {:.2e}, with Holm's correction {p:.2e}",
-                last.name,
+                judged.name,
                 other.name,
                 test.first_only,
                 test.second_only,

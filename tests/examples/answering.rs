@@ -48,6 +48,7 @@ fn every_way_of_answering_has_a_row_and_what_is_answered_is_not_asked_again() {
         assert!(row.ends_with(valid), "{name} in {told}");
     }
     assert!(told.contains("Chance is 25.0 %.") && told.contains("n (n - 1) prompts, here 12;"));
+    assert!(told.contains("rules that never look at the history"), "{told}");
     assert!(told.contains("items: HR@10 ") && told.contains(", 2 questions, "), "{told}");
 
     let found = read_predictions(here.join("out/answering.parquet")).unwrap();

@@ -31,6 +31,8 @@ fn a_model_stands_beside_itself_without_the_history_and_beside_the_rule() {
         "12",
         "--untuned",
         "6",
+        "--audited",
+        "8",
         "--blocks",
         "1",
     ];
@@ -41,6 +43,9 @@ fn a_model_stands_beside_itself_without_the_history_and_beside_the_rule() {
         "\nbase ",
         "\npunctuation_rule ",
         "\nchance ",
+        "\nof these, equal to one to learn from: ",
+        "itself with another customer's history",
+        "of 2 questions",
         "\nleft out, but for the audit, as an option has no title: 3\n",
         "Without any history, ",
     ] {

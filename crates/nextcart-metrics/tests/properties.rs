@@ -4,7 +4,7 @@ use nextcart_metrics::{
     Average, Binning, Rank, Sensitivity, SplitMix64, TieRule, answer_shares, bootstrap_clustered,
     brier, detectable_difference, detectable_paired_difference, expected_calibration_error,
     hit_rate_at_k, holm, mcnemar_exact, mean_auc, mean_ndcg_at_k, mean_reciprocal_rank,
-    precision_recall_f1, roc_auc, wilson,
+    negative_log_likelihood, precision_recall_f1, roc_auc, wilson,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -141,13 +141,27 @@ proptest! {
     }
 
     #[test]
-    fn calibration_is_bounded(pairs in vec((0.0..=1.0_f64, any::<bool>()), 1..60), bins in 1_usize..20) {
+    fn calibration_is_bounded_and_knows_no_order(
+        pairs in vec((0.0..=1.0_f64, any::<bool>()), 1..60), bins in 1_usize..20, seed in any::<u64>(),
+    ) {
+        let (again, same): (Vec<f64>, Vec<bool>) = shuffled(&pairs, seed).into_iter().unzip();
         let (p, ok): (Vec<f64>, Vec<bool>) = pairs.into_iter().unzip();
+        let ece = |p: &[f64], ok: &[bool], binning| {
+            expected_calibration_error(p, ok, bins, binning).unwrap().unwrap()
+        };
         for binning in [Binning::EqualWidth, Binning::EqualMass] {
-            let ece = expected_calibration_error(&p, &ok, bins, binning).unwrap().unwrap();
-            prop_assert!((0.0..=1.0 + 1e-12).contains(&ece));
+            prop_assert!((0.0..=1.0 + 1e-12).contains(&ece(&p, &ok, binning)));
         }
-        prop_assert!((0.0..=1.0).contains(&brier(&p, &ok).unwrap().unwrap()));
+        // Of equal probabilities, bins of equal mass take those that come first.
+        let wide = Binning::EqualWidth;
+        prop_assert!((ece(&p, &ok, wide) - ece(&again, &same, wide)).abs() < 1e-9);
+        let found = brier(&p, &ok).unwrap();
+        prop_assert!(found.is_some_and(|score| (0.0..=1.0).contains(&score)));
+        prop_assert!(close(found, brier(&again, &same).unwrap()));
+        let clip = 1e-6;
+        let nll = negative_log_likelihood(&p, &ok, clip).unwrap();
+        prop_assert!(nll.is_some_and(|nats| (0.0..=-clip.ln() + 1e-9).contains(&nats)));
+        prop_assert!(close(nll, negative_log_likelihood(&again, &same, clip).unwrap()));
     }
 
     #[test]

@@ -190,6 +190,8 @@ fn finds_that_answers_are_bought_more_often_than_distractors() {
     assert_eq!(found.purchases, PurchaseSource::TrainingQuestions);
     let rule = found.rules.iter().find(|rule| rule.name == "most_frequent").unwrap();
     assert!(rule.leaks() && rule.n == 800, "{rule:?}");
+    // The other way round: distractors are of the twenty items that most buy.
+    check_leak("least_frequent", &shop(7, 1600, |random| random.below(20)));
     // Without a training part, the other customers' purchases tell it, too.
     let mut untrained = shop(3, 1600, uniform);
     untrained.iter_mut().for_each(|question| question.part = Part::Test);

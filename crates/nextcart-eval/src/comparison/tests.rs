@@ -42,7 +42,11 @@ fn run_of(folder: &Path, name: &str, questions: &[Question], tuned: Evaluation) 
 
 /// Leaves what training leaves.
 fn trained(folder: &Path) {
-    let training = folder.join("checkpoints/fine-tuning");
+    trained_in(folder, "checkpoints/fine-tuning");
+}
+
+fn trained_in(folder: &Path, within: &str) {
+    let training = folder.join(within);
     fs::create_dir_all(&training).unwrap();
     let config = nextcart_models::LlamaConfig::smollm2_135m();
     let record = json!({"training": {"epochs": 3}, "model": config, "samples": "0"});

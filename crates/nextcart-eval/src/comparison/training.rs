@@ -63,10 +63,10 @@ impl Training {
     }
 }
 
-/// The folder of the training: the run's own, that of the quickstart's fine-tuning, or the only one.
+/// The folder of the training: the run's own, `run` in it, that of the quickstart's fine-tuning, or the only one.
 fn training_folder(folder: &Path) -> Result<Option<PathBuf>> {
     let checkpoints = folder.join("checkpoints");
-    for training in [folder.to_owned(), checkpoints.join("fine-tuning")] {
+    for training in [folder.to_owned(), folder.join("run"), checkpoints.join("fine-tuning")] {
         if training.join(RECORD).is_file() {
             return Ok(Some(training));
         }
