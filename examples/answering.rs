@@ -20,7 +20,7 @@ use nextcart_eval::{
     Answering, AuditOptions, CatalogueRanks, Edited, Evaluation, Predictor, ScoreTable,
     TemplateModel, audit_with, chance, evaluate_until, rank_catalogue, write_predictions,
 };
-use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
+use nextcart_examples::{STOP, end, log, say, spread, stop_on_ctrl_c};
 use nextcart_models::{Checkpoint, find_device};
 use nextcart_prompt::{Style, Template};
 use nextcart_text::digest;
@@ -166,12 +166,6 @@ fn forms(names: &[String]) -> Result<Vec<(&'static str, Answering)>> {
         [] => Ok(FORMS.to_vec()),
         _ => names.iter().map(find).collect(),
     }
-}
-
-/// So many questions at most, evenly spaced.
-fn spread(all: &[Question], most: usize) -> Vec<Question> {
-    let count = most.min(all.len());
-    (0..count).map(|place| all[place * all.len() / count].clone()).collect()
 }
 
 /// Asks all questions, or goes on with those that an interrupted run left.

@@ -20,7 +20,7 @@ use nextcart_eval::{
     Chance, Edited, Evaluation, FullAudit, ModelAuditOptions, Predictor, PunctuationRule, Report,
     TemplateModel, audit, audit_model, evaluate, evaluate_until,
 };
-use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
+use nextcart_examples::{STOP, end, log, say, spread, stop_on_ctrl_c};
 use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device, save_adapter};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, digest};
@@ -163,12 +163,6 @@ fn split(all: &[Question], arguments: &Arguments) -> Result<(Vec<Question>, Vec<
         }
     }
     Ok((train, test))
-}
-
-/// So many of all, spread evenly over them.
-fn spread<T: Clone>(all: &[T], most: usize) -> Vec<T> {
-    let count = most.min(all.len());
-    (0..count).map(|place| all[place * all.len() / count].clone()).collect()
 }
 
 /// Questions to be asked that equal one to learn from in history and answer.

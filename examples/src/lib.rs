@@ -83,6 +83,12 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::print(format_args!("{}\n", format_args!($($text)*))) };
 }
 
+/// So many of all, or all, spread evenly over them.
+pub fn spread<T: Clone>(all: &[T], most: usize) -> Vec<T> {
+    let count = most.min(all.len());
+    (0..count).map(|place| all[place * all.len() / count].clone()).collect()
+}
+
 /// Whether the output goes to someone who wants colours.
 pub fn in_colour() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

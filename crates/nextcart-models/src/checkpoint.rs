@@ -182,7 +182,7 @@ impl Checkpoint {
         }
     }
 
-    /// None if it was opened without its weights.
+    /// The files with the weights; empty if it was opened without them.
     pub(crate) fn files(&self) -> &[SafetensorsFile] {
         &self.files
     }

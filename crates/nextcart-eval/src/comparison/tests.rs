@@ -42,11 +42,7 @@ fn run_of(folder: &Path, name: &str, questions: &[Question], tuned: Evaluation) 
 
 /// Leaves what training leaves.
 fn trained(folder: &Path) {
-    trained_in(folder, "checkpoints/fine-tuning");
-}
-
-fn trained_in(folder: &Path, within: &str) {
-    let training = folder.join(within);
+    let training = folder.join("checkpoints/fine-tuning");
     fs::create_dir_all(&training).unwrap();
     let config = nextcart_models::LlamaConfig::smollm2_135m();
     let record = json!({"training": {"epochs": 3}, "model": config, "samples": "0"});
@@ -83,6 +79,9 @@ fn a_run_is_read_back_with_what_it_cost() {
     assert_eq!((found.parameters, found.trainable), (Some(134_515_008 + 16), Some(16)));
     assert_eq!((found.training_seconds, found.peak_bytes), (Some(6.0), Some(900)));
     assert_eq!(found.seconds_per_point(), Some(6.0 / 50.0));
+    // Other programs train in a folder `run`.
+    fs::rename(path.join("checkpoints/fine-tuning"), path.join("run")).unwrap();
+    assert_eq!(RunSummary::read(&path).unwrap(), found);
     let confidence = 1.0 / (1.0 + 3.0 * (-2.0_f64).exp());
     let nll = -(0.75 * confidence.ln() + 0.25 * ((1.0 - confidence) / 3.0).ln());
     assert!((found.calibration.unwrap().nll - nll).abs() < 1e-9);
