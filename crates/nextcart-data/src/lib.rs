@@ -21,6 +21,7 @@ mod catalogue;
 mod clean;
 mod context;
 mod describe;
+mod disk;
 mod error;
 mod full_catalogue;
 mod histories;

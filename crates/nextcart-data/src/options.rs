@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Distractors, Error, IngestOptions, Result, SplitMethod};
+use crate::{Distractors, Error, IngestOptions, Result, SplitMethod, plan::bound};
 
 /// What becomes of several purchases of one item by one user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +141,8 @@ impl PrepareOptions {
         if let Some((name, value)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return fail(name, "at least 1", value.to_string());
         }
+        bound("min_interactions", self.min_interactions)?;
+        bound("k_core", self.k_core.unwrap_or(1))?;
         Ok(())
     }
 }
@@ -172,6 +174,20 @@ mod tests {
         check(PrepareOptions { test_from: 0.5, ..default.clone() }, Some("test_from"));
         check(PrepareOptions { min_rating: Some(0.5), ..default.clone() }, Some("min_rating"));
         check(PrepareOptions { k_core: Some(0), ..default.clone() }, Some("k_core"));
-        check(PrepareOptions { max_history: 0, ..default }, Some("max_history"));
+        check(PrepareOptions { max_history: 0, ..default.clone() }, Some("max_history"));
+        let many = usize::MAX;
+        check(PrepareOptions { max_history: many, ..default.clone() }, None);
+        check(
+            PrepareOptions { min_interactions: many, ..default.clone() },
+            Some("min_interactions"),
+        );
+        check(PrepareOptions { k_core: Some(many), ..default.clone() }, Some("k_core"));
+        let most = PrepareOptions { k_core: Some(many / 2), ..default };
+        check(most.clone(), None);
+        let error = PrepareOptions { k_core: Some(many / 2 + 1), ..most }.validate().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "option `k_core`: expected at most 9223372036854775807, found 9223372036854775808"
+        );
     }
 }

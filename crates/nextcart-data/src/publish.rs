@@ -6,7 +6,10 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    disk::{folder_of, sync_file, sync_folder},
+};
 
 /// The tables that come of reading files.
 pub(crate) const TABLES: [&str; 2] = ["reviews.parquet", "items.parquet"];
@@ -68,7 +71,7 @@ impl Publication {
         Ok(path)
     }
 
-    /// Moves the files to their place.
+    /// Moves the files to their place, the manifest last.
     pub(crate) fn publish(self, stop: &AtomicBool) -> Result<()> {
         go_on(stop)?;
         self.rename().map_err(|source| Error::Write { path: self.out.clone(), source })
@@ -76,18 +79,27 @@ impl Publication {
 
     fn rename(&self) -> io::Result<()> {
         let Self { folder, out, files, .. } = self;
+        // Else a crash of the machine could leave names whose content was never written.
+        files.iter().chain(&[MANIFEST]).try_for_each(|file| sync_file(&folder.join(file)))?;
         if !out.exists() {
-            if let Some(parent) = out.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            return fs::rename(folder, out);
+            let parent = folder_of(out);
+            fs::create_dir_all(parent)?;
+            sync_folder(folder);
+            fs::rename(folder, out)?;
+            sync_folder(parent);
+            return Ok(());
         }
         // An old manifest must not stand beside new tables, should the moves be cut off half-way.
         match fs::remove_file(out.join(MANIFEST)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut files = files.iter().chain(&[MANIFEST]);
-        files.try_for_each(|file| fs::rename(folder.join(file), out.join(file)))
+        sync_folder(out);
+        let put = |file: &str| fs::rename(folder.join(file), out.join(file));
+        files.iter().try_for_each(|file| put(file))?;
+        sync_folder(out);
+        put(MANIFEST)?;
+        sync_folder(out);
+        Ok(())
     }
 }

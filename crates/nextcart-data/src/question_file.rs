@@ -18,7 +18,14 @@ use crate::{
 };
 
 /// Questions in a batch.
-pub(crate) const BATCH: usize = 1024;
+const BATCH: usize = 1024;
+
+/// Bytes of a batch's texts: far below what the offsets of a column can count, which questions with thousands of
+/// candidates would pass.
+const BATCH_BYTES: usize = 64 << 20;
+
+/// Questions that are read at once; each may hold a whole catalogue.
+const READ_AT_ONCE: usize = 128;
 
 /// A question whose products stand elsewhere.
 #[derive(Debug)]
@@ -53,10 +60,46 @@ impl<'a> From<&'a Question> for QuestionRow<'a> {
     }
 }
 
+impl QuestionRow<'_> {
+    /// Bytes of the texts with their offsets.
+    fn bytes(&self) -> usize {
+        let text = |text: &str| size_of::<i32>() + text.len();
+        let product = |product: &Product| {
+            let names = [&product.item, &product.title].into_iter().chain(&product.brand);
+            names.chain(&product.category).map(|name| text(name)).sum::<usize>()
+        };
+        let bought = self.history.iter().map(|(bought, ..)| product(bought));
+        let offered = self.candidates.iter().map(|offered| product(offered));
+        let excluded = self.excluded.iter().map(|item| text(item));
+        text(&self.id) + text(&self.user) + bought.chain(offered).chain(excluded).sum::<usize>()
+    }
+}
+
 /// Questions as rows of the file.
-pub(crate) fn to_batch(questions: &[QuestionRow<'_>]) -> RecordBatch {
-    RecordBatch::try_new(Arc::new(schema()), to_columns(questions))
-        .expect("columns of the schema's types")
+pub(crate) fn to_batches(questions: &[QuestionRow<'_>]) -> impl Iterator<Item = RecordBatch> {
+    cut(questions, BATCH_BYTES).map(|batch| {
+        RecordBatch::try_new(Arc::new(schema()), to_columns(batch))
+            .expect("columns of the schema's types")
+    })
+}
+
+/// Questions in their order, at most [`BATCH`] at once and so many that they have at most `most_bytes`, but at
+/// least one.
+fn cut<'q, 'a>(
+    questions: &'q [QuestionRow<'a>],
+    most_bytes: usize,
+) -> impl Iterator<Item = &'q [QuestionRow<'a>]> {
+    let mut rest = questions;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fit = rest.iter().take(BATCH).take_while(|question| {
+            bytes += question.bytes();
+            bytes <= most_bytes
+        });
+        let (batch, others) = rest.split_at(fit.count().max(1).min(rest.len()));
+        rest = others;
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 /// A question file, to be written in batches.
@@ -84,9 +127,9 @@ pub fn write_questions(path: impl AsRef<Path>, questions: &[Question]) -> Result
     }
     atomically(path, |file| {
         let mut table = create_questions(file, path)?;
-        for batch in questions.chunks(BATCH) {
-            let rows: Vec<QuestionRow<'_>> = batch.iter().map(QuestionRow::from).collect();
-            table.write_batch(&to_batch(&rows))?;
+        for some in questions.chunks(BATCH) {
+            let rows: Vec<QuestionRow<'_>> = some.iter().map(QuestionRow::from).collect();
+            to_batches(&rows).try_for_each(|batch| table.write_batch(&batch))?;
         }
         table.finish()
     })
@@ -97,7 +140,7 @@ pub fn write_questions(path: impl AsRef<Path>, questions: &[Question]) -> Result
 /// # Errors
 /// If the file cannot be read, or a column or value is not as it should be; the error names it.
 pub fn read_questions(path: impl AsRef<Path>) -> Result<Vec<Question>> {
-    read_question_table(Table::open(path.as_ref())?)
+    read_question_table(Table::open_with(path.as_ref(), READ_AT_ONCE)?)
 }
 
 /// Reads a file of questions or of the seed project's rows, whichever it is.
@@ -107,7 +150,7 @@ pub fn read_questions(path: impl AsRef<Path>) -> Result<Vec<Question>> {
 /// neither.
 pub fn read_any_questions(path: impl AsRef<Path>) -> Result<Vec<Question>> {
     let path = path.as_ref();
-    let table = Table::open(path)?;
+    let table = Table::open_with(path, READ_AT_ONCE)?;
     if table.has("candidates") {
         read_question_table(table)
     } else if table.has("options") {
@@ -312,4 +355,41 @@ fn read_purchases(column: &Column<'_>) -> Result<Vec<Purchase>> {
         rating: ratings.is_valid(row).then(|| ratings.value(row) as f32),
     });
     Ok(purchases.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_cut_by_number_and_by_bytes() {
+        let product = Product {
+            item: "i".into(),
+            title: "x".repeat(97),
+            brand: Some("y".repeat(96)),
+            category: vec!["z".repeat(46), "z".repeat(40)],
+            price: None,
+        };
+        // 300 bytes each with the offsets, and 20 for id, user and an excluded item.
+        let row = |candidates: usize| QuestionRow {
+            id: "q".into(),
+            user: "uvw".into(),
+            part: Part::Test,
+            time: None,
+            history: vec![(&product, None, None)],
+            candidates: vec![&product; candidates],
+            answer: 0,
+            excluded: vec!["item"],
+        };
+        assert_eq!((row(0).bytes(), row(3).bytes()), (320, 1220));
+        let questions = [1, 1, 1, 30, 1, 2].map(row);
+        let lengths = |most| cut(&questions, most).map(<[_]>::len).collect::<Vec<_>>();
+        assert_eq!(lengths(usize::MAX), [6]);
+        assert_eq!(lengths(2 * 620), [2, 1, 1, 1, 1]);
+        assert_eq!(lengths(3 * 620), [3, 1, 2]);
+        assert_eq!(lengths(0), [1; 6]);
+        assert_eq!(cut(&[], 0).count(), 0);
+        let many: Vec<_> = (0..=BATCH).map(|_| row(1)).collect();
+        assert!(to_batches(&many).map(|batch| batch.num_rows()).eq([BATCH, 1]));
+    }
 }

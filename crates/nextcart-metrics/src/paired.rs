@@ -78,7 +78,8 @@ pub fn paired_permutation(
     let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
     let difference: f64 = differences.iter().sum();
     // Sums of fractions in another order differ by rounding; that must not decide an equality.
-    let threshold = difference.abs() - 1e-9;
+    let slack = 1e-12 * differences.iter().map(|d| d.abs()).sum::<f64>();
+    let threshold = difference.abs() - slack;
     let mut random = SplitMix64::new(seed);
     let mut swapped =
         || -> f64 { differences.iter().map(|d| if random.coin() { -d } else { *d }).sum() };
@@ -132,5 +133,20 @@ mod tests {
         let none = paired_permutation(&[0.5; 40], &[0.5; 40], 999, 1).unwrap();
         assert_eq!(none.p, 1.0);
         assert!(paired_permutation(&[1.0], &[1.0], 0, 1).is_err());
+    }
+
+    #[test]
+    fn a_permutation_test_does_not_depend_on_the_unit() {
+        let found = |unit: f64| {
+            // Tenths, so that many sums are equal but for rounding.
+            let first: Vec<f64> =
+                (0..30_u32).map(|i| unit * f64::from(i * 7 % 11) / 10.0).collect();
+            let second: Vec<f64> =
+                (0..30_u32).map(|i| unit * f64::from(i * 5 % 9) / 10.0).collect();
+            paired_permutation(&first, &second, 999, 1).unwrap().p
+        };
+        assert_eq!(found(1.0), 0.063);
+        assert_eq!(found(1e6), found(1.0));
+        assert_eq!(found(1e-12), found(1.0));
     }
 }

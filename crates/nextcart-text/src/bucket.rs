@@ -26,7 +26,7 @@ pub fn buckets(samples: &[Sample], batch_size: usize, seed: u64) -> Vec<Vec<usiz
     let mut order: Vec<usize> = (0..samples.len()).collect();
     order.shuffle(&mut random);
     let mut batches: Vec<Vec<usize>> = Vec::new();
-    for stretch in order.chunks_mut(batch_size * SORTED_TOGETHER) {
+    for stretch in order.chunks_mut(batch_size.saturating_mul(SORTED_TOGETHER)) {
         stretch.sort_by_key(|&index| std::cmp::Reverse(samples[index].len()));
         batches.extend(stretch.chunks(batch_size).map(<[usize]>::to_vec));
     }
@@ -82,5 +82,14 @@ mod tests {
         assert_eq!(batches, buckets(&samples, 8, 7));
         assert_ne!(batches, buckets(&samples, 8, 8));
         assert!(buckets(&[], 8, 7).is_empty());
+    }
+
+    #[test]
+    fn a_batch_of_any_size_holds_all_samples() {
+        let samples = samples();
+        for batch_size in [samples.len(), usize::MAX / 2, usize::MAX] {
+            let batches = buckets(&samples, batch_size, 7);
+            assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [samples.len()]);
+        }
     }
 }

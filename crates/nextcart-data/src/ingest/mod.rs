@@ -12,6 +12,7 @@ mod pipeline;
 mod reviews;
 mod rows;
 mod salt;
+mod sorter;
 
 use std::{
     path::{Path, PathBuf},

@@ -8,7 +8,7 @@ use datafusion::{
     prelude::{DataFrame, SessionContext, col, lit},
 };
 
-use super::read_table;
+use super::{bound, read_table};
 use crate::{PrepareOptions, Result};
 
 /// Why a review is no purchase, by the first reason that applies; the numbers stand in the column `reason`
@@ -102,7 +102,7 @@ pub fn users(classified: DataFrame) -> Result<DataFrame> {
 /// (`seen_users`), of those with at least `least` of them (`users`) and these users' purchases
 /// (`purchases`), and the most that a user has (`longest`).
 pub(crate) fn totals(users: DataFrame, least: usize) -> Result<DataFrame> {
-    let enough = col("usable").gt_eq(lit(least as i64));
+    let enough = col("usable").gt_eq(lit(bound("min_interactions", least)?));
     let mut sums: Vec<Expr> =
         Reason::COLUMNS.iter().map(|(_, name)| sum(col(*name)).alias(*name)).collect();
     let counted = |condition: Expr, value: Expr| when(condition, value).end();

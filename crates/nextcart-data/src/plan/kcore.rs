@@ -8,7 +8,7 @@ use datafusion::{
     prelude::{DataFrame, SessionContext, col, lit},
 };
 
-use super::store;
+use super::{bound, store};
 use crate::Result;
 
 /// Users and items of a k-core.
@@ -60,7 +60,7 @@ fn with_at_least(rows: DataFrame, column: &str, k: usize) -> Result<DataFrame> {
     let enough = rows
         .clone()
         .aggregate(vec![col(column)], vec![count(lit(1_i64)).alias("rows")])?
-        .filter(col("rows").gt_eq(lit(k as i64)))?
+        .filter(col("rows").gt_eq(lit(bound("k_core", k)?)))?
         .select(vec![col(column).alias("kept")])?;
     Ok(enough.join(rows, JoinType::RightSemi, &["kept"], &[column], None)?)
 }

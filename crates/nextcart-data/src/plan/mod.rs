@@ -19,6 +19,7 @@
 //! item, which needs no more than one user's rows, is applied as users pass in the order of [`in_order`]. Only
 //! joins of two large tables sort, too ([`with_sorted_joins`]), and keep less memory for each of their sorts.
 
+mod bound;
 mod classify;
 mod kcore;
 mod pairs;
@@ -33,4 +34,5 @@ pub use purchases::{in_order, purchases};
 pub use session::{read_table, register, session, store, with_sorted_joins};
 pub use tie::tie_order;
 
+pub(crate) use bound::bound;
 pub(crate) use classify::totals;

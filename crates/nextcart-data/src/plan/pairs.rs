@@ -8,6 +8,7 @@ use datafusion::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::bound;
 use crate::Result;
 
 /// How two items of a user's training purchases belong together.
@@ -40,7 +41,7 @@ pub fn pairs(purchases: DataFrame, kind: PairKind, window: usize) -> Result<Data
                 col("position").alias("other_position"),
                 col("item").alias("other"),
             ])?;
-            let window = lit(window as i64);
+            let window = lit(bound("window", window)?);
             let distance = || {
                 let place = |name| {
                     datafusion::logical_expr::cast(col(name), arrow::datatypes::DataType::Int64)

@@ -5,7 +5,7 @@ use datafusion::{
     prelude::{DataFrame, col, lit},
 };
 
-use super::{classify::Reason, tie_order};
+use super::{bound, classify::Reason, tie_order};
 use crate::{PrepareOptions, Result};
 
 /// Purchases as `user, item, time, position, rating, usable` of users with at least
@@ -21,8 +21,9 @@ pub fn purchases(
     users: DataFrame,
     options: &PrepareOptions,
 ) -> Result<DataFrame> {
+    let least = bound("min_interactions", options.min_interactions)?;
     let enough = users
-        .filter(col("usable").gt_eq(lit(options.min_interactions as i64)))?
+        .filter(col("usable").gt_eq(lit(least)))?
         .select(vec![col("user").alias("kept_user")])?;
     let is_usable = col("reason").eq(Reason::None.number());
     let is_refused = col("reason")

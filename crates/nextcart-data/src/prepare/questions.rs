@@ -12,7 +12,7 @@ use crate::{
     histories::{UserHistory, UserReader},
     parallel::ordered,
     publish::go_on,
-    question_file::{BATCH, create_questions, to_batch},
+    question_file::{create_questions, to_batches},
 };
 
 /// Users that one thread asks at once.
@@ -59,5 +59,5 @@ pub(super) fn write(stages: &Stages<'_>, known: &Known, threads: usize) -> Resul
 fn ask(asker: &Asker<'_>, users: &[UserHistory]) -> (Vec<RecordBatch>, QuestionTally) {
     let mut tally = QuestionTally::default();
     let questions: Vec<_> = users.iter().flat_map(|user| asker.ask(user, &mut tally)).collect();
-    (questions.chunks(BATCH).map(to_batch).collect(), tally)
+    (to_batches(&questions).collect(), tally)
 }

@@ -12,7 +12,10 @@ mod users;
 
 use std::collections::HashMap;
 
-use crate::{Catalogue, History, PairKind, Prepared, Product, Resources, Result, publish::TABLES};
+use crate::{
+    Catalogue, History, PairKind, Prepared, Product, Resources, Result, plan::bound,
+    publish::TABLES,
+};
 use crawl::Crawl;
 use pairs::Pairs;
 use users::SimilarUsers;
@@ -68,12 +71,13 @@ impl Relations {
     /// continues on disk beyond the limit.
     ///
     /// # Errors
-    /// If a table cannot be read or a plan fails.
+    /// If an option lies outside its range, a table cannot be read or a plan fails.
     pub fn read(
         prepared: &Prepared,
         options: &RelationOptions,
         resources: &Resources,
     ) -> Result<Self> {
+        bound("window", options.window)?;
         let items = prepared.folder.join(TABLES[1]);
         let catalogue = Catalogue::read(&items)?;
         let histories = prepared.histories()?;

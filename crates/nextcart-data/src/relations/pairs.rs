@@ -48,7 +48,7 @@ impl Pairs {
             let training = histories.filter(col("part").eq(lit("train")))?;
             let mut batches = plan::pairs(training, kind, options.window)?.execute_stream().await?;
             // More than are shown stay, for so many may be the asker's own and go.
-            let kept = options.top + 2 * options.window;
+            let kept = options.top.saturating_add(options.window.saturating_mul(2));
             let mut pairs =
                 Self { kind, window: options.window, pairs: vec![Vec::new(); catalogue.len()] };
             while let Some(batch) = batches.try_next().await? {
@@ -67,7 +67,7 @@ impl Pairs {
                     {
                         let list = &mut pairs.pairs[item as usize];
                         list.push((other, u32::try_from(users.value(row)).unwrap_or(u32::MAX)));
-                        if list.len() >= 4 * kept {
+                        if list.len() >= kept.saturating_mul(4) {
                             keep_best(list, kept);
                         }
                     }
@@ -89,7 +89,7 @@ impl Pairs {
         let places = (0..items.len()).filter(|place| items[*place] == item);
         let others = places.flat_map(|place| match self.kind {
             PairKind::CoPurchase => {
-                let until = (place + self.window + 1).min(items.len());
+                let until = (place + 1).saturating_add(self.window).min(items.len());
                 place.saturating_sub(self.window)..until
             }
             PairKind::NextPurchase => {

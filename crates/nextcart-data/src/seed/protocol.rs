@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::AtomicBool,
 };
 
@@ -54,10 +54,11 @@ pub fn seed_protocol(
     let ingested = ingest_into(reviews, meta, stage.path(), &options, resources, stop)?;
     let [reviews, items] = TABLES.map(|file| stage.path().join(file));
     let catalogue = Catalogue::read(&items)?;
+    let without_title = items_without_title(&items)?;
 
     let mut order: Vec<String> = Vec::new();
     let mut bought: HashMap<String, Vec<u32>> = HashMap::new();
-    let mut unverified = 0;
+    let (mut unverified, mut unknown, mut untitled) = (0, 0, 0);
     Table::open(&reviews)?.for_each(|batch| {
         go_on(stop)?;
         let users = batch.column("user", "text")?.texts()?;
@@ -69,7 +70,14 @@ pub fn seed_protocol(
                 unverified += 1;
                 continue;
             }
-            let Some(item) = catalogue.position(name) else { continue };
+            let Some(item) = catalogue.position(name) else {
+                if without_title.contains(name) {
+                    untitled += 1;
+                } else {
+                    unknown += 1;
+                }
+                continue;
+            };
             match bought.get_mut(user) {
                 Some(items) => items.push(item),
                 None => {
@@ -96,12 +104,25 @@ pub fn seed_protocol(
             purchases: bought.values().map(|items| items.len() as u64).sum(),
             reviews: ingested.reviews.rows,
             unverified,
-            unknown: 0,
-            untitled: ingested.items.lines.kept - ingested.items.titled,
+            unknown,
+            untitled,
             longest: bought.values().map(Vec::len).max().unwrap_or_default(),
         });
     }
     Ok(users.into_iter().map(|(user, items)| question(user, items, &catalogue, seed)).collect())
+}
+
+/// Items that a row of the table describes without a title.
+fn items_without_title(items: &Path) -> Result<HashSet<String>> {
+    let mut found = HashSet::new();
+    Table::open(items)?.for_each(|batch| {
+        let names = batch.column("item", "text")?.texts()?;
+        let titles = batch.column("title", "text")?.optional_texts()?;
+        let untitled = names.iter().flatten().zip(&titles).filter(|(_, title)| title.is_none());
+        found.extend(untitled.map(|(name, _)| name.to_owned()));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 fn question(user: &str, items: &[u32], catalogue: &Catalogue, seed: u64) -> Question {

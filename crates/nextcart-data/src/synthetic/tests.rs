@@ -1,3 +1,5 @@
+//! The distributions that a corpus is drawn from, and what is drawn.
+
 use std::collections::HashSet;
 
 use super::{process::Basket, *};

@@ -37,6 +37,11 @@ pub(crate) struct Column<'a> {
 
 impl<'a> Table<'a> {
     pub(crate) fn open(path: &'a Path) -> Result<Self> {
+        Self::open_with(path, BATCH_ROWS)
+    }
+
+    /// With so many rows in a batch.
+    pub(crate) fn open_with(path: &'a Path, batch_rows: usize) -> Result<Self> {
         let failed = |source| Error::Read { path: path.into(), source };
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -49,7 +54,7 @@ impl<'a> Table<'a> {
         let failed = |source| Error::Parquet { path: path.into(), source };
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
         let schema = builder.schema().clone();
-        let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
+        let batches = builder.with_batch_size(batch_rows).build().map_err(failed)?;
         Ok(Self { path, schema, batches, next_row: 0 })
     }
 

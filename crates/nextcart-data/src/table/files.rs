@@ -14,7 +14,10 @@ use parquet::{
 };
 use tempfile::NamedTempFile;
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    disk::{folder_of, sync_folder},
+};
 
 /// Rows that tables collect before they write a batch; bounds memory.
 pub(crate) const BATCH_ROWS: usize = 8192;
@@ -104,8 +107,7 @@ impl TableFile {
 /// Writes a file under a temporary name in its folder and renames it once it is whole.
 pub(crate) fn atomically(path: &Path, write: impl FnOnce(File) -> Result<()>) -> Result<()> {
     let failed = |source| Error::Write { path: path.into(), source };
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".nextcart-");
     #[cfg(unix)]
@@ -116,6 +118,8 @@ pub(crate) fn atomically(path: &Path, write: impl FnOnce(File) -> Result<()>) ->
     }
     let temporary: NamedTempFile = builder.tempfile_in(folder).map_err(failed)?;
     write(temporary.reopen().map_err(failed)?)?;
+    temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(path).map_err(|error| failed(error.error))?;
+    sync_folder(folder);
     Ok(())
 }

@@ -89,6 +89,20 @@ fn a_window_bounds_what_belongs_together() {
 }
 
 #[test]
+fn a_window_may_be_as_wide_as_plans_can_compare() {
+    let most = RelationOptions { window: usize::MAX / 2, ..RelationOptions::default() };
+    let (folder, relations, histories) = relations(&USERS, &most);
+    assert_eq!(shown(&relations.co_purchased("a", Some(&histories[0]))), "b3 d2 c1");
+    let prepared = Prepared::open(folder.path().join("out")).unwrap();
+    let wider = RelationOptions { window: usize::MAX, ..most };
+    let error = Relations::read(&prepared, &wider, &Resources::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "option `window`: expected at most 9223372036854775807, found 18446744073709551615"
+    );
+}
+
+#[test]
 fn purchases_at_one_time_have_no_next() {
     let folder = tempfile::tempdir().unwrap();
     let reviews: String = (0..5)

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use nextcart_data::{Resources, seed_protocol};
+use nextcart_data::{Error, Resources, seed_protocol};
 
 use crate::common::{metadata, review, unverified, write};
 
@@ -46,4 +46,39 @@ fn unverified_reviews_do_not_count_and_what_a_user_has_is_no_distractor() {
         offered.extend(others.map(|product| product.item.clone()));
     }
     assert_eq!(offered.into_iter().collect::<Vec<_>>(), ["i08", "i09", "i10", "i11"]);
+}
+
+#[test]
+fn too_few_users_are_told_with_the_reviews_that_were_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reviews = unverified("u0", "i00", 1);
+    for (day, item) in ["i00", "i01", "i02", "x0", "x1", "e0"].iter().enumerate() {
+        reviews += &review("u0", item, 2 + day as i64);
+    }
+    for (day, item) in ["i00", "e0", "e1"].iter().enumerate() {
+        reviews += &review("u1", item, 2 + day as i64);
+    }
+    // Ten described items, five of them without a title; nobody reviewed three of these.
+    let titled = (0..5).map(|item| metadata(&format!("i{item:02}"), &format!("Item x{item}")));
+    let untitled = (0..5).map(|item| metadata(&format!("e{item}"), ""));
+    let meta: String = titled.chain(untitled).collect();
+    let reviews = write(folder.path(), "reviews.json", reviews);
+    let meta = write(folder.path(), "meta.json", meta);
+    let stop = AtomicBool::new(false);
+    let error = seed_protocol(&[reviews], &[meta], 1, &Resources::default(), &stop).unwrap_err();
+    let Error::TooFewUsers {
+        users,
+        purchases,
+        reviews,
+        unverified,
+        unknown,
+        untitled,
+        longest,
+        ..
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!((users, purchases, reviews, longest), (2, 4, 10, 3));
+    assert_eq!((unverified, unknown, untitled), (1, 2, 3));
 }

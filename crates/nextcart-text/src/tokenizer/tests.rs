@@ -1,3 +1,5 @@
+//! Texts to tokens and back, and what special tokens are made of.
+
 use super::*;
 
 fn trained() -> Tokenizer {
