@@ -14,10 +14,11 @@ use crate::baselines::{Chance, PunctuationRule, baselines};
 use crate::edited::Edited;
 use crate::error::{Error, Result};
 use crate::errors::TrainingFacts;
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, evaluate_each};
 use crate::predictor::{Answer, Predictor};
 use crate::report::{BLIND, Report, ReportFiles, ScoreTable, TUNED};
 use crate::resume::{Progress, evaluate_in};
+use crate::spread::spread;
 use crate::template_model::TemplateModel;
 
 /// Where the answers are kept, in the folder of the report.
@@ -29,8 +30,9 @@ const ORDERED: usize = 100;
 /// A fine-tuned model, to be set beside its base, its twin that cannot see the history and predictors without a
 /// language model, on the test questions of a prepared folder.
 ///
-/// [`write`](Self::write) keeps every answer as it comes, so that an assessment that is stopped goes on where it was;
-/// only the audit's twins are asked anew.
+/// [`write`](Self::write) keeps every answer of the model, its base and that twin as it comes, so that an assessment that
+/// is stopped goes on where it was. The audit's twins are asked anew, and so are the predictors without a language model,
+/// which are fitted on the data every time.
 #[derive(Clone)]
 pub struct Assessment<'a> {
     /// The model with its adapters.
@@ -82,7 +84,7 @@ impl Assessment<'_> {
         identity: &str,
         report: Report<'_>,
         stop: &AtomicBool,
-        mut each: impl FnMut(&str, usize, usize),
+        each: impl FnMut(&str, usize, usize),
     ) -> Result<Assessed> {
         let folder = folder.as_ref();
         let (whole, shown) = self.asked();
@@ -91,29 +93,13 @@ impl Assessment<'_> {
         let blind = Edited::without_history(self.predictor(BLIND, self.model)).named(BLIND);
         let histories = || self.data.histories.iter().map(|history| &history.items);
         let titles = || self.data.catalogue.products().map(|product| &product.title);
-        let models: [Box<dyn Predictor + '_>; 3] =
-            [Box::new(tuned()), Box::new(self.predictor("base", &base)), Box::new(blind)];
+        let models: Vec<Box<dyn Predictor + '_>> =
+            vec![Box::new(tuned()), Box::new(self.predictor("base", &base)), Box::new(blind)];
         let mut others = baselines(self.data)?;
         others.push(Box::new(PunctuationRule));
         others.push(Box::new(Chance));
-        let models = models.into_iter().map(|model| (&shown[..], model));
-        let predictors = models.chain(others.into_iter().map(|other| (&whole[..], other)));
-        let mut evaluations = Vec::new();
-        for (questions, predictor) in predictors {
-            let mut predictor = Stoppable { inner: predictor, stop };
-            let name = predictor.name().to_owned();
-            let answers = folder.join(ANSWERS).join(&name);
-            let mut answered = 0;
-            let progress = evaluate_in(answers, identity, &mut predictor, questions, |_| {
-                answered += 1;
-                each(&name, answered, questions.len());
-                ControlFlow::Continue(())
-            })?;
-            match progress {
-                Progress::Done(evaluation) => evaluations.push(evaluation),
-                Progress::Interrupted { .. } => return Err(Error::Interrupted),
-            }
-        }
+        let asked: [Asked<'_>; 2] = [(models, &shown[..]), (others, &whole[..])];
+        let evaluations = ask_all(&folder.join(ANSWERS), identity, asked, stop, each)?;
 
         // The rules look at all questions: the test's alone would be too few to tell.
         let known = AuditOptions { histories: Some(&self.data.histories), ..Default::default() };
@@ -139,9 +125,7 @@ impl Assessment<'_> {
 
     /// The test questions that are asked, and the same as the model is shown them.
     fn asked(&self) -> (Vec<Question>, Vec<Question>) {
-        let mut whole = self.data.part(Part::Test, None);
-        let step = whole.len().div_ceil(self.questions.max(1)).max(1);
-        whole = whole.into_iter().step_by(step).collect();
+        let whole = spread(&self.data.part(Part::Test, None), self.questions);
         let shown = whole.iter().map(|question| question.with_latest(self.purchases)).collect();
         (whole, shown)
     }
@@ -181,6 +165,43 @@ impl Assessment<'_> {
     }
 }
 
+/// Predictors, and the questions that each of them is asked.
+type Asked<'a> = (Vec<Box<dyn Predictor + 'a>>, &'a [Question]);
+
+/// Asks models, whose answers are kept in `folder`, and then others. Those are quick, and answers that they once gave may
+/// have been of other histories, which no identity tells.
+fn ask_all(
+    folder: &Path,
+    identity: &str,
+    [(models, shown), (others, whole)]: [Asked<'_>; 2],
+    stop: &AtomicBool,
+    mut each: impl FnMut(&str, usize, usize),
+) -> Result<Vec<Evaluation>> {
+    let mut evaluations = Vec::with_capacity(models.len() + others.len());
+    for inner in models {
+        let name = inner.name().to_owned();
+        let (mut model, mut answered) = (Stoppable { inner, stop }, 0);
+        let progress = evaluate_in(folder.join(&name), identity, &mut model, shown, |_| {
+            answered += 1;
+            each(&name, answered, shown.len());
+            ControlFlow::Continue(())
+        })?;
+        match progress {
+            Progress::Done(evaluation) => evaluations.push(evaluation),
+            Progress::Interrupted { .. } => return Err(Error::Interrupted),
+        }
+    }
+    for inner in others {
+        let name = inner.name().to_owned();
+        let (mut other, mut answered) = (Stoppable { inner, stop }, 0);
+        evaluations.push(evaluate_each(&mut other, whole, |_| {
+            answered += 1;
+            each(&name, answered, whole.len());
+        })?);
+    }
+    Ok(evaluations)
+}
+
 /// A predictor that fails once it is to stop: whoever asks it keeps the answers so far.
 struct Stoppable<'a, P> {
     inner: P,
@@ -201,5 +222,40 @@ impl<P: Predictor> Predictor for Stoppable<'_, P> {
             return Err(Error::Interrupted);
         }
         self.inner.answer(question)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FnPredictor;
+    use crate::fixtures::question;
+
+    #[test]
+    fn answers_of_models_are_kept_and_those_of_others_given_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let questions: Vec<Question> =
+            (0..6).map(|id| question(&id.to_string(), &[], &["a", "b"], 0)).collect();
+        let mut told = Vec::new();
+        let mut ask = |place: usize, stop: bool| {
+            // What is fitted on other data under the same name.
+            let chooses = |name: &str| -> Vec<Box<dyn Predictor>> {
+                let scores = [0, 1].map(|option| f64::from(u8::from(option == place)));
+                vec![Box::new(FnPredictor::new(name, move |_| scores.to_vec()))]
+            };
+            let asked = ["model", "baseline"].map(|name| (chooses(name), &questions[..]));
+            let stop = AtomicBool::new(stop);
+            let found = ask_all(folder.path(), "same", asked, &stop, |name, answered, of| {
+                told.push((name.to_owned(), answered, of));
+            });
+            found.map(|found| found.iter().map(|it| it.accuracy).collect::<Vec<f64>>())
+        };
+        assert_eq!(ask(0, false).unwrap(), [1.0, 1.0]);
+        assert_eq!(ask(1, false).unwrap(), [1.0, 0.0]);
+        assert!(matches!(ask(1, true), Err(Error::Interrupted)));
+        let of = |name: &str| -> Vec<(String, usize, usize)> {
+            (1..=6).map(|n| (name.to_owned(), n, 6)).collect()
+        };
+        assert_eq!(told, [of("model"), of("baseline"), of("baseline")].concat());
     }
 }

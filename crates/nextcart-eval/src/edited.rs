@@ -6,6 +6,7 @@ use nextcart_data::{Purchase, Question};
 use nextcart_metrics::SplitMix64;
 
 use crate::error::{Error, Result};
+use crate::fnv::hash;
 use crate::predictor::{Answer, Predictor};
 
 /// A predictor that is shown another history than the customer's.
@@ -123,13 +124,6 @@ pub(crate) fn shuffle<T>(values: &mut [T], random: &mut SplitMix64) {
     for last in (1..values.len()).rev() {
         values.swap(last, random.below(last + 1));
     }
-}
-
-/// FNV-1a, which is the same everywhere and always.
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ pub enum Error {
     RunFile {
         /// The file.
         path: PathBuf,
-        /// Column, row or field.
+        /// Column, row, line or field.
         part: String,
         /// What should be there.
         expected: &'static str,

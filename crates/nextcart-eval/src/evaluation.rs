@@ -11,6 +11,7 @@ use serde::Serialize;
 
 pub(crate) use ask::{ask, check_answer, check_scores};
 pub use ask::{chance, evaluate, evaluate_each};
+pub(crate) use compare::if_paired;
 pub use compare::{Comparison, compare};
 
 use crate::calibration::softmax;

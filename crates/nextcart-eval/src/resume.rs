@@ -10,9 +10,9 @@ use nextcart_data::Question;
 use serde::{Deserialize, Serialize};
 
 use crate::Predictor;
-use crate::edited::hash;
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Prediction, ask};
+use crate::fnv::hash;
 use crate::report::{Staged, encode, read_predictions};
 
 /// What the folder is of.

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::words::counts;
 
-/// How telling words are, counted on some titles: `ln((1 + n) / (1 + df)) + 1`, scikit-learn's
-/// default.
+/// How telling words are, counted on some titles.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TfIdf {
     titles: usize,
@@ -32,13 +31,18 @@ impl TfIdf {
         let mut weights = Weights::new();
         for (word, count) in counts(title) {
             let titles_with = self.titles_with.get(&word).copied().unwrap_or_default();
-            let idf = ((1 + self.titles) as f64 / (1 + titles_with) as f64).ln() + 1.0;
-            weights.insert(word, count as f64 * idf);
+            weights.insert(word, count as f64 * idf(self.titles, titles_with));
         }
         let length = weights.values().map(|weight| weight * weight).sum::<f64>().sqrt();
         weights.values_mut().for_each(|weight| *weight /= length);
         weights
     }
+}
+
+/// How telling a word is that `titles_with` of so many titles hold: `ln((1 + n) / (1 + df)) + 1`,
+/// scikit-learn's default.
+pub(crate) fn idf(titles: usize, titles_with: usize) -> f64 {
+    ((1 + titles) as f64 / (1 + titles_with) as f64).ln() + 1.0
 }
 
 /// Cosine of the angle between two titles, in `[0, 1]`; 0 if one of them has no word.

@@ -115,7 +115,9 @@ fn all_files_hold_what_was_found() {
     ] {
         assert!(page.contains(text), "`{text}` is not in\n{page}");
     }
-    assert!(fs::read_to_string(files.chart.unwrap()).unwrap().contains("</svg>"));
+    let chart = fs::read_to_string(files.chart.unwrap()).unwrap();
+    // Of a token, a choice or a purchase, by what was trained.
+    assert!(chart.contains(">loss (nats)</text>") && chart.contains("</svg>"), "{chart}");
 }
 
 /// Writes `Rice` to all questions but some, to which it writes what is no option.
@@ -257,6 +259,22 @@ fn a_lift_over_other_questions_is_refused_and_nothing_is_written() {
     let error = report.write(folder.path()).unwrap_err();
     assert!(matches!(error, Error::Unpaired { .. }), "{error}");
     assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+fn a_model_is_set_beside_the_best_baseline_where_both_answered_the_same() {
+    let questions = questions();
+    let mut evaluations = evaluations(&questions);
+    let lift = |evaluations: &[Evaluation]| {
+        Report { evaluations, ..Report::default() }.lift_over_baseline()
+    };
+    let found = lift(&evaluations).unwrap().unwrap();
+    assert_eq!((found.second.as_str(), found.difference), ("popularity", 0.5));
+    assert_eq!(lift(&evaluations[..3]).unwrap(), None, "no baseline");
+    evaluations[3].predictions[0].hit = f64::NAN;
+    assert!(matches!(lift(&evaluations), Err(Error::Metric(_))));
+    evaluations[3].predictions.swap(0, 1);
+    assert_eq!(lift(&evaluations).unwrap(), None, "other questions");
 }
 
 #[test]

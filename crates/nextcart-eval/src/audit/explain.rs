@@ -3,10 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Audit, PurchaseSource, RuleScore, Verdict};
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
-}
+use crate::report::figures::percent;
 
 fn points(share: f64) -> String {
     format!("{:.1}", 100.0 * share)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use nextcart_data::Question;
 use nextcart_metrics::SplitMix64;
 
-use crate::edited::hash;
+use crate::fnv::hash;
 
 /// The fold of each question, below `folds`: all of a customer's questions share one, drawn by the customer's
 /// name and the seed, so that it does not depend on the order of the questions.

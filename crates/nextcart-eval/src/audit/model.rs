@@ -12,6 +12,7 @@ use crate::edited::Edited;
 use crate::error::{Error, Result};
 use crate::evaluation::{Comparison, Evaluation, Score, chance, compare, evaluate};
 use crate::orders::{OrderConsistency, PlaceScore, by_place, order_consistency};
+use crate::spread::spread;
 
 /// How much of the questions a model's audit asks again.
 #[derive(Debug, Clone, Copy)]
@@ -74,11 +75,7 @@ pub fn audit_model(
     let shuffled = evaluate(&mut shuffled, questions)?;
     let orders = match options.ordered {
         0 => None,
-        ordered => {
-            let step = questions.len().div_ceil(ordered).max(1);
-            let some: Vec<Question> = questions.iter().step_by(step).cloned().collect();
-            Some(order_consistency(predictor, &some)?)
-        }
+        ordered => Some(order_consistency(predictor, &spread(questions, ordered))?),
     };
     Ok(ModelAudit {
         chance,
@@ -254,6 +251,17 @@ mod tests {
         let whole = FullAudit { questions: audit(&questions).unwrap(), models: vec![found] };
         assert_eq!(whole.verdict(), Verdict::Inconclusive, "400 questions are few");
         assert!(whole.explain().contains("\n\n`last` is +75.0 points"), "{}", whole.explain());
+    }
+
+    #[test]
+    fn as_many_questions_are_put_into_all_orders_as_were_asked_for() {
+        let (questions, mut model) = (questions(), last());
+        let full = evaluate(&mut model, &questions).unwrap();
+        for (ordered, expected) in [(300, 300), (500, 400)] {
+            let options = ModelAuditOptions { ordered, ..ModelAuditOptions::default() };
+            let found = audit_model(&mut model, &full, &questions, &options).unwrap();
+            assert_eq!(found.orders.map(|orders| orders.n), Some(expected));
+        }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Planted leaks are found, and questions without one are let pass.
+
 use nextcart_data::{Part, Purchase};
 use nextcart_metrics::SplitMix64;
 

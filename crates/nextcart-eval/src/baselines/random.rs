@@ -8,6 +8,7 @@ use nextcart_metrics::SplitMix64;
 use super::interactions::{Interactions, ItemIndex};
 use super::ranker::CatalogueRanker;
 use crate::error::Result;
+use crate::fnv::seeded_hash;
 use crate::predictor::Predictor;
 
 /// Scores in `[0, 1)` from a seed, the question's id and the item; name `random`.
@@ -28,11 +29,9 @@ impl Random {
     }
 
     fn draw(&self, question: &Question, item: &str) -> f64 {
-        // FNV-1a (Fowler, Noll and Vo) over both ids; 0xff stands in no text.
+        // 0xff stands in no text.
         let bytes = question.id.bytes().chain([0xff]).chain(item.bytes());
-        let start = SplitMix64::new(self.seed).next_u64() ^ 0xcbf2_9ce4_8422_2325;
-        let hash = bytes
-            .fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        let hash = seeded_hash(SplitMix64::new(self.seed).next_u64(), bytes);
         (SplitMix64::new(hash).next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::training::Training;
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
-use crate::evaluation::{Comparison, Evaluation, Score, compare};
+use crate::evaluation::{Comparison, Evaluation, Score, compare, if_paired};
 use crate::report::{BLIND, METRICS, PREDICTIONS, TUNED, read_predictions};
 
 /// What a finished run reached and what it cost.
@@ -86,7 +86,8 @@ impl RunSummary {
         let Score { name: predictor, accuracy, low, high, n } = evaluation.score();
         let Training { parameters, trainable, seconds, peak_bytes } = Training::read(folder)?;
         let options = evaluation.predictions.iter().map(|p| 1.0 / p.scores.len() as f64);
-        let lift = blind.as_ref().and_then(|blind| compare(&evaluation, blind).ok());
+        let lift = blind.as_ref().map(|blind| if_paired(compare(&evaluation, blind)));
+        let lift = lift.transpose()?.flatten();
         Ok(Self {
             name: name(folder),
             folder: folder.to_owned(),

@@ -1,3 +1,5 @@
+//! Runs as they are left in folders, read back and set side by side.
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -197,9 +199,21 @@ fn what_no_run_left_is_refused_by_name() {
     refused("predictions.parquet");
     Report::default().write(folder.path()).unwrap();
     refused("predictions.parquet`, rows: expected at least one prediction, found none");
+}
+
+#[test]
+fn a_broken_note_of_training_is_named_by_its_line() {
+    let folder = tempfile::tempdir().unwrap();
     let path = run(folder.path(), "bad", &questions(), 30);
     trained(&path);
-    fs::write(path.join("checkpoints/fine-tuning/metrics.jsonl"), "{}\n").unwrap();
-    let error = RunSummary::read(path).unwrap_err().to_string();
-    assert!(error.contains("metrics.jsonl"), "{error}");
+    let notes = path.join("checkpoints/fine-tuning/metrics.jsonl");
+    let text = fs::read_to_string(&notes).unwrap();
+    for broken in ["{}", r#"{"kind":"step"}"#, r#"{"kind":"st"#] {
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines[2] = broken;
+        fs::write(&notes, lines.join("\n")).unwrap();
+        let error = RunSummary::read(&path).unwrap_err().to_string();
+        let (start, end) = ("metrics.jsonl`, line 3: expected ", format!(", found `{broken}`"));
+        assert!(error.contains(start) && error.ends_with(&end), "{error}");
+    }
 }

@@ -17,6 +17,9 @@ const STEPS: &str = "metrics.jsonl";
 /// Where adapters lie, below a run's folder.
 const ADAPTER: &str = "adapter/adapter_model.safetensors";
 
+/// Characters at most that an error shows of a line.
+const SHOWN: usize = 80;
+
 /// What a training cost; each is `None` where the run left no word of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Training {
@@ -76,8 +79,14 @@ fn training_folder(folder: &Path) -> Result<Option<PathBuf>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::Read { path: checkpoints, source }),
     };
-    let folders = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut runs: Vec<PathBuf> = folders.filter(|path| path.join(RECORD).is_file()).collect();
+    let mut runs = Vec::new();
+    for entry in entries {
+        let failed = |source| Error::Read { path: checkpoints.clone(), source };
+        let path = entry.map_err(failed)?.path();
+        if path.join(RECORD).is_file() {
+            runs.push(path);
+        }
+    }
     Ok(if runs.len() == 1 { runs.pop() } else { None })
 }
 
@@ -85,10 +94,15 @@ fn training_folder(folder: &Path) -> Result<Option<PathBuf>> {
 fn steps(path: &Path) -> Result<(Option<f64>, Option<u64>)> {
     let text = read(path)?;
     let (mut seconds, mut peak) = (None, None);
-    for line in String::from_utf8_lossy(&text).lines() {
-        let line = serde_json::from_str(line)
-            .map_err(|source| Error::ReadJson { path: path.to_owned(), source })?;
-        if let Line::Step { seconds: step, peak_bytes } = line {
+    for (number, line) in (1..).zip(String::from_utf8_lossy(&text).lines()) {
+        // Its own error would count lines within this one.
+        let noted = serde_json::from_str(line).map_err(|_| Error::RunFile {
+            path: path.to_owned(),
+            part: format!("line {number}"),
+            expected: "JSON with a `kind`, and of a step the `seconds`",
+            found: format!("`{}`", line.chars().take(SHOWN).collect::<String>()),
+        })?;
+        if let Line::Step { seconds: step, peak_bytes } = noted {
             *seconds.get_or_insert(0.0) += step;
             peak = peak.max(peak_bytes);
         }

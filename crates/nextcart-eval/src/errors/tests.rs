@@ -1,3 +1,5 @@
+//! Slices of errors show what was planted in them.
+
 use super::*;
 use crate::fixtures::question;
 use crate::{FnPredictor, evaluate};

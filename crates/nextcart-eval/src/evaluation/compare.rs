@@ -51,3 +51,12 @@ pub fn compare(first: &Evaluation, second: &Evaluation) -> Result<Comparison> {
         n: a.len(),
     })
 }
+
+/// `None` where two evaluations are not of the same questions; any other error stays one.
+pub(crate) fn if_paired<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::Unpaired { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

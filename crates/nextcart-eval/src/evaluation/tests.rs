@@ -1,3 +1,5 @@
+//! Answers to questions, what they add up to, and two predictors compared.
+
 use super::*;
 use crate::fixtures::question;
 use crate::{Answer, FnPredictor, Predictor};
@@ -130,4 +132,7 @@ fn a_comparison_pairs_the_questions() {
     let mut other = FnPredictor::new("other", |_| vec![0.0, 1.0]);
     let other = evaluate(&mut other, &questions[1..]).unwrap();
     assert!(matches!(compare(&first, &other), Err(Error::Unpaired { .. })));
+    assert_eq!(if_paired(compare(&first, &other)).unwrap(), None);
+    let failed = if_paired::<()>(Err(Error::NoQuestions { purpose: "compare" }));
+    assert!(matches!(failed, Err(Error::NoQuestions { .. })), "{failed:?}");
 }

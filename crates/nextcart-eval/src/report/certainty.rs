@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Report;
 use super::figures::{interval, percent};
 use crate::error::Result;
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, if_paired};
 
 /// What stands behind a score beside its own interval.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,7 +29,7 @@ impl Certainty {
     /// Of the run's result; `None` where the questions are not the ones it was asked.
     pub(super) fn of(report: &Report<'_>) -> Result<Option<Self>> {
         let Some(main) = report.main() else { return Ok(None) };
-        let Ok(found) = main.by_user(report.questions) else { return Ok(None) };
+        let Some(found) = if_paired(main.by_user(report.questions))? else { return Ok(None) };
         let customers: HashSet<&str> =
             report.questions.iter().map(|question| question.user.as_str()).collect();
         let other =
@@ -85,7 +85,7 @@ fn disagreement(a: &Evaluation, b: &Evaluation) -> f64 {
 mod tests {
     use super::*;
     use crate::fixtures::question;
-    use crate::{FnPredictor, evaluate};
+    use crate::{Error, FnPredictor, evaluate};
 
     #[test]
     fn customers_are_counted_and_the_least_difference_follows_the_disagreement() {
@@ -124,5 +124,14 @@ mod tests {
             ..Report::default()
         };
         assert_eq!(Certainty::of(&other).unwrap(), None);
+        // What cannot be computed is an error.
+        let mut broken = mine.clone();
+        broken.predictions[0].hit = f64::NAN;
+        let refused = Report {
+            questions: &questions,
+            evaluations: std::slice::from_ref(&broken),
+            ..Report::default()
+        };
+        assert!(matches!(Certainty::of(&refused), Err(Error::Metric(_))));
     }
 }

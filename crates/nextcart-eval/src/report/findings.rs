@@ -46,7 +46,7 @@ impl Findings {
         Ok(Self {
             chance: chance(report.questions),
             lift: report.lift()?,
-            over_baseline: report.lift_over_baseline(),
+            over_baseline: report.lift_over_baseline()?,
             certainty: Certainty::of(report)?,
             audit: report.audit.map(AuditSection::new),
             calibration,

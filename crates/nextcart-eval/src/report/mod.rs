@@ -23,7 +23,7 @@ use serde::Serialize;
 use crate::audit::{Audit, FullAudit, ModelAudit, Verdict};
 use crate::error::{Error, Result};
 use crate::errors::{ErrorAnalysis, TrainingFacts};
-use crate::evaluation::{Comparison, Evaluation, Score, compare};
+use crate::evaluation::{Comparison, Evaluation, Score, compare, if_paired};
 
 use certainty::Certainty;
 use findings::{Findings, NamedCalibration};
@@ -76,7 +76,7 @@ pub struct Report<'a> {
     pub audit: Option<&'a FullAudit>,
     /// What training knows of items, for the scores by popularity and by items never seen.
     pub training: Option<&'a TrainingFacts>,
-    /// Training loss in nats a trained token, by optimiser step.
+    /// Training loss in nats per trained token, choice, or purchase of a contrast, by optimiser step.
     pub training_loss: &'a [(u64, f64)],
     /// Validation loss, by optimiser step.
     pub validation_loss: &'a [(u64, f64)],
@@ -200,9 +200,14 @@ impl Report<'_> {
 
     /// How far the model is above the best baseline. `None` where one of them is missing or they
     /// answered different questions, as when the model is slow and was asked fewer.
-    #[must_use]
-    pub fn lift_over_baseline(&self) -> Option<Comparison> {
-        compare(self.evaluation(TUNED)?, self.best_baseline()?).ok()
+    ///
+    /// # Errors
+    /// If a hit is not a finite number, or they answered nothing.
+    pub fn lift_over_baseline(&self) -> Result<Option<Comparison>> {
+        match (self.evaluation(TUNED), self.best_baseline()) {
+            (Some(tuned), Some(baseline)) => if_paired(compare(tuned, baseline)),
+            _ => Ok(None),
+        }
     }
 
     /// The baseline with the highest accuracy, the first of them on a tie.

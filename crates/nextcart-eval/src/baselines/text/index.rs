@@ -8,6 +8,7 @@ use crate::baselines::interactions::ItemIndex;
 use crate::baselines::ranker::CatalogueRanker;
 use crate::error::{Error, Result};
 use crate::predictor::Predictor;
+use crate::tfidf;
 use crate::words::counts;
 
 /// Constants of BM25.
@@ -92,7 +93,7 @@ impl TextIndex {
         }
         let count = titles.len();
         let rarity = |holding: usize| match weighting {
-            Weighting::TfIdf => ((1 + count) as f64 / (1 + holding) as f64).ln() + 1.0,
+            Weighting::TfIdf => tfidf::idf(count, holding),
             Weighting::Bm25(_) => {
                 (1.0 + (count as f64 - holding as f64 + 0.5) / (holding as f64 + 0.5)).ln()
             }

@@ -1,3 +1,5 @@
+//! Templates: colours that can be read, nothing from elsewhere, and text that stays text.
+
 use super::*;
 
 /// Relative luminance of `#rrggbb`, after WCAG 2.2.
