@@ -9,7 +9,8 @@ Usage: bash benches/gpu.sh [OPTIONS]
 
 On a machine with a GPU: tests kernels and a few training steps against the CPU, takes 200 steps of TinyLlama-1.1B and
 of Mistral-7B with QLoRA, on random weights of their exact shapes, the same with PEFT and bitsandbytes, and writes a
-table. Nothing but crates and Python packages is downloaded; the checkpoints take 17 GB of disk.
+table. Crates, Python packages and the LLVM that CubeCL is built with are downloaded; the checkpoints take 17 GB of disk.
+A test that fails is told in the table, and what comes after it runs all the same; the status is then 1.
 
   --backend NAME   cuda (default) or wgpu
   --runs LIST      of tinyllama_lora, tinyllama_qlora, mistral_qlora (default tinyllama_qlora,mistral_qlora)
@@ -18,7 +19,7 @@ table. Nothing but crates and Python packages is downloaded; the checkpoints tak
   --batch N        samples of a step (default 8)
   --out DIR        folder for the table and the Python environment (default out/gpu)
   --python FILE    a Python with benches/peers/requirements-models.txt (default: one is made)
-  --no-peers       leave PEFT out
+  --no-peers       leave PEFT out; it needs an Nvidia GPU, and is left out where there is none
   --dry-run        print the commands and run none
   --help           this text
 HELP
@@ -43,10 +44,18 @@ while [ $# -gt 0 ]; do
     declare "${1#--}=$2"
     shift 2
 done
+for name in ${runs//,/ }; do
+    case $name in tinyllama_lora | tinyllama_qlora | mistral_qlora) ;; *) fail "--runs: expected names of --help, found \`$name\`" ;; esac
+done
+[ -n "$runs" ] || fail "--runs: expected names of --help, found none"
+# PyTorch's wheels know no other GPU.
+if [ -z "$dry" ] && ! command -v nvidia-smi >/dev/null; then peers=''; fi
 case $backend in cuda | wgpu) ;; *) fail "--backend: expected cuda or wgpu, found \`$backend\`" ;; esac
 for number in steps tokens batch; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || fail "--$number: expected a number from 1 on, found \`${!number}\`"
 done
+# What the command line names lies where it was typed.
+case $python in '' | /*) ;; *) python=$PWD/$python ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 run() {
@@ -69,28 +78,37 @@ run mkdir -p "$out"
 
 # Kernels and whole training steps against the CPU. The variable makes a missing GPU an error.
 export NEXTCART_GPU=1
-run cargo test --release -p nextcart-adapters -p nextcart-train --features "nextcart-train/$backend" --test gpu
+tests=passed
+run cargo test --release -p nextcart-adapters -p nextcart-train --features "nextcart-train/$backend" --test gpu \
+    --no-fail-fast || tests=FAILED
 
 peer=()
 if [ -n "$peers" ]; then
     if [ -z "$python" ]; then
-        python=$out/peers/bin/python
+        python=$PWD/$out/peers/bin/python
+        case $out in /*) python=$out/peers/bin/python ;; esac
         if [ ! -x "$python" ]; then
             run python3 -m venv "$out/peers"
             run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt
         fi
     fi
-    case $python in /*) ;; *) python=$PWD/$python ;; esac
     export NEXTCART_PYTHON=$python
     peer=(--peer)
 fi
 
 case $out in /*) table=$out/rehearsal.md ;; *) table=$PWD/$out/rehearsal.md ;; esac
-run cargo bench -p nextcart-benches --no-default-features --features "$backend" --bench rehearsal -- \
-    --runs "$runs" --steps "$steps" --tokens "$tokens" --batch "$batch" "${peer[@]}" --table "$table"
+[ -n "$dry" ] || rm -f "$table"
+steps_taken=passed
+run cargo bench -p nextcart-benches --features "$backend" --bench rehearsal -- \
+    --runs "$runs" --steps "$steps" --tokens "$tokens" --batch "$batch" "${peer[@]}" --table "$table" || steps_taken=FAILED
 
-if [ -z "$dry" ]; then
-    { machine && echo && cat "$table"; } | tee "$out/table.md"
-else
+if [ -n "$dry" ]; then
     echo "+ the table goes to $out/table.md"
+    exit
 fi
+{
+    machine
+    printf '\nTests against the CPU: %s. Full-size runs: %s.\n\n' "$tests" "$steps_taken"
+    [ ! -f "$table" ] || cat "$table" # with the rows before a failure
+} | tee "$out/table.md"
+[ "$tests$steps_taken" = passedpassed ]

@@ -3,20 +3,19 @@
 //! Run: `cargo bench --bench gpu_plan -- [--longest 512] [--mean 400] [--trained 20] [--memory 16 --tflops 8.1]`
 //!
 //! Runs are those of `examples/configs`, in batches of 8 prompts of so many tokens, padding included, computed as the
-//! examples do on a GPU: bf16 where the card has units for it, blocks computed again on the way back. `--memory` (GB) and
+//! examples do on a GPU: bf16 where the card has units for it, blocks computed again on the way back. A test holds GPU.md's
+//! table to them. `--memory` (GB) and
 //! `--tflops` (bf16, dense, of the data sheet) name another card. A gigabyte is left to the driver, kernels and what the pools
 //! round up, of which the plan knows nothing. Nothing here was measured on a GPU.
 
 mod common;
 
 use nextcart_models::{LlamaConfig, Precision};
-use nextcart_train::{
-    Checkpointing, DeviceFacts, Error, PassShape, Planner, RunConfig, StepWork, Workload,
-};
+use nextcart_train::{DeviceFacts, Error, PassShape, Planner, RunConfig, StepWork, Workload};
 
 use common::Arguments;
 
-struct Card {
+pub(crate) struct Card {
     name: String,
     gigabytes: f64,
     teraflops: f64,
@@ -34,37 +33,59 @@ fn main() {
     let number = |name: &str, otherwise| arguments.number(name).unwrap_or(otherwise);
     let (longest, mean) = (number("--longest", 512), number("--mean", 400));
     let trained = number("--trained", 20);
-    println!("| card | run | predicted MB | settings | s a step | 1,000 steps |");
+    println!("| card | run | predicted MB | s a step | 1,000 steps | settings |");
     println!("|---|---|---|---|---|---|");
-    for card in cards(&arguments) {
-        for (name, config, llama) in runs() {
-            plan(&card, name, config, llama, (longest, mean, trained));
-        }
+    for Row { card, run, megabytes, step, thousand, settings } in
+        rows(&cards(&arguments), (longest, mean, trained))
+    {
+        println!("| {card} | {run} | {megabytes} | {step} | {thousand} | {settings} |");
     }
+}
+
+/// What the plan predicts of a run on a card.
+pub(crate) struct Row {
+    pub(crate) card: String,
+    pub(crate) run: &'static str,
+    pub(crate) megabytes: u64,
+    /// Seconds, from the data sheet's speed to the likely one.
+    pub(crate) step: String,
+    /// Minutes of a thousand steps, in the same way.
+    pub(crate) thousand: String,
+    /// Those with which it fits.
+    pub(crate) settings: String,
+}
+
+/// Every run on every card, with prompts of so many tokens at most, on average, and trained.
+pub(crate) fn rows(cards: &[Card], tokens: (usize, usize, usize)) -> Vec<Row> {
+    let on = |card| runs().map(|(name, config, llama)| plan(card, name, config, llama, tokens));
+    cards.iter().flat_map(on).collect()
 }
 
 fn cards(arguments: &Arguments) -> Vec<Card> {
     let given = |name: &str| -> Option<f64> {
         arguments.value(name).map(|value| value.parse().expect("a number"))
     };
-    let card = |name: &str, gigabytes, teraflops, precision| Card {
-        name: name.to_owned(),
-        gigabytes,
-        teraflops,
-        precision,
-    };
     match (given("--memory"), given("--tflops")) {
         (Some(gigabytes), Some(teraflops)) => {
             vec![card(&format!("{gigabytes} GB"), gigabytes, teraflops, Precision::Bf16)]
         }
-        (None, None) => vec![
-            // No units for bf16: what f32 does.
-            card("T4, 16 GB", 16.0, 8.1, Precision::F32),
-            card("RTX 3090, 24 GB", 24.0, 71.0, Precision::Bf16),
-            card("A100, 80 GB", 80.0, 312.0, Precision::Bf16),
-        ],
+        (None, None) => known_cards(),
         _ => panic!("--memory and --tflops go together"),
     }
+}
+
+/// Those of GPU.md.
+pub(crate) fn known_cards() -> Vec<Card> {
+    vec![
+        // No units for bf16: what f32 does.
+        card("T4, 16 GB", 16.0, 8.1, Precision::F32),
+        card("RTX 3090, 24 GB", 24.0, 71.0, Precision::Bf16),
+        card("A100, 80 GB", 80.0, 312.0, Precision::Bf16),
+    ]
+}
+
+fn card(name: &str, gigabytes: f64, teraflops: f64, precision: Precision) -> Card {
+    Card { name: name.to_owned(), gigabytes, teraflops, precision }
 }
 
 fn runs() -> [(&'static str, RunConfig, LlamaConfig); 3] {
@@ -80,13 +101,12 @@ fn runs() -> [(&'static str, RunConfig, LlamaConfig); 3] {
 
 fn plan(
     card: &Card,
-    name: &str,
+    run: &'static str,
     mut config: RunConfig,
     llama: LlamaConfig,
     (longest, mean, trained): (usize, usize, usize),
-) {
+) -> Row {
     (config.model.weights, config.model.activations) = (card.precision, card.precision);
-    config.training.checkpointing = Checkpointing::Blocks;
     let rows = config.training.batch_size;
     let shape = |rows| PassShape { rows, seq: longest, most: trained, trained: rows * trained };
     let workload = Workload {
@@ -114,11 +134,12 @@ fn plan(
     };
     let least = plan.seconds_per_step;
     let likely = least / SHARE;
-    println!(
-        "| {} | {name} | {:.0} | {settings} | {least:.2} to {likely:.2} | {:.0} to {:.0} min |",
-        card.name,
-        plan.bytes() as f64 / 1e6,
-        least * 1000.0 / 60.0,
-        likely * 1000.0 / 60.0
-    );
+    Row {
+        card: card.name.clone(),
+        run,
+        megabytes: (plan.bytes() as f64 / 1e6).round() as u64,
+        step: format!("{least:.2} to {likely:.2}"),
+        thousand: format!("{:.0} to {:.0} min", least * 1000.0 / 60.0, likely * 1000.0 / 60.0),
+        settings,
+    }
 }

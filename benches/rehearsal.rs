@@ -15,7 +15,6 @@
 
 mod common;
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -83,6 +82,13 @@ fn main() {
     let runs = arguments.value("--runs");
     let is_wanted =
         |name: &str| runs.as_ref().is_none_or(|runs| runs.split(',').any(|wanted| wanted == name));
+    for wanted in runs.iter().flat_map(|runs| runs.split(',')) {
+        let is_known = REHEARSALS.iter().any(|rehearsal| rehearsal.name == wanted);
+        assert!(
+            is_known,
+            "--runs: expected some of tinyllama_lora, tinyllama_qlora and mistral_qlora, found `{wanted}`"
+        );
+    }
     let number = |name: &str, otherwise| arguments.number(name).unwrap_or(otherwise);
     let (steps, batch) = (number("--steps", 3), number("--batch", 1));
     let tokens = number("--tokens", BOUND_TOKENS);
@@ -102,23 +108,24 @@ fn main() {
             "samples": samples, "steps": steps, "batch": batch, "gpu": !is_host,
         });
         let own = Outcome::of(own(), &job);
-        let peer =
-            arguments.has("--peer").then(|| Outcome::of(common::peer("rehearsal_peft.py"), &job));
         let speed = (tokens * batch) as f64 / own.step;
         let Outcome { step, peak, planned, .. } = &own;
-        let mut row = format!(
-            "| {} | {step:.2} | {speed:.1} | {peak:.0} | {:.0} |",
-            rehearsal.name,
-            planned.unwrap_or(f64::NAN)
-        );
-        match &peer {
-            Some(peer) => {
-                let _ = writeln!(row, " {:.2} | {:.0} |", peer.step, peer.peak);
+        let planned = planned.unwrap_or(f64::NAN);
+        // Each part as soon as it is known, so that what comes after it cannot take it away.
+        let mut tell = |part: String| {
+            print!("{part}");
+            table += &part;
+            if let Some(path) = arguments.value("--table") {
+                std::fs::write(path, &table).expect("written");
             }
-            None => row += " | |\n",
-        }
-        print!("{row}");
-        table += &row;
+        };
+        tell(format!("| {} | {step:.2} | {speed:.1} | {peak:.0} | {planned:.0} |", rehearsal.name));
+        let peer =
+            arguments.has("--peer").then(|| Outcome::of(common::peer("rehearsal_peft.py"), &job));
+        tell(match &peer {
+            Some(peer) => format!(" {:.2} | {:.0} |\n", peer.step, peer.peak),
+            None => " | |\n".to_owned(),
+        });
         if let Some(peer) = &peer {
             let distance = (own.first_loss - peer.first_loss).abs() / peer.first_loss;
             println!("  first losses {:.5} and {:.5}", own.first_loss, peer.first_loss);
@@ -130,9 +137,6 @@ fn main() {
         {
             assert!(*peak <= bound, "{}: {peak:.0} MB, more than {bound:.0}", rehearsal.name);
         }
-    }
-    if let Some(path) = arguments.value("--table") {
-        std::fs::write(path, table).expect("written");
     }
 }
 

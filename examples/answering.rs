@@ -6,7 +6,6 @@
 //! or anything; by a letter, by yes and no to each option, and by one of two for each pair. Ctrl-C keeps the answers so
 //! far; the same command goes on.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -18,18 +17,22 @@ use nextcart_adapters::{ADAPTER_WEIGHTS, load_peft};
 use nextcart_data::{Dataset, FullCatalogue, Part, PrepareOptions, Question};
 use nextcart_eval::{
     Answering, AuditOptions, CatalogueRanks, Edited, Evaluation, Predictor, ScoreTable,
-    TemplateModel, audit_with, chance, evaluate_until, rank_catalogue, write_predictions,
+    TemplateModel, audit_with, chance, evaluate_until, rank_catalogue, spread, write_predictions,
 };
-use nextcart_examples::{STOP, end, log, say, spread, stop_on_ctrl_c};
+use nextcart_examples::{STOP, end, log, purchases_template, say, stop_on_ctrl_c};
 use nextcart_models::{Checkpoint, find_device};
 use nextcart_prompt::{Style, Template};
 use nextcart_text::digest;
 use nextcart_train::DataConfig;
+use sha2::{Digest, Sha256};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Asks one model the same questions in every way of answering, and sets the scores side by side.
+///
+/// FOLDER is one that `prepare` wrote, or of review files, which it then prepares. All forms are asked unless --forms names
+/// some; two also without the history. Answers are kept in --out as they come, and `answering.parquet` there holds all.
 #[derive(Parser)]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
@@ -79,14 +82,6 @@ const FORMS: [(&str, Answering); 8] = [
 /// Those that are asked without the history, too.
 const TWINS: [&str; 2] = ["likelihood", "letters"];
 
-/// For the whole catalogue: what was bought, and nothing of what may be answered.
-const INSTRUCTION: &str = "Which product does the customer buy next?";
-const INPUT: &str = "Bought, oldest first:
-{% for item in history %}
-{{ item.title | line }}
-{% endfor %}
-";
-
 fn main() -> ExitCode {
     log("error");
     end(run(&Arguments::parse()))
@@ -117,9 +112,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Some(folder) = &arguments.adapter {
         let within = || format!("`{}`", folder.display());
         model = model.with_peft(&load_peft(folder)?).with_context(within)?;
-        let mut bytes = DefaultHasher::new();
-        std::fs::read(folder.join(ADAPTER_WEIGHTS))?.hash(&mut bytes);
-        identity += &format!(" {} {:x}", folder.display(), bytes.finish());
+        let digest = Sha256::digest(std::fs::read(folder.join(ADAPTER_WEIGHTS))?);
+        identity += " ";
+        identity.extend(digest.iter().map(|byte| format!("{byte:02x}")));
     }
 
     let mut evaluations = Vec::new();
@@ -145,8 +140,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     say!("\n{}", audit_with(&data.questions, &known)?.explain())?;
 
     if let Some(catalogue) = catalogue {
-        let output = "{{ candidates | chosen(answer) }}";
-        let template = Template::new("purchases", INSTRUCTION, INPUT, output)?;
+        let template = purchases_template()?;
         let builder = prompts.builder(&checkpoint, &tokenizer, &template)?;
         let mut ranker = TemplateModel::new("likelihood", &model, llama, builder);
         let some = spread(&whole, arguments.catalogue);

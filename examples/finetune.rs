@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use nextcart_data::{Contexts, Part, Question, read_any_questions};
 use nextcart_eval::{TemplateModel, evaluate_each};
-use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
+use nextcart_examples::{end, end_on_ctrl_c, fetching, in_order, log, say};
 use nextcart_models::{find_device, save_adapter};
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
 
@@ -17,6 +17,9 @@ use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig, newest_c
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Fine-tunes a model on prepared questions.
+///
+/// The questions are those of the folder that the configuration names, as `prepare` wrote it. Checkpoints, `metrics.jsonl`,
+/// `loss.svg` and at the end `adapter` go to its `output`. What a configuration may say is in docs/training.md.
 #[derive(Parser)]
 struct Arguments {
     /// The run, in TOML or JSON; `examples/configs` holds some.
@@ -44,10 +47,10 @@ fn run(arguments: &Arguments) -> Result<()> {
         _ => {}
     }
     let (model, device) = (&config.model, find_device()?);
-    let checkpoint = if arguments.plan { model.open_to_plan()? } else { model.open()? };
-    let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
+    let known = model.open_to_plan()?; // weights are fetched when all else is right
+    let (llama, tokenizer) = (known.config(), known.tokenizer()?);
     let template = data.template()?;
-    let builder = data.builder(&checkpoint, &tokenizer, &template)?;
+    let builder = data.builder(&known, &tokenizer, &template)?;
 
     let mut questions = read_any_questions(data.folder.join("questions.parquet"))?;
     questions.iter_mut().for_each(|question| question.keep_latest(data.history));
@@ -66,6 +69,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         say!("{}", planner.estimate(&facts))?;
         return Ok(planner.plan(&facts).map(drop)?); // says what would fit
     }
+    end_on_ctrl_c()?;
+    let checkpoint = model.open_with_progress(fetching())?;
     let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
         .with_observer(ProgressLine::new("fine-tuning"));
     // Most templates make one sample of a question.
@@ -82,10 +87,8 @@ fn run(arguments: &Arguments) -> Result<()> {
             Ok(())
         });
     }
-    stop_on_ctrl_c()?;
-    if run.train(&STOP)? == Ending::Interrupted {
-        eprintln!("stopped after step {}; --resume goes on from there", run.trainer().steps());
-        std::process::exit(130);
+    if in_order(|stop| run.train(stop))? == Ending::Interrupted {
+        bail!("stopped after step {}; --resume goes on from there", run.trainer().steps());
     }
     save_adapter(out.join("adapter"), &run.into_best_model()?, &config.lora, &config.model.name)?;
     say!("adapter: {}", out.join("adapter").display())?;

@@ -9,14 +9,19 @@ use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_data::{Dataset, Part};
 use nextcart_eval::{Assessment, Report};
-use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
+use nextcart_examples::{end, end_on_ctrl_c, fetching, in_order, log, say};
 use nextcart_models::{SaveOptions, find_device, save_adapter, save_merged_checkpoint};
-use nextcart_train::{Checkpointing, DeviceFacts, Ending, ProgressLine, Run, RunConfig};
+use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Fine-tunes Mistral-7B on purchase histories.
+///
+/// Review and metadata files become questions, those a QLoRA run. In the configuration's `output` lie then its checkpoints
+/// and losses, `adapter` for PEFT, the `merged` checkpoint, predictions, and `report.html` beside baselines and a blind
+/// twin. The model comes from a folder or from the hub, which gives 14.5 GB; `--plan` says first what the run needs. With
+/// `--features cuda` or `wgpu` it runs on a GPU, which is what it is made for.
 #[derive(Parser)]
 struct Arguments {
     /// Review files, to be prepared in the configuration's data folder; without them it is ready.
@@ -47,18 +52,23 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     let (device, mut config) = (find_device()?, RunConfig::read(arguments.config)?);
     config.model.name = arguments.model.unwrap_or(config.model.name);
-    config.training.checkpointing = Checkpointing::Blocks; // or 32 blocks keep what each computed
+    let format = config.model.weights; // of the merged model, whatever a GPU computes in
     config.model.fit_gpu(&device);
     let (model, out, data) = (&config.model, &config.output, &config.data);
-    let checkpoint = if arguments.plan.is_some() { model.open_to_plan()? } else { model.open()? };
-    let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
-    let resumes = arguments.resume || arguments.plan.is_some() || !out.exists();
-    ensure!(resumes, "`{}` is there: --resume goes on", out.display());
-    stop_on_ctrl_c()?;
+    let (plans, is_there) = (arguments.plan.is_some(), out.exists());
+    ensure!(
+        plans || arguments.resume || !is_there,
+        "`{}` is there: --resume goes on",
+        out.display()
+    );
+    ensure!(is_there || !arguments.resume, "nothing to resume: no `{}`", out.display());
+    end_on_ctrl_c()?;
 
-    let shop = Dataset::prepare_or_open(&arguments.reviews, &arguments.meta, &data.folder, &STOP)?;
-    let template = data.template()?;
-    let builder = data.builder(&checkpoint, &tokenizer, &template)?;
+    let known = model.open_to_plan()?; // weights are fetched when all else is right
+    let (llama, tokenizer, template) = (known.config(), known.tokenizer()?, data.template()?);
+    let (reviews, meta) = (&arguments.reviews, &arguments.meta);
+    let shop = in_order(|stop| Dataset::prepare_or_open(reviews, meta, &data.folder, stop))?;
+    let builder = data.builder(&known, &tokenizer, &template)?;
     let samples = builder.samples(&shop.part(Part::Train, data.history))?;
     let mut held_out = builder.samples(&shop.part(Part::Validation, data.history))?;
     held_out.truncate(data.held_out);
@@ -69,20 +79,23 @@ fn run(arguments: Arguments) -> Result<()> {
         return Ok(planner.plan(&facts).map(drop)?); // says what would fit
     }
 
+    let checkpoint = model.open_with_progress(fetching())?;
     let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
         .with_observer(ProgressLine::new("fine-tuning"));
-    ensure!(run.train(&STOP)? != Ending::Interrupted, "stopped: --resume goes on");
+    let ending = in_order(|stop| run.train(stop))?;
+    ensure!(ending != Ending::Interrupted, "stopped: --resume goes on");
     let losses = [run.trainer().losses(), run.trainer().evaluations()].map(<[_]>::to_vec);
     let model = run.into_best_model()?;
     save_adapter(out.join("adapter"), &model, &config.lora, &config.model.name)?;
-    let options = SaveOptions { format: config.model.weights, ..SaveOptions::default() };
+    let options = SaveOptions { format, ..SaveOptions::default() };
     save_merged_checkpoint(out.join("merged"), &model, llama, Some(&tokenizer), &options)?;
 
     let (model, purchases, bar) = (&model, data.history, ProgressBar::new_spinner());
     let all = Assessment { model, config: llama, builder, data: &shop, purchases, questions: 300 };
     let report = Report::of_run("Mistral-7B with QLoRA", &losses[0], &losses[1]);
     let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
-    let assessed = all.write(out, &format!("{config:?}"), report, &STOP, tell)?;
+    let run = format!("{config:?}");
+    let assessed = in_order(|stop| all.write(out, &run, report, stop, tell))?;
     say!("{assessed}\n\nreport: {}", assessed.files.html.display())?;
     Ok(())
 }

@@ -22,7 +22,10 @@ use nextcart_prompt::{ChatTemplate, Message};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Continues a prompt.
+/// Continues a prompt, a token at a time.
+///
+/// Without --prompt, the prompt is the standard input; without --temperature, each token is the likeliest. The model is a
+/// folder in Hugging Face's layout or an id on the hub; of --adapter, PEFT's two files are read.
 #[derive(Parser)]
 struct Arguments {
     /// Folder or hub id of the model.

@@ -18,9 +18,9 @@ use nextcart_adapters::LoraConfig;
 use nextcart_data::{Question, read_any_questions};
 use nextcart_eval::{
     Chance, Edited, Evaluation, FullAudit, ModelAuditOptions, Predictor, PunctuationRule, Report,
-    TemplateModel, audit, audit_model, evaluate, evaluate_until,
+    TemplateModel, audit, audit_model, evaluate, evaluate_until, spread,
 };
-use nextcart_examples::{STOP, end, log, say, spread, stop_on_ctrl_c};
+use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
 use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device, save_adapter};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, digest};
@@ -30,6 +30,10 @@ use nextcart_train::{Ending, Every, ProgressLine, Run, SftConfig, WatchConfig};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Fine-tunes a model on published questions, and asks what its score would be without the history.
+///
+/// The model learns on some questions with the prompt of the seed project and is asked others, with and without the history,
+/// beside a rule that counts digits and punctuation marks. --out gets the checkpoints, the adapter, all answers and
+/// `report.html`. On two cores a model of 135 M parameters takes 10 to 15 s a step.
 #[derive(Parser)]
 struct Arguments {
     /// Questions as Parquet: ours, or with the columns `history`, `options`, `answer_index` and `answer`.

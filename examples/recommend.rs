@@ -16,9 +16,8 @@ use clap::Parser;
 use nextcart_adapters::load_peft;
 use nextcart_data::{Catalogue, FullCatalogue, Part, Product, Purchase, Question};
 use nextcart_eval::{Predictor, TemplateModel};
-use nextcart_examples::{end_of_output, say};
+use nextcart_examples::{end_of_output, purchases_template, say};
 use nextcart_models::find_device;
-use nextcart_prompt::Template;
 use nextcart_train::{ModelConfig, RunConfig};
 use serde_json::json;
 
@@ -26,6 +25,10 @@ use serde_json::json;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Ranks what a customer may buy next.
+///
+/// Purchases are typed, a title or an item's id a line, and an empty line ranks; or they come from a file. Without
+/// --candidates, all other items that were bought in training are ranked; the prompt tells then what was bought and lists
+/// nothing, unless --template says otherwise. Each has its probability among the candidates.
 #[derive(Parser)]
 struct Arguments {
     /// Folder of a fine-tuning run: its model, adapter, data and prompts.
@@ -79,7 +82,14 @@ fn run(arguments: &Arguments) -> Result<()> {
     let template = match (&arguments.template, &candidates) {
         // A template that lists its options cannot list a whole catalogue.
         (None, None) => {
-            Template::new("purchases", INSTRUCTION, INPUT, "{{ candidates | chosen(answer) }}")?
+            if arguments.run.is_some() {
+                eprintln!(
+                    "note: for a whole catalogue the prompt lists the purchases alone; the run learnt `{}`, \
+                     which --template asks for",
+                    config.data.template
+                );
+            }
+            purchases_template()?
         }
         _ => config.data.template()?,
     };
@@ -95,6 +105,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut predictor = TemplateModel::new("model", &model, llama, builder);
     let mut rank = |history: &[Product]| -> Result<()> {
         let candidates = candidates.clone().unwrap_or_else(|| shop.others(history));
+        ensure!(!candidates.is_empty(), "these purchases leave no item to recommend");
         let question = question(history, candidates, config.data.history);
         let scores = predictor.score(&question)?;
         show(&question, &scores, arguments)
@@ -104,14 +115,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         None => converse(&shop, rank),
     }
 }
-
-/// For a whole catalogue: what was bought, and nothing of what may be answered.
-const INSTRUCTION: &str = "Which product does the customer buy next?";
-const INPUT: &str = "Bought, oldest first:
-{% for item in history %}
-{{ item.title | line }}
-{% endfor %}
-";
 
 /// The run's configuration with what the command line says otherwise.
 fn config(arguments: &Arguments, device: &Device) -> Result<RunConfig> {

@@ -9,6 +9,7 @@
 //! a checkpoint; the same command goes on from it.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -24,7 +25,7 @@ use nextcart_eval::{
     bought_products, classical_rankers, evaluate, evaluate_until,
 };
 use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
-use nextcart_metrics::mcnemar_exact;
+use nextcart_metrics::{holm, mcnemar_exact};
 use nextcart_models::{
     Checkpoint, Llama, LlamaConfig, find_device, save_adapter, score_continuations,
 };
@@ -37,6 +38,10 @@ use serde::{Deserialize, Serialize};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Fine-tunes a language model to choose between what a retriever finds, and asks what that is worth.
+///
+/// It reads the latest purchases as a list of titles and scores each option as the next line: a title, and a digit for what
+/// the retriever thinks of it. It learns on validation questions and is asked the test questions, as is the retriever alone.
+/// Checkpoints, answers and the adapter go to --out.
 #[derive(Parser)]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
@@ -177,10 +182,14 @@ fn run(arguments: &Arguments) -> Result<()> {
         evaluation.predictions.iter().map(Prediction::is_right).collect()
     };
     let (first, n) = (&evaluations[0], evaluations[0].predictions.len());
-    for other in evaluations[1..].iter().filter(|other| other.predictions.len() == n) {
-        let test = mcnemar_exact(&hits(first), &hits(other))?;
+    let others = evaluations[1..].iter().filter(|other| other.predictions.len() == n);
+    let others: Vec<&Evaluation> = others.collect();
+    let tests = others.iter().map(|other| mcnemar_exact(&hits(first), &hits(other)));
+    let tests = tests.collect::<Result<Vec<_>, _>>()?;
+    let corrected = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>())?;
+    for ((other, test), p) in others.iter().zip(&tests).zip(corrected) {
         say!(
-            "{} against {}: {} questions to {}, McNemar p = {:.2e}",
+            "{} against {}: {} questions to {}, McNemar p = {:.2e}, with Holm's correction {p:.2e}",
             first.name,
             other.name,
             test.first_only,
@@ -264,7 +273,10 @@ fn worth(
     let mut known = match std::fs::read(&file) {
         Ok(text) => serde_json::from_slice(&text)
             .with_context(|| format!("`{}` is damaged: delete it", file.display()))?,
-        Err(_) => Worth { model: found.clone(), titles: BTreeMap::new() },
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Worth { model: found.clone(), titles: BTreeMap::new() }
+        }
+        Err(error) => bail!("cannot read `{}`: {error}", file.display()),
     };
     if known.model != found {
         bail!(
@@ -331,8 +343,7 @@ fn tune(
         .with_watch(watch)
         .with_observer(ProgressLine::new("fine-tuning"));
     if run.train(&STOP)? == Ending::Interrupted {
-        eprintln!("stopped after step {}; the same command goes on", run.trainer().steps());
-        std::process::exit(130);
+        bail!("stopped after step {}; the same command goes on", run.trainer().steps());
     }
     Ok((run.into_model(), lora))
 }

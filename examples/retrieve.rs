@@ -36,6 +36,10 @@ use nextcart_train::{Ending, Every, ProgressLine, Run, Schedule, SftConfig, Watc
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Fine-tunes a language model to put titles that the same customers buy close to each other, and asks what that is worth.
+///
+/// A customer is the sum of the vectors of what was bought, and the candidate nearest to it the answer. Set beside it are the
+/// model as it was, predictors without a language model, sums of both, and each sum without the history. Checkpoints,
+/// predictions and `report.html` go to --out.
 #[derive(Parser)]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of

@@ -66,6 +66,7 @@ fn what_it_does_not_know_is_refused() {
     for (arguments, expected) in [
         (&["--steps", "0"][..], "--steps: expected a number from 1 on, found `0`"),
         (&["--backend", "tpu"], "--backend: expected cuda or wgpu, found `tpu`"),
+        (&["--runs", "llama"], "--runs: expected names of --help, found `llama`"),
         (&["--out"], "--out: expected a value"),
         (&["--fast"], "expected an option of --help, found `--fast`"),
     ] {

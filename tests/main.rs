@@ -9,6 +9,7 @@ mod fences;
 mod golden_forward;
 mod golden_lora;
 mod gpu_script;
+mod gpu_table;
 mod outside;
 mod packaging;
 mod peft_round_trip;

@@ -22,7 +22,9 @@ import transformers  # noqa: E402
 
 JOB = json.loads(sys.argv[1])
 DEVICE = "cuda" if JOB["gpu"] else "cpu"
-COMPUTE = torch.bfloat16 if JOB["gpu"] and torch.cuda.is_bf16_supported() else torch.float32
+# A card before Ampere only imitates bf16; there, nextcart computes in f32 as well.
+HAS_BF16 = JOB["gpu"] and torch.cuda.is_bf16_supported(including_emulation=False)
+COMPUTE = torch.bfloat16 if HAS_BF16 else torch.float32
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -61,7 +63,12 @@ began = time.perf_counter()
 base, model = load()
 loading = time.perf_counter() - began
 parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.001)
+if JOB["gpu"]:  # moments in 8 bits, as nextcart has them
+    import bitsandbytes
+
+    optimizer = bitsandbytes.optim.AdamW8bit(parameters, lr=1e-3, weight_decay=0.001)
+else:
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.001)
 with open(JOB["samples"]) as lines:
     samples = [json.loads(line) for line in lines]
 

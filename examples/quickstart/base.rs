@@ -1,15 +1,13 @@
 //! The model to be fine-tuned: a checkpoint, or one that learns the language of the shop on the spot.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::tensor::Device;
 use nextcart_data::Dataset;
 use nextcart_eval::{Predictor, TemplateModel};
-use nextcart_examples::say;
+use nextcart_examples::{fetching, say};
 use nextcart_models::{
     Checkpoint, HubModel, Llama, LlamaConfig, LoadOptions, Precision, save_checkpoint,
 };
@@ -17,8 +15,8 @@ use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, Tokenizer};
 use nextcart_train::{Schedule, SftConfig};
 
+use crate::Arguments;
 use crate::stage::{Stage, warmup};
-use crate::{Arguments, progress};
 
 /// How the model of `--model` is held in memory.
 fn load_options(arguments: &Arguments) -> LoadOptions {
@@ -56,7 +54,7 @@ impl Base {
     /// A checkpoint from a folder or the hub.
     fn load(name: &str, options: LoadOptions, device: &Device) -> Result<Self> {
         let checkpoint = match HubModel::named(name) {
-            Some(model) => Checkpoint::open(fetch(model)?)?,
+            Some(model) => Checkpoint::open(model.with_progress(fetching()).fetch()?)?,
             None => Checkpoint::open(name)?,
         };
         let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
@@ -143,19 +141,4 @@ impl Base {
     ) -> impl Predictor + 'a {
         TemplateModel::new(name, model, &self.llama, self.builder(template))
     }
-}
-
-/// Fetches a model with a bar of all its bytes.
-fn fetch(model: HubModel) -> Result<PathBuf> {
-    let bar = progress("fetching", 0);
-    let (shown, files) = (bar.clone(), Mutex::new(BTreeMap::new()));
-    let model = model.with_progress(move |file| {
-        let Ok(mut files) = files.lock() else { return };
-        files.insert(file.file.to_owned(), (file.bytes, file.total));
-        shown.set_length(files.values().map(|(_, total)| total).sum());
-        shown.set_position(files.values().map(|(bytes, _)| bytes).sum());
-    });
-    let folder = model.fetch()?;
-    bar.finish_and_clear();
-    Ok(folder)
 }

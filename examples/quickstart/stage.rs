@@ -1,6 +1,6 @@
 //! A training run: pre-training or fine-tuning, with checkpoints to go on from.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use nextcart_examples::{in_order, say};
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
@@ -44,8 +44,7 @@ impl Stage<'_> {
             .with_held_out(self.held_out)
             .with_observer(ProgressLine::new(self.name));
         if in_order(|stop| run.train(stop))? == Ending::Interrupted {
-            eprintln!("stopped after step {}; --resume goes on from there", run.trainer().steps());
-            std::process::exit(130);
+            bail!("stopped after step {}; --resume goes on from there", run.trainer().steps());
         }
         let validation = run.trainer().evaluations().to_vec();
         let losses = run.trainer().losses().to_vec();

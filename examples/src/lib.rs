@@ -1,11 +1,17 @@
-//! What the examples have in common: how a program says something, stops at Ctrl-C and ends.
+//! What the examples have in common: how a program says something, shows a download, asks of a whole catalogue, stops at
+//! Ctrl-C and ends.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{Error, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use nextcart_models::DownloadProgress;
+use nextcart_prompt::Template;
 use tracing_subscriber::EnvFilter;
 
 /// What a shell says of a program that Ctrl-C ended.
@@ -83,10 +89,34 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::print(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// So many of all, or all, spread evenly over them.
-pub fn spread<T: Clone>(all: &[T], most: usize) -> Vec<T> {
-    let count = most.min(all.len());
-    (0..count).map(|place| all[place * all.len() / count].clone()).collect()
+/// A bar on the terminal for all bytes of a download, which goes away with the closure.
+pub fn fetching() -> impl Fn(DownloadProgress<'_>) + Send + Sync + 'static {
+    let style = "{prefix:>17} [{wide_bar}] {bytes}/{total_bytes} {eta} left";
+    let style = ProgressStyle::with_template(style).expect("a valid template");
+    let bar = ProgressBar::new(0).with_style(style.progress_chars("=> "));
+    let bar = bar.with_prefix("fetching").with_finish(ProgressFinish::AndClear);
+    let files = Mutex::new(BTreeMap::new());
+    move |file| {
+        let Ok(mut files) = files.lock() else { return };
+        files.insert(file.file.to_owned(), (file.bytes, file.total));
+        bar.set_length(files.values().map(|(_, total)| total).sum());
+        bar.set_position(files.values().map(|(bytes, _)| bytes).sum());
+    }
+}
+
+/// Asks of a whole catalogue: tells what was bought, and nothing of what may be answered.
+///
+/// # Errors
+/// None, as long as its text is a template.
+pub fn purchases_template() -> Result<Template> {
+    let instruction = "Which product does the customer buy next?";
+    let input = "Bought, oldest first:
+{% for item in history %}
+{{ item.title | line }}
+{% endfor %}
+";
+    let output = "{{ candidates | chosen(answer) }}";
+    Ok(Template::new("purchases", instruction, input, output)?)
 }
 
 /// Whether the output goes to someone who wants colours.

@@ -41,3 +41,11 @@ pub use peft::{
 };
 pub use projection::{DEFAULT_ADAPTER, Projection};
 pub use targets::TargetModules;
+
+/// Whether there is a folder of the CUDA toolkit, with the headers that kernels are compiled with: the one that `CUDA_PATH`
+/// names, or where it is installed. Without one, the first kernel ends the program with a panic.
+#[cfg(feature = "cuda")]
+#[must_use]
+pub fn has_cuda_toolkit() -> bool {
+    cubecl::cuda::install::cuda_path().is_some_and(|folder| folder.join("include").is_dir())
+}

@@ -37,6 +37,7 @@ fn gpu() -> Option<Device> {
 }
 
 /// Straight to the terminal: what a passing test prints would not be shown.
+#[expect(clippy::explicit_write, reason = "`eprintln!` is caught in a test")]
 fn skipped(why: &str) {
     writeln!(std::io::stderr(), "SKIPPED: {why}").unwrap();
 }
@@ -69,6 +70,17 @@ fn rounding(terms: usize) -> f32 {
     2e-6 + 1e-7 * (terms as f32).sqrt()
 }
 
+/// Whether the packed weight is unpacked inside a product, which is exact; for more rows, and for rows of the weight that
+/// share a word, burn multiplies.
+fn is_fused(rows: usize, d_input: usize) -> bool {
+    rows <= 128 && d_input.is_multiple_of(8)
+}
+
+/// What the factors of burn's products in f32 may be rounded to: CUDA's tensor cores take TF32, of 10 bits.
+fn dense(exact: f32) -> f32 {
+    if cfg!(feature = "cuda") { exact.max(4e-3) } else { exact }
+}
+
 #[test]
 fn unpacked_values_are_those_of_the_cpu() {
     let Some(device) = gpu() else { return };
@@ -98,13 +110,13 @@ fn products_and_their_gradients_are_those_of_the_cpu() {
                 (values(y), values(x.grad(&gradients).unwrap()))
             };
             let ((y, dx), (expected_y, expected_dx)) = (run(device.clone()), run(Device::flex()));
-            close(&format!("{shape:?}, {rows} rows"), &y, &expected_y, rounding(d_input));
-            close(
-                &format!("{shape:?}, {rows} rows, gradient"),
-                &dx,
-                &expected_dx,
-                rounding(d_output),
-            );
+            let within = |terms| match is_fused(rows, d_input) {
+                true => rounding(terms),
+                false => dense(rounding(terms)),
+            };
+            let what = format!("{shape:?}, {rows} rows");
+            close(&what, &y, &expected_y, within(d_input));
+            close(&format!("{what}, gradient"), &dx, &expected_dx, within(d_output));
         }
     }
 }
@@ -177,7 +189,7 @@ fn adapters_train_as_on_the_cpu() {
         };
         let (found, expected) = (run(device.clone()), run(Device::flex()));
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
-            close(&format!("packed {packed}, {config:?}, {i}"), found, expected, 1e-5);
+            close(&format!("packed {packed}, {config:?}, {i}"), found, expected, dense(1e-5));
         }
     }
 }

@@ -7,12 +7,13 @@ use burn::{backend::DispatchDevice, tensor::DeviceType};
 use crate::error::{Error, Result};
 use crate::precision::Precision;
 
-/// The device of [`Device::default`], if it is there.
+/// The device of [`Device::default`], if it is there and, for CUDA, what its kernels are compiled with.
 ///
 /// Without this question, the first tensor on a GPU that is not there ends the program with a panic.
 ///
 /// # Errors
-/// [`Error::NoDevice`] if the program was built for a GPU and finds none, or no driver for it.
+/// [`Error::NoDevice`] if the program was built for a GPU and finds none, or no driver for it; `Error::NoToolkit` if CUDA's
+/// headers are nowhere.
 ///
 /// # Panics
 /// As [`Device::default`], if no backend is compiled in, or another than `BURN_DEVICE` asks for.
@@ -20,6 +21,10 @@ pub fn find_device() -> Result<Device> {
     let device = Device::default();
     match missing(&device) {
         Some(backend) => Err(Error::NoDevice { backend }),
+        #[cfg(feature = "cuda")]
+        None if gpu_precision(&device).is_some() && !nextcart_adapters::has_cuda_toolkit() => {
+            Err(Error::NoToolkit)
+        }
         None => Ok(device),
     }
 }
@@ -103,6 +108,6 @@ mod tests {
     #[test]
     fn a_missing_gpu_is_named_with_the_way_out() {
         let error = Error::NoDevice { backend: "cuda" }.to_string();
-        assert!(error.contains("without `--features cuda`"), "{error}");
+        assert!(error.contains("with `--features cpu` in place of `--features cuda`"), "{error}");
     }
 }

@@ -10,13 +10,20 @@ use nextcart_adapters::TargetModules;
 pub enum Error {
     /// The program was built for a GPU that is not there.
     #[error(
-        "no {backend} device: this program was built for one, and finds no GPU or no driver for it; built without \
-         `--features {backend}` it runs on the CPU"
+        "no {backend} device: this program was built for one, and finds no GPU or no driver for it; built with \
+         `--features cpu` in place of `--features {backend}` it runs on the CPU"
     )]
     NoDevice {
         /// The backend, by the name of its feature.
         backend: &'static str,
     },
+    /// The GPU is there, and not the toolkit whose headers its kernels are compiled with.
+    #[cfg(feature = "cuda")]
+    #[error(
+        "no CUDA toolkit: kernels are compiled when they are first used, by `libnvrtc` and with the toolkit's headers, \
+         and no folder of it was found; install CUDA 13, or name its folder, the one with `include`, in `CUDA_PATH`"
+    )]
+    NoToolkit,
     /// A file or folder could not be read or written.
     #[error("cannot access `{path}`")]
     Io {
@@ -53,6 +60,14 @@ pub enum Error {
         /// What the file says.
         found: String,
     },
+    /// Tensors could not be laid out as one safetensors file.
+    #[error("cannot lay the tensors out as `{path}`")]
+    Layout {
+        /// The file to be written.
+        path: PathBuf,
+        /// What does not go together.
+        source: safetensors::SafeTensorError,
+    },
     /// A safetensors file is damaged.
     #[error("`{path}` is not a valid safetensors file: {reason}")]
     Safetensors {
@@ -82,7 +97,10 @@ pub enum Error {
         found: usize,
     },
     /// Neither a folder here nor a model that the hub could give.
-    #[error("`{id}` is neither a folder nor a model that could be fetched from the hub")]
+    #[error(
+        "`{id}` is neither a folder nor a model that could be fetched from the hub{}",
+        hint(source)
+    )]
     Hub {
         /// The folder or hub id asked for.
         id: String,
@@ -226,4 +244,16 @@ fn list(problems: &[TensorMismatch]) -> String {
         text.push(format!("and {} more", problems.len() - SHOWN));
     }
     text.join("; ")
+}
+
+/// What to do about a failure of the hub, where that is known.
+fn hint(error: &hf_hub::HFError) -> &'static str {
+    use hf_hub::HFError;
+    match error {
+        HFError::AuthRequired { .. } | HFError::Forbidden { .. } => {
+            " (accept its terms on its page there, and put a token of yours into `HF_TOKEN`)"
+        }
+        HFError::Request { .. } => " (without a network, name a folder that holds it)",
+        _ => "",
+    }
 }

@@ -204,7 +204,7 @@ fn write_weights<V: View>(path: &Path, tensors: Vec<(String, V)>) -> Result<()> 
     safetensors::serialize_to_file(tensors, Some(metadata), temporary.path()).map_err(
         |source| match source {
             SafeTensorError::IoError(source) => Error::Io { path: path.into(), source },
-            other => Error::Safetensors { path: path.into(), reason: other.to_string() },
+            source => Error::Layout { path: path.into(), source },
         },
     )?;
     persist(temporary, path)

@@ -188,6 +188,16 @@ pub enum Error {
         /// Line, column and what was expected there.
         source: serde_json::Error,
     },
+    /// A line of a file with JSON in each is none that was written there.
+    #[error("`{path}`, line {line}: expected what a run writes there, found other text")]
+    JsonLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1 on.
+        line: usize,
+        /// What was expected, and where in the line.
+        source: serde_json::Error,
+    },
     /// A checkpoint's tensors could not be read or laid out as one file.
     #[error("`{path}` is not the safetensors file that was expected")]
     Safetensors {

@@ -48,7 +48,7 @@ pub struct WatchConfig {
     pub save: Every,
     /// Evaluations without improvement after which the run stops (default none, that is never).
     pub patience: Option<u64>,
-    /// By how much, in nats a trained token, the loss must fall below the best one to count as an improvement
+    /// By how much, in nats, the loss must fall below the best one to count as an improvement
     /// (default 0).
     pub min_delta: f64,
 }

@@ -17,11 +17,14 @@ const BACKEND: (DeviceType, &str) = (DeviceType::Cuda, "CUDA");
 #[cfg(not(feature = "cuda"))]
 const BACKEND: (DeviceType, &str) = (DeviceType::Wgpu, "wgpu");
 
+/// CUDA's tensor cores round the factors of products in f32 to TF32, of 10 bits.
+const TOLERANCE: f64 = if cfg!(feature = "cuda") { 2e-2 } else { 2e-4 };
+
 /// Loss and gradient norm of each step of a short run, and a few trained values at its end.
 fn run(device: Device, llama: &LlamaConfig, lora: &LoraConfig, packed: bool) -> Vec<f64> {
     let mut model = llama.init(7, &device.autodiff());
     if packed {
-        model = model.quantized().unwrap();
+        model = model.quantized().expect("packed");
     }
     let model = model.with_adapters(lora, 3).expect("a valid adapter config");
     let config = SftConfig {
@@ -65,7 +68,7 @@ fn training_steps_are_those_of_the_cpu() {
         let expected = run(Device::flex(), &llama, &lora, packed);
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let off = (found - expected).abs() / expected.abs();
-            assert!(off < 2e-4, "{what}, {i}: {found} is not {expected}");
+            assert!(off < TOLERANCE, "{what}, {i}: {found} is not {expected}");
         }
         println!("{what}: losses and norms {found:.5?}");
     }

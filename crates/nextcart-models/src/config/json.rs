@@ -67,8 +67,8 @@ impl LlamaConfig {
     }
 }
 
-/// The largest size that a config may state: beyond any model, and small enough that products of sizes
-/// are numbers.
+/// The largest size that a config may state, and the widest that all heads may be together: beyond any model, and small
+/// enough that the product of two sizes and the number of blocks is a number.
 const MOST: u64 = 1 << 24;
 
 /// The most blocks that a config may state.
@@ -104,6 +104,10 @@ impl Reader<'_> {
                 format!("a divisor of num_attention_heads ({heads})"),
                 &kv_heads.into(),
             ));
+        }
+        if (heads * head_dim) as u64 > MOST {
+            let expected = format!("at most {MOST} with all {heads} heads together");
+            return Err(self.error("head_dim", expected, &head_dim.into()));
         }
         if !head_dim.is_multiple_of(2) {
             return Err(self.error("head_dim", "an even width".into(), &head_dim.into()));
@@ -317,6 +321,23 @@ mod tests {
         }
     }
 
+    /// As their cards on the hub count them.
+    #[test]
+    fn named_models_have_as_many_parameters_as_published() {
+        for (config, expected) in [
+            (LlamaConfig::tinyllama_1_1b(), 1_100_048_384),
+            (LlamaConfig::mistral_7b_v0_1(), 7_241_732_096),
+            (LlamaConfig::mistral_7b_v0_2(), 7_241_732_096),
+            (LlamaConfig::mistral_7b_v0_3(), 7_248_023_552),
+            (LlamaConfig::smollm2_135m(), 134_515_008),
+            (LlamaConfig::llama_3_2_1b(), 1_235_814_400),
+        ] {
+            let tensors = crate::names::tensors(&config);
+            let count = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>());
+            assert_eq!(count.sum::<usize>(), expected, "{config:?}");
+        }
+    }
+
     #[test]
     fn reads_rope_theta_in_the_old_and_the_new_place() {
         let mut json = LlamaConfig::tiny(64).to_json();
@@ -335,6 +356,7 @@ mod tests {
         check_rejected("rope_scaling", serde_json::json!({"rope_type": "llama3"}));
         check_rejected("rope_scaling", serde_json::json!({"type": "yarn", "factor": 2.0}));
         check_rejected("rope_scaling", serde_json::json!({"type": "linear", "factor": 0.0}));
+        check_rejected("head_dim", (MOST / 2).into());
         check_rejected("rope_parameters", serde_json::json!({"rope_type": "dynamic"}));
         check_rejected("num_key_value_heads", 4.into());
         check_rejected("head_dim", 7.into());

@@ -42,7 +42,7 @@ fn plot(
         .configure_mesh()
         .light_line_style(WHITE)
         .x_desc("optimiser step")
-        .y_desc("loss (nats a trained token)")
+        .y_desc("loss (nats)")
         .draw()?;
     let swatch = |colour: RGBColor| {
         move |(x, y): (i32, i32)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3))

@@ -119,12 +119,15 @@ impl StepMetrics {
 /// Reads a `metrics.jsonl`.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Json`] for a line that is none of its own.
+/// [`Error::Io`]; [`Error::JsonLine`] for a line that is none of its own.
 pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<Metric>> {
     let path = path.as_ref();
     let text = fs::read_to_string(path).map_err(io(path))?;
-    let json = |source| Error::Json { path: path.to_owned(), source };
-    text.lines().map(|line| serde_json::from_str(line).map_err(json)).collect()
+    let metric = |(place, line)| {
+        let broken = |source| Error::JsonLine { path: path.to_owned(), line: place + 1, source };
+        serde_json::from_str(line).map_err(broken)
+    };
+    text.lines().enumerate().map(metric).collect()
 }
 
 pub(super) fn now() -> f64 {

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use nextcart_adapters::{Init, LoraConfig};
-use nextcart_models::{Checkpoint, HubModel, Llama, LoadOptions, Precision, gpu_precision};
+use nextcart_models::{
+    Checkpoint, DownloadProgress, HubModel, Llama, LoadOptions, Precision, gpu_precision,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::config::SftConfig;
@@ -125,7 +127,22 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Model`] if it cannot be fetched, read or computed.
     pub fn open(&self) -> Result<Checkpoint> {
-        let open = || match self.on_hub() {
+        self.open_from(self.on_hub())
+    }
+
+    /// As [`open`](Self::open), and tells how far a download is, from a thread of its own.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it cannot be fetched, read or computed.
+    pub fn open_with_progress(
+        &self,
+        on_progress: impl Fn(DownloadProgress<'_>) + Send + Sync + 'static,
+    ) -> Result<Checkpoint> {
+        self.open_from(self.on_hub().map(|model| model.with_progress(on_progress)))
+    }
+
+    fn open_from(&self, hub: Option<HubModel>) -> Result<Checkpoint> {
+        let open = || match hub {
             Some(model) => Checkpoint::open(model.fetch()?),
             None => Checkpoint::open(&self.name),
         };
