@@ -32,7 +32,7 @@ fn main() {
     let runs = arguments.value("--runs").unwrap_or_else(|| "tinyllama,mistral".to_owned());
     let shop = Corpus::generate(&SyntheticConfig {
         users,
-        items: 60,
+        items: 120,
         broken_lines: 0,
         ..SyntheticConfig::default()
     });
@@ -53,7 +53,7 @@ fn main() {
         config.output = here.join(name);
         config.data.folder = here.join(format!("{name}-data"));
         config.training.max_steps = Some(steps as u64);
-        config.training.batch_size = 1;
+        (config.training.batch_size, config.training.warmup_steps) = (1, 0);
         let file = here.join(format!("{name}.toml"));
         config.write(&file).expect("written");
 

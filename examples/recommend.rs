@@ -79,16 +79,17 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let (Some(file), Some([] | [_])) = (&arguments.candidates, candidates.as_deref()) {
         bail!("`{}`: expected at least two candidates", file.display());
     }
+    let mut note = None;
     let template = match (&arguments.template, &candidates) {
         // A template that lists its options cannot list a whole catalogue.
         (None, None) => {
-            if arguments.run.is_some() {
-                eprintln!(
-                    "note: for a whole catalogue the prompt lists the purchases alone; the run learnt `{}`, \
-                     which --template asks for",
-                    config.data.template
-                );
-            }
+            let learnt = &config.data.template;
+            note = arguments.run.as_ref().map(|_| {
+                format!(
+                    "note: for a whole catalogue the prompt lists the purchases alone; the run learnt `{learnt}`, \
+                     which --template asks for"
+                )
+            });
             purchases_template()?
         }
         _ => config.data.template()?,
@@ -108,7 +109,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         ensure!(!candidates.is_empty(), "these purchases leave no item to recommend");
         let question = question(history, candidates, config.data.history);
         let scores = predictor.score(&question)?;
-        show(&question, &scores, arguments)
+        show(&question, &scores, arguments)?;
+        note.take().into_iter().for_each(|note| eprintln!("{note}"));
+        Ok(())
     };
     match history {
         Some(history) => rank(&history),

@@ -93,8 +93,11 @@ fn the_whole_catalogue_is_ranked_but_for_what_was_bought() {
     let here = folder.path();
     fs::write(here.join("history.txt"), &titles[0]).unwrap();
     let all = ["--run", "out", "--history", "history.txt", "--top", "1000"];
-    let found = check_succeeds("recommend", here, &[&all[..], &["--json"]].concat());
-    let (json, rows) = ranking(&found);
+    let found = super::check("recommend", here, &[&all[..], &["--json"]].concat());
+    let note = "the run learnt `";
+    assert!(found.success && found.stderr.lines().count() == 1, "{}", found.stderr);
+    assert!(found.stderr.starts_with("note: ") && found.stderr.contains(note), "{}", found.stderr);
+    let (json, rows) = ranking(&found.stdout);
     assert_eq!(
         (json["candidates"].as_u64(), rows.len()),
         (Some(titles.len() as u64 - 1), titles.len() - 1)
@@ -103,13 +106,17 @@ fn the_whole_catalogue_is_ranked_but_for_what_was_bought() {
     let total: f64 = rows.iter().map(|(_, probability)| probability).sum();
     assert!((total - 1.0).abs() < 1e-9, "{total}");
 
-    let table = check_succeeds("recommend", here, &[&all[..4], &["--top", "3"]].concat());
+    let table = super::check("recommend", here, &[&all[..4], &["--top", "3"]].concat()).stdout;
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[0].starts_with("  1. ") && lines[0].ends_with(&rows[0].0), "{table}");
     assert!(
         lines.len() == 5 && lines[3].contains(&format!("of {} candidates", rows.len())),
         "{table}"
     );
+
+    fs::write(here.join("history.txt"), titles.join("\n")).unwrap();
+    let nothing = super::check("recommend", here, &all);
+    assert!(!nothing.success && nothing.stderr.contains("leave no item"), "{}", nothing.stderr);
 }
 
 #[test]

@@ -153,7 +153,10 @@ impl Pass<'_> {
 }
 
 /// The input of a block, until it is computed again.
-#[allow(clippy::large_enum_variant, reason = "few are there at once, and boxing one would say nothing")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "few are there at once, and boxing one would say nothing"
+)]
 enum Kept {
     OnDevice(Tensor<3>),
     OnHost(TensorData),

@@ -15,6 +15,7 @@ fn planner() -> Planner {
     config.model.quantized = false;
     config.model.weights = Precision::F32;
     config.training.optimizer = Optimizer::AdamW;
+    config.training.checkpointing = Checkpointing::None;
     let ids: Vec<u32> = (0..513).collect();
     let mask = (0..513).map(|place| place >= 493).collect();
     let samples = vec![Sample::new(ids, mask).unwrap(); 16];
