@@ -31,7 +31,7 @@ fail() {
 }
 
 backend=cuda runs=tinyllama_qlora,mistral_qlora steps=200 tokens=384 batch=8
-out=out/gpu python='' peers=1 dry=''
+out='' python='' peers=1 dry=''
 while [ $# -gt 0 ]; do
     case $1 in
         --help) usage && exit ;;
@@ -54,9 +54,11 @@ case $backend in cuda | wgpu) ;; *) fail "--backend: expected cuda or wgpu, foun
 for number in steps tokens batch; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || fail "--$number: expected a number from 1 on, found \`${!number}\`"
 done
-# What the command line names lies where it was typed.
+# What the command line names lies where it was typed; the default lies in the repository.
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case $python in '' | /*) ;; *) python=$PWD/$python ;; esac
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+case $out in '') out=$top/out/gpu ;; /*) ;; *) out=$PWD/$out ;; esac
+cd "$top"
 
 run() {
     printf '+ %s\n' "$*"
@@ -82,25 +84,29 @@ tests=passed
 run cargo test --release -p nextcart-adapters -p nextcart-train --features "nextcart-train/$backend" --test gpu \
     --no-fail-fast || tests=FAILED
 
-peer=()
-if [ -n "$peers" ]; then
-    if [ -z "$python" ]; then
-        python=$PWD/$out/peers/bin/python
-        case $out in /*) python=$out/peers/bin/python ;; esac
-        if [ ! -x "$python" ]; then
-            run python3 -m venv "$out/peers"
-            run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt
-        fi
+peer=() runs_ended=passed
+if [ -n "$peers" ] && [ -z "$python" ]; then
+    python=$out/peers/bin/python
+    if [ ! -x "$python" ]; then
+        run python3 -m venv "$out/peers" &&
+            run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt || {
+            # Half of one would be taken for a whole one the next time.
+            rm -rf "$out/peers"
+            peers='' runs_ended='FAILED (no Python for PEFT)'
+        }
     fi
+fi
+if [ -n "$peers" ]; then
     export NEXTCART_PYTHON=$python
     peer=(--peer)
 fi
 
-case $out in /*) table=$out/rehearsal.md ;; *) table=$PWD/$out/rehearsal.md ;; esac
-[ -n "$dry" ] || rm -f "$table"
-steps_taken=passed
-run cargo bench -p nextcart-benches --features "$backend" --bench rehearsal -- \
-    --runs "$runs" --steps "$steps" --tokens "$tokens" --batch "$batch" "${peer[@]}" --table "$table" || steps_taken=FAILED
+# One after the other, so that what fails takes nothing from the rest.
+for name in ${runs//,/ }; do
+    [ -n "$dry" ] || rm -f "$out/$name.md"
+    run cargo bench -p nextcart-benches --features "$backend" --bench rehearsal -- --runs "$name" --steps "$steps" \
+        --tokens "$tokens" --batch "$batch" ${peer[@]+"${peer[@]}"} --table "$out/$name.md" || runs_ended=FAILED
+done
 
 if [ -n "$dry" ]; then
     echo "+ the table goes to $out/table.md"
@@ -108,7 +114,9 @@ if [ -n "$dry" ]; then
 fi
 {
     machine
-    printf '\nTests against the CPU: %s. Full-size runs: %s.\n\n' "$tests" "$steps_taken"
-    [ ! -f "$table" ] || cat "$table" # with the rows before a failure
+    printf '\nTests against the CPU: %s. Full-size runs: %s.\n' "$tests" "$runs_ended"
+    for name in ${runs//,/ }; do
+        [ ! -f "$out/$name.md" ] || { echo && cat "$out/$name.md"; } # as far as it came
+    done
 } | tee "$out/table.md"
-[ "$tests$steps_taken" = passedpassed ]
+[ "$tests$runs_ended" = passedpassed ]

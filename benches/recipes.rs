@@ -71,7 +71,7 @@ fn main() {
     }
 }
 
-/// The folder, with a tokenizer of letters and the few words of a prompt.
+/// The folder, with a tokenizer that learnt the words of this file: titles become letters and parts of words.
 fn with_tokenizer(folder: PathBuf) -> PathBuf {
     let path = folder.join("tokenizer.json");
     if !path.is_file() {

@@ -47,7 +47,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         _ => {}
     }
     let (model, device) = (&config.model, find_device()?);
-    let known = model.open_to_plan()?; // weights are fetched when all else is right
+    let known = model.open_to_plan()?; // weights are fetched after the plan fits
     let (llama, tokenizer) = (known.config(), known.tokenizer()?);
     let template = data.template()?;
     let builder = data.builder(&known, &tokenizer, &template)?;
@@ -63,11 +63,14 @@ fn run(arguments: &Arguments) -> Result<()> {
     let samples = |questions: &[Question]| builder.samples(&contexts.of_all(questions));
     let (samples, held_out) = (samples(&train)?, samples(&other)?);
 
+    let planner = config.planner(llama, &samples, &held_out)?;
+    let facts = DeviceFacts::measure_for(&planner, &device);
     if arguments.plan {
-        let planner = config.planner(llama, &samples, &held_out)?;
-        let facts = DeviceFacts::measure_for(&planner, &device);
         say!("{}", planner.estimate(&facts))?;
-        return Ok(planner.plan(&facts).map(drop)?); // says what would fit
+    }
+    planner.plan(&facts)?; // or says what would fit
+    if arguments.plan {
+        return Ok(());
     }
     end_on_ctrl_c()?;
     let checkpoint = model.open_with_progress(fetching())?;

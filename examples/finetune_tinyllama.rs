@@ -9,7 +9,7 @@ use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_data::{Dataset, Part};
 use nextcart_eval::{Assessment, Report};
-use nextcart_examples::{end, end_on_ctrl_c, fetching, in_order, log, say};
+use nextcart_examples::{end, end_on_ctrl_c, fetching, go_on, in_order, log, say};
 use nextcart_models::{SaveOptions, find_device, save_adapter, save_merged_checkpoint};
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig};
 
@@ -61,10 +61,14 @@ fn run(arguments: Arguments) -> Result<()> {
         "`{}` is there: --resume goes on",
         out.display()
     );
-    ensure!(is_there || !arguments.resume, "nothing to resume: no `{}`", out.display());
+    ensure!(
+        is_there || !arguments.resume,
+        "nothing to resume: no `{}`; leave --resume out",
+        out.display()
+    );
     end_on_ctrl_c()?;
 
-    let known = model.open_to_plan()?; // weights are fetched when all else is right
+    let known = model.open_to_plan()?; // weights are fetched after the plan fits
     let (llama, tokenizer, template) = (known.config(), known.tokenizer()?, data.template()?);
     let (reviews, meta) = (&arguments.reviews, &arguments.meta);
     let shop = in_order(|stop| Dataset::prepare_or_open(reviews, meta, &data.folder, stop))?;
@@ -72,11 +76,16 @@ fn run(arguments: Arguments) -> Result<()> {
     let samples = builder.samples(&shop.part(Part::Train, data.history))?;
     let mut held_out = builder.samples(&shop.part(Part::Validation, data.history))?;
     held_out.truncate(data.held_out);
-    if let Some(gigabytes) = arguments.plan {
-        let planner = config.planner(llama, &samples, &held_out)?;
-        let facts = DeviceFacts::measure_for(&planner, &device).within((gigabytes * 1e9) as u64);
+    go_on()?;
+    let planner = config.planner(llama, &samples, &held_out)?;
+    let most = (arguments.plan.unwrap_or(f64::INFINITY) * 1e9) as u64;
+    let facts = DeviceFacts::measure_for(&planner, &device).within(most);
+    if plans {
         say!("{}", planner.estimate(&facts))?;
-        return Ok(planner.plan(&facts).map(drop)?); // says what would fit
+    }
+    planner.plan(&facts)?; // or says what would fit
+    if plans {
+        return Ok(());
     }
 
     let checkpoint = model.open_with_progress(fetching())?;
@@ -86,9 +95,11 @@ fn run(arguments: Arguments) -> Result<()> {
     ensure!(ending != Ending::Interrupted, "stopped: --resume goes on");
     let losses = [run.trainer().losses(), run.trainer().evaluations()].map(<[_]>::to_vec);
     let model = run.into_best_model()?;
-    save_adapter(out.join("adapter"), &model, &config.lora, &config.model.name)?;
     let options = SaveOptions { format, ..SaveOptions::default() };
-    save_merged_checkpoint(out.join("merged"), &model, llama, Some(&tokenizer), &options)?;
+    in_order(|_| {
+        save_adapter(out.join("adapter"), &model, &config.lora, &config.model.name)?;
+        save_merged_checkpoint(out.join("merged"), &model, llama, Some(&tokenizer), &options)
+    })?;
 
     let (model, purchases, bar) = (&model, data.history, ProgressBar::new_spinner());
     let all = Assessment { model, config: llama, builder, data: &shop, purchases, questions: 600 };

@@ -86,8 +86,8 @@ fn run(arguments: &Arguments) -> Result<()> {
             let learnt = &config.data.template;
             note = arguments.run.as_ref().map(|_| {
                 format!(
-                    "note: for a whole catalogue the prompt lists the purchases alone; the run learnt `{learnt}`, \
-                     which --template asks for"
+                    "note: for a whole catalogue the prompt lists the purchases alone; `--template {learnt}` asks as \
+                     the run learnt"
                 )
             });
             purchases_template()?

@@ -48,7 +48,9 @@ fn a_dry_run_prints_what_would_run_and_leaves_nothing() {
     for part in [
         "cargo test --release -p nextcart-adapters -p nextcart-train --features nextcart-train/cuda --test gpu",
         "pip install --quiet --requirement benches/peers/requirements-models.txt",
-        "--features cuda --bench rehearsal -- --runs tinyllama_qlora,mistral_qlora --steps 7",
+        "--features cuda --bench rehearsal -- --runs tinyllama_qlora --steps 7",
+        "--batch 2 --peer --table",
+        "--features cuda --bench rehearsal -- --runs mistral_qlora --steps 7",
         "--batch 2 --peer --table",
         "table.md",
     ] {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{Dataset, PrepareOptions, Resources, Tally, prepare_until};
-use nextcart_examples::{in_order, say};
+use nextcart_examples::{go_on, in_order, say};
 
 use crate::Arguments;
 
@@ -28,6 +28,7 @@ pub(crate) fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corp
     let (data, limits) = (out.join("data"), Resources::default());
     let prepared =
         in_order(|stop| prepare_until(&reviews, &meta, data, &options, &limits, stop))?.load()?;
+    go_on()?;
     let manifest = &prepared.manifest;
     for (what, lines) in [("reviews", &manifest.reviews), ("items", &manifest.items.lines)] {
         let Tally { read, kept, rejected, reasons, .. } = lines;

@@ -1,7 +1,7 @@
 //! A training run: pre-training or fine-tuning, with checkpoints to go on from.
 
 use anyhow::{Result, bail};
-use nextcart_examples::{in_order, say};
+use nextcart_examples::{go_on, in_order, say};
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 use nextcart_train::{Ending, Every, ProgressLine, Run, SftConfig, WatchConfig};
@@ -46,6 +46,7 @@ impl Stage<'_> {
         if in_order(|stop| run.train(stop))? == Ending::Interrupted {
             bail!("stopped after step {}; --resume goes on from there", run.trainer().steps());
         }
+        go_on()?;
         let validation = run.trainer().evaluations().to_vec();
         let losses = run.trainer().losses().to_vec();
         if let (Some(first), Some(last)) = (losses.first(), losses.last()) {

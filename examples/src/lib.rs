@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use nextcart_models::DownloadProgress;
 use nextcart_prompt::Template;
@@ -51,6 +51,15 @@ pub fn in_order<T>(work: impl FnOnce(&'static AtomicBool) -> T) -> T {
     let done = work(&STOP);
     ORDERLY.store(false, Ordering::Relaxed);
     done
+}
+
+/// An error if Ctrl-C came after work of [`in_order`] had looked for it the last time.
+///
+/// # Errors
+/// Then.
+pub fn go_on() -> Result<()> {
+    ensure!(!STOP.load(Ordering::Relaxed), "stopped");
+    Ok(())
 }
 
 /// Shows what is logged on the standard error, as `RUST_LOG` filters it or else as told here.

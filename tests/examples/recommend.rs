@@ -94,7 +94,7 @@ fn the_whole_catalogue_is_ranked_but_for_what_was_bought() {
     fs::write(here.join("history.txt"), &titles[0]).unwrap();
     let all = ["--run", "out", "--history", "history.txt", "--top", "1000"];
     let found = super::check("recommend", here, &[&all[..], &["--json"]].concat());
-    let note = "the run learnt `";
+    let note = "`--template seed` asks as the run learnt";
     assert!(found.success && found.stderr.lines().count() == 1, "{}", found.stderr);
     assert!(found.stderr.starts_with("note: ") && found.stderr.contains(note), "{}", found.stderr);
     let (json, rows) = ranking(&found.stdout);

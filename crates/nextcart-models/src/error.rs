@@ -20,8 +20,9 @@ pub enum Error {
     /// The GPU is there, and not the toolkit whose headers its kernels are compiled with.
     #[cfg(feature = "cuda")]
     #[error(
-        "no CUDA toolkit: kernels are compiled when they are first used, by `libnvrtc` and with the toolkit's headers, \
-         and no folder of it was found; install CUDA 13, or name its folder, the one with `include`, in `CUDA_PATH`"
+        "no CUDA toolkit: kernels are compiled when they are first used, by `libnvrtc` and with the toolkit's headers; \
+         expected `include` in the folder that `CUDA_PATH` names, or in /usr/local/cuda or /opt/cuda, found none: \
+         install CUDA 13, or set `CUDA_PATH`"
     )]
     NoToolkit,
     /// A file or folder could not be read or written.
@@ -250,8 +251,10 @@ fn list(problems: &[TensorMismatch]) -> String {
 fn hint(error: &hf_hub::HFError) -> &'static str {
     use hf_hub::HFError;
     match error {
+        // The hub says so of models that are not there, too.
         HFError::AuthRequired { .. } | HFError::Forbidden { .. } => {
-            " (accept its terms on its page there, and put a token of yours into `HF_TOKEN`)"
+            " (if its name is right, it is not open to all: accept its terms on its page there, and put a token of \
+             yours into `HF_TOKEN`)"
         }
         HFError::Request { .. } => " (without a network, name a folder that holds it)",
         _ => "",

@@ -272,6 +272,8 @@ fn a_refusal_is_told_and_a_token_opens() {
     let Error::Hub { id, source } = &error else { panic!("{error:?}") };
     assert_eq!(id, ID);
     assert!(source.to_string().contains("Authentication required"), "{source}");
+    let told = error.to_string();
+    assert!(told.contains("accept its terms") && told.contains("`HF_TOKEN`"), "{told}");
     model(&url, cache.path()).with_token("hf_secret").fetch().unwrap();
 }
 
