@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_data::{Dataset, Part};
@@ -49,50 +49,41 @@ fn main() -> ExitCode {
     end(run(Arguments::parse()))
 }
 
-fn run(arguments: Arguments) -> Result<()> {
-    let (device, mut config) = (find_device()?, RunConfig::read(arguments.config)?);
-    config.model.name = arguments.model.unwrap_or(config.model.name);
+fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> Result<()> {
+    let (device, mut config) = (find_device()?, RunConfig::read(config)?);
+    config.model.name = model.unwrap_or(config.model.name);
     let format = config.model.weights; // of the merged model, whatever a GPU computes in
     config.model.fit_gpu(&device);
     let (model, out, data) = (&config.model, &config.output, &config.data);
-    let (plans, is_there) = (arguments.plan.is_some(), out.exists());
-    ensure!(
-        plans || arguments.resume || !is_there,
-        "`{}` is there: --resume goes on",
-        out.display()
-    );
-    ensure!(
-        is_there || !arguments.resume,
-        "nothing to resume: no `{}`; leave --resume out",
-        out.display()
-    );
+    match (out.exists(), resume) {
+        (true, false) if plan.is_none() => bail!("`{}` is there: --resume goes on", out.display()),
+        (false, true) => bail!("nothing to resume: no `{}`; leave --resume out", out.display()),
+        _ => {}
+    }
     end_on_ctrl_c()?;
 
     let known = model.open_to_plan()?; // weights are fetched after the plan fits
     let (llama, tokenizer, template) = (known.config(), known.tokenizer()?, data.template()?);
-    let (reviews, meta) = (&arguments.reviews, &arguments.meta);
-    let shop = in_order(|stop| Dataset::prepare_or_open(reviews, meta, &data.folder, stop))?;
+    let shop = in_order(|stop| Dataset::prepare_or_open(&reviews, &meta, &data.folder, stop))?;
     let builder = data.builder(&known, &tokenizer, &template)?;
     let samples = builder.samples(&shop.part(Part::Train, data.history))?;
     let mut held_out = builder.samples(&shop.part(Part::Validation, data.history))?;
     held_out.truncate(data.held_out);
     go_on()?;
     let planner = config.planner(llama, &samples, &held_out)?;
-    let most = (arguments.plan.unwrap_or(f64::INFINITY) * 1e9) as u64;
+    let most = (plan.unwrap_or(f64::INFINITY) * 1e9) as u64;
     let facts = DeviceFacts::measure_for(&planner, &device).within(most);
-    if plans {
+    let fits = planner.plan(&facts).map(drop); // or says what would fit
+    if plan.is_some() {
         say!("{}", planner.estimate(&facts))?;
+        return Ok(fits?);
     }
-    planner.plan(&facts)?; // or says what would fit
-    if plans {
-        return Ok(());
-    }
+    fits?;
 
     let checkpoint = model.open_with_progress(fetching())?;
     let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
         .with_observer(ProgressLine::new("fine-tuning"));
-    let ending = in_order(|stop| run.train(stop))?;
-    ensure!(ending != Ending::Interrupted, "stopped: --resume goes on");
+    ensure!(in_order(|stop| run.train(stop))? != Ending::Interrupted, "stopped: --resume goes on");
     let losses = [run.trainer().losses(), run.trainer().evaluations()].map(<[_]>::to_vec);
     let model = run.into_best_model()?;
     let options = SaveOptions { format, ..SaveOptions::default() };
@@ -107,6 +98,5 @@ fn run(arguments: Arguments) -> Result<()> {
     let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
     let run = format!("{config:?}");
     let assessed = in_order(|stop| all.write(out, &run, report, stop, tell))?;
-    say!("{assessed}\n\nreport: {}", assessed.files.html.display())?;
-    Ok(())
+    say!("{assessed}\n\nreport: {}", assessed.files.html.display())
 }

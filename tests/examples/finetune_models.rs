@@ -169,6 +169,9 @@ fn a_plan_needs_no_weights() {
         check_succeeds("finetune_tinyllama", here, &[&RUN[..], &FILES, &["--plan"]].concat());
     assert!(plan.contains("memory at the peak"), "{plan}");
     check_error(&check("finetune_tinyllama", here, &RUN), &["base", "safetensors"]);
+    // Weights are asked for after the plan was found to fit.
+    fs::write(here.join("run.toml"), format!("memory_limit = 1e-3\n{CONFIG}")).unwrap();
+    check_error(&check("finetune_tinyllama", here, &RUN), &["needs", "are there"]);
 }
 
 #[cfg(unix)]
@@ -205,6 +208,7 @@ fn what_is_not_there_is_named() {
     fails(&["--config", "no.toml"], &["no.toml"]);
     fails(&[&config[..], &["--model", "./nowhere"]].concat(), &["./nowhere"]);
     fails(&RUN, &["data", "manifest.json"]);
+    fails(&[&RUN[..], &["--resume"]].concat(), &["nothing to resume", "leave --resume out"]);
 }
 
 #[test]
