@@ -3,10 +3,10 @@
 //! Run: `cargo bench --bench gpu_plan -- [--longest 512] [--mean 400] [--trained 20] [--memory 16 --tflops 8.1]`
 //!
 //! Runs are those of `examples/configs`, in batches of 8 prompts of so many tokens, padding included, computed as the
-//! examples do on a GPU: bf16 where the card has units for it, blocks computed again on the way back. A test holds GPU.md's
-//! table to them. `--memory` (GB) and
+//! examples do on a GPU: bf16 where the card has units for it, blocks computed again on the way back. `--memory` (GB) and
 //! `--tflops` (bf16, dense, of the data sheet) name another card. A gigabyte is left to the driver, kernels and what the pools
-//! round up, of which the plan knows nothing. Nothing here was measured on a GPU.
+//! round up, of which the plan knows nothing. A test holds GPU.md's table to these predictions; nothing here was measured
+//! on a GPU.
 
 mod common;
 

@@ -24,7 +24,7 @@ const BATCH: usize = 1024;
 /// candidates would pass.
 const BATCH_BYTES: usize = 64 << 20;
 
-/// Questions that are read at once; each may hold a whole catalogue.
+/// Questions that are read at once: few, as each may hold a whole catalogue, and offsets in a column count to 2 GiB.
 const READ_AT_ONCE: usize = 128;
 
 /// A question whose products stand elsewhere.
