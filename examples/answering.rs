@@ -19,8 +19,11 @@ use nextcart_eval::{
     Answering, AuditOptions, CatalogueRanks, Edited, Evaluation, Predictor, ScoreTable,
     TemplateModel, audit_with, chance, evaluate_until, rank_catalogue, spread, write_predictions,
 };
-use nextcart_examples::{STOP, end, log, purchases_template, say, stop_on_ctrl_c};
-use nextcart_models::{Checkpoint, find_device};
+use nextcart_examples::{
+    STOP, answered, check_choice, check_folder, checkpoint, end, log, purchases_template, say,
+    stop_on_ctrl_c, wrapped,
+};
+use nextcart_models::find_device;
 use nextcart_prompt::{Style, Template};
 use nextcart_text::digest;
 use nextcart_train::DataConfig;
@@ -34,20 +37,22 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// FOLDER is one that `prepare` wrote, or of review files, which it then prepares. All forms are asked unless --forms names
 /// some; two also without the history. Answers are kept in --out as they come, and `answering.parquet` there holds all.
 #[derive(Parser)]
+#[command(name = "answering", version)]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
     /// these, each customer's last purchase becomes the test and the one before it validation.
     folder: PathBuf,
-    /// Folder of a Llama-family checkpoint.
+    /// Folder or hub id of a Llama-family checkpoint.
     #[arg(long)]
-    model: PathBuf,
+    model: String,
     /// Folder of an adapter for it, as PEFT writes it.
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// Folder for all that is written.
     #[arg(long, default_value = "out/answering")]
     out: PathBuf,
-    /// Ways to answer, commas between them (default: all). A wrong name tells which there are.
+    /// Ways to answer, commas between them: likelihood, per_token, pmi, constrained, free, letters, yes_no and pairwise
+    /// (default: all). The book's page on evaluation says when each is of use.
     #[arg(long, value_delimiter = ',')]
     forms: Vec<String>,
     /// Test questions at most, evenly spaced.
@@ -83,7 +88,7 @@ const FORMS: [(&str, Answering); 8] = [
 const TWINS: [&str; 2] = ["likelihood", "letters"];
 
 fn main() -> ExitCode {
-    log("error");
+    log("error,hf_hub=off");
     end(run(&Arguments::parse()))
 }
 
@@ -91,14 +96,16 @@ fn run(arguments: &Arguments) -> Result<()> {
     stop_on_ctrl_c()?;
     let Arguments { folder, out, history, .. } = arguments;
     let forms = forms(&arguments.forms)?;
+    check_folder(folder)?;
     let data = Dataset::of_folder(folder, out, &PrepareOptions::leave_one_out(), &STOP)?;
+    check_choice(&data.questions, folder)?;
     let whole = spread(&data.part(Part::Test, None), arguments.questions);
     ensure!(!whole.is_empty(), "`{}`: expected test questions, found none", folder.display());
     let shown: Vec<Question> = whole.iter().map(|it| it.with_latest(Some(*history))).collect();
     let read = || FullCatalogue::read(folder).context("--catalogue: expected a prepared folder");
     let catalogue = (arguments.catalogue > 0).then(read).transpose()?;
 
-    let checkpoint = Checkpoint::open(&arguments.model)?;
+    let checkpoint = checkpoint(&arguments.model)?;
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let Arguments { template, wrapper, .. } = arguments;
     let prompts = DataConfig {
@@ -137,7 +144,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     write_predictions(out.join("answering.parquet"), &evaluations)?;
     show(&evaluations, &shown)?;
     let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
-    say!("\n{}", audit_with(&data.questions, &known)?.explain())?;
+    say!("\n{}", wrapped(audit_with(&data.questions, &known)?.explain()))?;
 
     if let Some(catalogue) = catalogue {
         let template = purchases_template()?;
@@ -153,7 +160,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 fn forms(names: &[String]) -> Result<Vec<(&'static str, Answering)>> {
     let find = |name: &String| {
         let known = FORMS.map(|(form, _)| form).join(", ");
-        let form = FORMS.into_iter().find(|(form, _)| *form == name.as_str());
+        let form = FORMS.into_iter().find(|(form, _)| *form == name.trim());
         form.with_context(|| format!("--forms: expected some of {known}, found `{name}`"))
     };
     match names {
@@ -173,7 +180,7 @@ fn ask(
     let style = ProgressStyle::with_template("{msg:27} {wide_bar} {pos}/{len}")?;
     let bar = ProgressBar::new(questions.len() as u64).with_style(style).with_message(name.clone());
     let folder = out.join("answers").join(name.replace(", ", "-").replace(' ', "_"));
-    Ok(evaluate_until(folder, identity, predictor, questions, &STOP, || bar.inc(1))?)
+    answered(evaluate_until(folder, identity, predictor, questions, &STOP, || bar.inc(1)))
 }
 
 /// Prints the scores with two more columns, and what the forms cost.
@@ -189,12 +196,13 @@ fn show(evaluations: &[Evaluation], questions: &[Question]) -> Result<()> {
         say!("{line}  {more}")?;
     }
     let n = questions.iter().map(|question| question.candidates.len()).max().unwrap_or_default();
-    say!(
-        "\nChance is {:.1} %. Of a question with n options, pairwise asks n (n - 1) prompts, here {}; yes_no asks n, pmi \
+    let told = format!(
+        "Chance is {:.1} %. Of a question with n options, pairwise asks n (n - 1) prompts, here {}; yes_no asks n, pmi \
          2, all others 1.",
         100.0 * chance(questions).unwrap_or_default(),
         n * n.saturating_sub(1)
-    )
+    );
+    say!("\n{}", wrapped(told))
 }
 
 /// Ranks all that was bought in training, but for what the customer has, and prints where the targets stand.

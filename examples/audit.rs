@@ -1,16 +1,18 @@
 //! Says whether questions give their answers away to whoever never looks at the customer's history.
 //!
-//! Run: `cargo run --release --example audit -- QUESTIONS.parquet [--json]`
+//! Run: `cargo run --release --example audit -- FOLDER_OR_QUESTIONS.parquet [--json] [--fail-on leaks]`
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use clap::Parser;
-use nextcart_data::{Part, Prepared, read_any_questions};
-use nextcart_eval::{AuditOptions, Findings, PurchaseSource, ScoreTable, audit_with};
-use nextcart_examples::{end_of_output, print};
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, ValueEnum};
+use nextcart_data::{Part, Prepared, Question, read_any_questions};
+use nextcart_eval::{
+    Audit, AuditOptions, Findings, PurchaseSource, ScoreTable, Verdict, audit_with,
+};
+use nextcart_examples::{check_choice, end_of_output, print, question_file, wrapped};
 
 /// Says whether questions give their answers away.
 ///
@@ -24,12 +26,13 @@ use nextcart_examples::{end_of_output, print};
 /// what else is odd: options with the answer's title, answers that the history holds, test questions that
 /// training holds.
 #[derive(Parser)]
+#[command(name = "audit", version)]
 struct Arguments {
-    /// Questions as nextcart writes them, a folder that `prepare` wrote, or the seed project's
+    /// A folder that `prepare` wrote, questions as nextcart writes them, or the seed project's
     /// `final_dataset.parquet`.
     questions: PathBuf,
-    /// Prepared folder whose training histories say how often items were bought; without it the training part
-    /// of the questions does, or the other customers if there is none.
+    /// Prepared folder whose training histories say how often items were bought. A folder of questions is its own; of
+    /// a file, the training part says so if this is left out, or the other customers if it has none.
     #[arg(long)]
     data: Option<PathBuf>,
     /// Folds of customers: each is answered by what was learnt from the others.
@@ -41,6 +44,17 @@ struct Arguments {
     /// Print the finding as JSON and nothing else.
     #[arg(long)]
     json: bool,
+    /// Verdicts that end the program with status 1, for scripts; what was found is printed all the same.
+    #[arg(long, value_enum, value_name = "VERDICT")]
+    fail_on: Option<FailOn>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FailOn {
+    /// `leaks` alone.
+    Leaks,
+    /// `leaks` and `inconclusive`: all but `clean`.
+    Inconclusive,
 }
 
 fn main() -> ExitCode {
@@ -48,18 +62,32 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let inside = arguments.questions.join("questions.parquet");
-    let path = if inside.is_file() { &inside } else { &arguments.questions };
-    let questions = read_any_questions(path)?;
-    let histories = arguments.data.as_ref().map(|folder| Prepared::open(folder)?.histories());
-    let histories = histories.transpose()?;
+    let given = &arguments.questions;
+    let path = question_file(given);
+    let questions = read_any_questions(&path)?;
+    check_choice(&questions, given)?;
+    let own = given.join("manifest.json").is_file().then_some(given);
+    let data = arguments.data.as_ref().or(own);
+    let histories = data.map(|folder| Prepared::open(folder)?.histories()).transpose()?;
     let (folds, seed) = (arguments.folds, arguments.seed);
     let options = AuditOptions { histories: histories.as_deref(), folds, seed };
     let found = audit_with(&questions, &options)
         .with_context(|| format!("cannot audit `{}`", path.display()))?;
-    if arguments.json {
-        return print(&(serde_json::to_string_pretty(&found)? + "\n"));
+    match arguments.json {
+        true => print(serde_json::to_string_pretty(&found)? + "\n")?,
+        false => print(report(&found, &questions)?)?,
     }
+    let fails = match arguments.fail_on {
+        None => false,
+        Some(FailOn::Leaks) => found.verdict == Verdict::Leaks,
+        Some(FailOn::Inconclusive) => found.verdict != Verdict::Clean,
+    };
+    ensure!(!fails, "the verdict is `{:?}`, which --fail-on takes for a failure", found.verdict);
+    Ok(())
+}
+
+/// All that was found, the verdict last.
+fn report(found: &Audit, questions: &[Question]) -> Result<String> {
     let mut out = String::new();
     writeln!(out, "{}\n", ScoreTable::new(&found.scores()))?;
     let part = |part| questions.iter().filter(|question| question.part == part).count();
@@ -73,8 +101,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     )?;
     writeln!(out, "purchases: {}", source(found.purchases))?;
     write!(out, "{}", table(&found.findings))?;
-    writeln!(out, "verdict: {:?}\n\n{}", found.verdict, found.explain())?;
-    print(&out)
+    writeln!(out, "verdict: {:?}\n\n{}", found.verdict, wrapped(found.explain()))?;
+    Ok(out)
 }
 
 fn source(purchases: PurchaseSource) -> &'static str {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
 use nextcart_data::{Dataset, Part, PrepareOptions, Prepared, Question, Resources, prepare_until};
 use nextcart_eval::{
@@ -15,7 +15,10 @@ use nextcart_eval::{
     RecentPopularity, SasRec, SasRecConfig, Score, Stack, TextIndex, audit_with, bought_products,
     classical_rankers, evaluate, full_ranking,
 };
-use nextcart_examples::{end_of_output, end_on_ctrl_c, in_order, log, say};
+use nextcart_examples::{
+    at_least, check_choice, check_folder, columns, end_of_output, end_on_ctrl_c, in_order, log,
+    say, wrapped,
+};
 use nextcart_models::find_device;
 use serde::Serialize;
 
@@ -28,6 +31,7 @@ use serde::Serialize;
 ///
 /// RUST_LOG=info shows the epochs of sasrec.
 #[derive(Parser)]
+#[command(name = "baselines", version)]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files.
     /// Of these, each customer's last purchase becomes the test and the one before it validation.
@@ -39,32 +43,42 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Places that count in HR and NDCG.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = at_least::<1>)]
     k: usize,
     /// Test questions at most.
-    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true, value_parser = at_least::<1>)]
     questions: usize,
     /// Epochs of sasrec at most; 0 leaves it out.
     #[arg(long, default_value_t = SasRecConfig::new().max_epochs)]
     epochs: usize,
     /// Epochs without a better validation after which sasrec stops.
-    #[arg(long, default_value_t = SasRecConfig::new().patience)]
+    #[arg(long, default_value_t = SasRecConfig::new().patience, value_parser = at_least::<1>)]
     patience: usize,
     /// Share of values that sasrec drops in training.
-    #[arg(long, default_value_t = SasRecConfig::new().dropout)]
+    #[arg(long, default_value_t = SasRecConfig::new().dropout, value_parser = below_one)]
     dropout: f64,
     /// Histories in a step of sasrec.
-    #[arg(long, default_value_t = SasRecConfig::new().batch_size)]
+    #[arg(long, default_value_t = SasRecConfig::new().batch_size, value_parser = at_least::<1>)]
     batch: usize,
     /// Nearest neighbours that item_knn keeps for an item.
-    #[arg(long, default_value_t = ItemKnnOptions::default().neighbours)]
+    #[arg(long, default_value_t = ItemKnnOptions::default().neighbours, value_parser = at_least::<1>)]
     neighbours: usize,
-    /// Shrinkage of item_knn.
-    #[arg(long, default_value_t = ItemKnnOptions::default().shrinkage)]
+    /// Shrinkage of item_knn: what is added under the cosine, so that few common customers make no near neighbours.
+    #[arg(long, default_value_t = ItemKnnOptions::default().shrinkage, value_parser = not_negative)]
     shrinkage: f64,
     /// Print the figures as JSON and nothing else.
     #[arg(long)]
     json: bool,
+}
+
+fn below_one(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "expected a number of at least 0 and below 1".to_owned())
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|it| (0.0..f64::INFINITY).contains(it));
+    number.ok_or_else(|| "expected a number of at least 0".to_owned())
 }
 
 /// A row of the table.
@@ -82,13 +96,12 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     end_on_ctrl_c()?;
+    check_folder(&arguments.folder)?;
     let data = load(arguments)?;
+    check_choice(&data.questions, &arguments.folder)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
     let test: Vec<Question> = part(Part::Test).take(arguments.questions).collect();
     let validation: Vec<Question> = part(Part::Validation).collect();
-    if let Some(question) = test.iter().find(|question| question.candidates.len() < 2) {
-        bail!("question `{}` has no candidates but its target: expected some", question.id);
-    }
     let mut rows = Vec::new();
     for (index, fit) in BASELINES.iter().enumerate() {
         let started = Instant::now();
@@ -98,10 +111,13 @@ fn run(arguments: &Arguments) -> Result<()> {
         let catalogue = full_ranking(&mut *ranker, &test, &data.histories, arguments.k)?;
         let row = Row { candidates, catalogue, fit_seconds };
         if !arguments.json {
-            if index == 0 {
-                say!("{}", heading(&row))?;
+            let heading = heading(&row);
+            let is_narrow = columns().is_some_and(|columns| columns < heading.chars().count());
+            match (is_narrow, index) {
+                (true, _) => say!("{}", record(&row))?,
+                (false, 0) => say!("{heading}\n{}", line(&row))?,
+                (false, _) => say!("{}", line(&row))?,
             }
-            say!("{}", line(&row))?;
         }
         rows.push(row);
     }
@@ -109,7 +125,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         return say!("{}", serde_json::to_string_pretty(&rows)?);
     }
     let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
-    say!("\n{}", audit_with(&data.questions, &known)?.explain())
+    say!("\n{}", wrapped(audit_with(&data.questions, &known)?.explain()))
 }
 
 /// Reads a prepared folder, or prepares one of files.
@@ -197,5 +213,18 @@ fn line(Row { candidates, catalogue, fit_seconds }: &Row) -> String {
         format!("{hit_low:.4} to {hit_high:.4}"),
         catalogue.ndcg,
         format!("{low_gain:.4} to {high_gain:.4}"),
+    )
+}
+
+/// The same, a figure a line: for terminals that are narrower than the table.
+fn record(Row { candidates, catalogue, fit_seconds }: &Row) -> String {
+    let Score { name, accuracy, low, high, n } = candidates;
+    let ([hit_low, hit_high], [low_gain, high_gain]) =
+        (catalogue.hit_rate_interval, catalogue.ndcg_interval);
+    let RankingScore { k, hit_rate, ndcg, .. } = catalogue;
+    format!(
+        "name: {name}\naccuracy: {accuracy:.3} ({low:.3} to {high:.3})\n\
+         HR@{k}: {hit_rate:.4} ({hit_low:.4} to {hit_high:.4})\n\
+         NDCG@{k}: {ndcg:.4} ({low_gain:.4} to {high_gain:.4})\nn: {n}\nseconds: {fit_seconds:.2}\n"
     )
 }

@@ -15,6 +15,7 @@ use nextcart_examples::{end_of_output, print};
 /// Lengths of histories, popularity, ties in time, titles that several items have, items that training does not
 /// know, and the parts in which the questions lie.
 #[derive(Parser)]
+#[command(name = "describe", version)]
 struct Arguments {
     /// The prepared folder.
     folder: PathBuf,

@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use nextcart_data::{Part, Question, read_any_questions};
-use nextcart_examples::{end_of_output, in_colour, print};
+use nextcart_examples::{check_choice, end_of_output, in_colour, print};
 use nextcart_models::LlamaConfig;
 use nextcart_prompt::{ChatTemplate, Layout, Template, Wrapper};
 use nextcart_text::{Error, Lengths, SampleBuilder, Tokenizer, diagnose};
@@ -21,6 +21,7 @@ use nextcart_text::{Error, Lengths, SampleBuilder, Tokenizer, diagnose};
 /// labels, and counts what is wrong with any: two beginnings, no end, an empty answer, options that say the same,
 /// purchases dropped because the sample was too long.
 #[derive(Parser)]
+#[command(name = "doctor", version)]
 struct Arguments {
     /// Questions, or a folder that `prepare` wrote.
     questions: PathBuf,
@@ -34,8 +35,8 @@ struct Arguments {
     #[arg(long, default_value = "options_first")]
     template: String,
     /// What stands around a prompt.
-    #[arg(long, value_enum, default_value_t = Around::Plain)]
-    layout: Around,
+    #[arg(long, alias = "layout", value_enum, default_value_t = Around::Plain)]
+    wrapper: Around,
     /// Longest sample; older purchases are dropped beyond.
     #[arg(long, default_value_t = 2048)]
     max_tokens: usize,
@@ -45,6 +46,9 @@ struct Arguments {
     /// Which sample to show, from 0; the first one that something is wrong with if left out.
     #[arg(long)]
     show: Option<usize>,
+    /// End with status 1 where anything is wrong with a sample or one is left out, for scripts.
+    #[arg(long)]
+    strict: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -74,7 +78,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let tokenizer = Tokenizer::from_file(&file, eos(arguments, folder)?)?;
-    let layout = match arguments.layout {
+    let layout = match arguments.wrapper {
         Around::Plain => Wrapper::Plain.into(),
         Around::Alpaca => Wrapper::Alpaca.into(),
         Around::Seed => Wrapper::Seed.into(),
@@ -96,7 +100,10 @@ fn run(arguments: &Arguments) -> Result<()> {
                 note(kind(&error), &question);
                 continue;
             }
-            Err(error) => return Err(error).context(format!("question `{}`", question.id)),
+            Err(error) => {
+                check_choice([&question], &arguments.questions)?;
+                return Err(error).context(format!("question `{}`", question.id));
+            }
         };
         for sample in samples {
             let diagnosis = diagnose(&sample.sample, &tokenizer)?
@@ -129,7 +136,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     if found.is_empty() {
         writeln!(out, "nothing found")?;
     }
-    print(&out)
+    print(&out)?;
+    let faults = found.len();
+    ensure!(!arguments.strict || faults == 0, "--strict: expected no fault, found {faults} kinds");
+    Ok(())
 }
 
 /// Training questions of a folder, or all questions of a file.

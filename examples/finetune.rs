@@ -7,9 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use nextcart_data::{Contexts, Part, Question, read_any_questions};
-use nextcart_eval::{TemplateModel, evaluate_each};
-use nextcart_examples::{end, end_on_ctrl_c, fetching, in_order, log, say};
+use nextcart_data::read_any_questions;
+use nextcart_examples::{RunSamples, end, end_on_ctrl_c, fetching, in_order, log, say};
 use nextcart_models::{find_device, save_adapter};
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
 
@@ -48,22 +47,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let (model, device) = (&config.model, find_device()?);
     let known = model.open_to_plan()?; // weights are fetched after the plan fits
-    let (llama, tokenizer) = (known.config(), known.tokenizer()?);
-    let template = data.template()?;
+    let (tokenizer, template) = (known.tokenizer()?, data.template()?);
     let builder = data.builder(&known, &tokenizer, &template)?;
+    let questions = read_any_questions(data.folder.join("questions.parquet"))?;
+    let samples = RunSamples::new(questions, data, &template, &builder)?;
 
-    let mut questions = read_any_questions(data.folder.join("questions.parquet"))?;
-    questions.iter_mut().for_each(|question| question.keep_latest(data.history));
-    // What training knows beside the questions, as far as the template tells it.
-    let contexts = Contexts::wanted(&data.folder, &questions, |field| template.mentions(field))?;
-    questions.retain(|question| question.part != Part::Test);
-    let (train, mut other): (Vec<_>, Vec<_>) =
-        questions.into_iter().partition(|question| question.part == Part::Train);
-    other.truncate(data.held_out);
-    let samples = |questions: &[Question]| builder.samples(&contexts.of_all(questions));
-    let (samples, held_out) = (samples(&train)?, samples(&other)?);
-
-    let planner = config.planner(llama, &samples, &held_out)?;
+    let planner = config.planner_for(&known, &samples.training, &samples.held_out)?;
     let facts = DeviceFacts::measure_for(&planner, &device);
     if arguments.plan {
         say!("{}", planner.estimate(&facts))?;
@@ -74,22 +63,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     end_on_ctrl_c()?;
     let checkpoint = model.open_with_progress(fetching())?;
-    let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
-        .with_observer(ProgressLine::new("fine-tuning"));
-    // Most templates make one sample of a question.
-    if (samples.len(), held_out.len()) == (train.len(), other.len()) {
-        let ids = |of: &[Question]| of.iter().map(|question| question.id.clone()).collect();
-        run = run.with_sample_ids(ids(&train), ids(&other));
-    }
-    other.truncate(data.asked);
-    if !other.is_empty() {
-        run = run.with_questions(|model, accuracy| {
-            let predictor = TemplateModel::new("fine_tuned", model, llama, builder.clone());
-            let mut predictor = predictor.with_contexts(&contexts);
-            evaluate_each(&mut predictor, &other, |prediction| accuracy.add(prediction.hit))?;
-            Ok(())
-        });
-    }
+    let run = Run::start(out, &config, &checkpoint, &device, samples.lists())?;
+    let run = samples.watched(run, known.config());
+    let mut run = run.with_observer(ProgressLine::new("fine-tuning"));
     if in_order(|stop| run.train(stop))? == Ending::Interrupted {
         bail!("stopped after step {}; --resume goes on from there", run.trainer().steps());
     }

@@ -7,9 +7,9 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use indicatif::ProgressBar;
-use nextcart_data::{Dataset, Part};
+use nextcart_data::Dataset;
 use nextcart_eval::{Assessment, Report};
-use nextcart_examples::{end, end_on_ctrl_c, fetching, go_on, in_order, log, say};
+use nextcart_examples::{RunSamples, end, end_on_ctrl_c, fetching, go_on, in_order, log, say};
 use nextcart_models::{SaveOptions, find_device, save_adapter, save_merged_checkpoint};
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig};
 
@@ -51,7 +51,9 @@ fn main() -> ExitCode {
 
 fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> Result<()> {
     let (device, mut config) = (find_device()?, RunConfig::read(config)?);
-    config.model.name = model.unwrap_or(config.model.name);
+    if let Some(name) = model {
+        (config.model.name, config.model.revision) = (name, None);
+    }
     let format = config.model.weights; // of the merged model, whatever a GPU computes in
     config.model.fit_gpu(&device);
     let (model, out, data) = (&config.model, &config.output, &config.data);
@@ -66,11 +68,9 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
     let (llama, tokenizer, template) = (known.config(), known.tokenizer()?, data.template()?);
     let shop = in_order(|stop| Dataset::prepare_or_open(&reviews, &meta, &data.folder, stop))?;
     let builder = data.builder(&known, &tokenizer, &template)?;
-    let samples = builder.samples(&shop.part(Part::Train, data.history))?;
-    let mut held_out = builder.samples(&shop.part(Part::Validation, data.history))?;
-    held_out.truncate(data.held_out);
+    let samples = RunSamples::for_report(&shop, data, &template, &builder)?;
     go_on()?;
-    let planner = config.planner(llama, &samples, &held_out)?;
+    let planner = config.planner_for(&known, &samples.training, &samples.held_out)?;
     let most = (plan.unwrap_or(f64::INFINITY) * 1e9) as u64;
     let facts = DeviceFacts::measure_for(&planner, &device).within(most);
     let fits = planner.plan(&facts).map(drop); // or says what would fit
@@ -81,8 +81,8 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
     fits?;
 
     let checkpoint = model.open_with_progress(fetching())?;
-    let mut run = Run::start(out, &config, &checkpoint, &device, (&samples, &held_out))?
-        .with_observer(ProgressLine::new("fine-tuning"));
+    let run = Run::start(out, &config, &checkpoint, &device, samples.lists())?;
+    let mut run = samples.watched(run, llama).with_observer(ProgressLine::new("fine-tuning"));
     ensure!(in_order(|stop| run.train(stop))? != Ending::Interrupted, "stopped: --resume goes on");
     let losses = [run.trainer().losses(), run.trainer().evaluations()].map(<[_]>::to_vec);
     let model = run.into_best_model()?;

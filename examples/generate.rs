@@ -12,10 +12,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use nextcart_adapters::load_peft;
-use nextcart_examples::{end_of_output, print, say};
+use nextcart_examples::{checkpoint, end_of_output, print, say};
 use nextcart_models::{
-    Checkpoint, GenerateOptions, LoadOptions, Precision, Sampling, find_device, generate_with,
-    gpu_precision,
+    GenerateOptions, LoadOptions, Precision, Sampling, find_device, generate_with, gpu_precision,
 };
 use nextcart_prompt::{ChatTemplate, Message};
 
@@ -27,6 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Without --prompt, the prompt is the standard input; without --temperature, each token is the likeliest. The model is a
 /// folder in Hugging Face's layout or an id on the hub; of --adapter, PEFT's two files are read.
 #[derive(Parser)]
+#[command(name = "generate", version)]
 struct Arguments {
     /// Folder or hub id of the model.
     #[arg(long)]
@@ -73,7 +73,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(prompt) => prompt,
         None => std::io::read_to_string(std::io::stdin()).context("cannot read the prompt")?,
     };
-    let (device, checkpoint) = (find_device()?, Checkpoint::find(&arguments.model)?);
+    let (device, checkpoint) = (find_device()?, checkpoint(&arguments.model)?);
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let prompt = match arguments.chat {
         true => {

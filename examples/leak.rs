@@ -20,8 +20,10 @@ use nextcart_eval::{
     Chance, Edited, Evaluation, FullAudit, ModelAuditOptions, Predictor, PunctuationRule, Report,
     TemplateModel, audit, audit_model, evaluate, evaluate_until, spread,
 };
-use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
-use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device, save_adapter};
+use nextcart_examples::{
+    STOP, answered, check_choice, checkpoint, end, log, question_file, say, stop_on_ctrl_c, wrapped,
+};
+use nextcart_models::{Llama, LlamaConfig, find_device, save_adapter};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, digest};
 use nextcart_train::{Ending, Every, ProgressLine, Run, SftConfig, WatchConfig};
@@ -35,12 +37,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// beside a rule that counts digits and punctuation marks. --out gets the checkpoints, the adapter, all answers and
 /// `report.html`. On two cores a model of 135 M parameters takes 10 to 15 s a step.
 #[derive(Parser)]
+#[command(name = "leak", version)]
 struct Arguments {
-    /// Questions as Parquet: ours, or with the columns `history`, `options`, `answer_index` and `answer`.
+    /// Questions as Parquet: ours, or with the columns `history`, `options`, `answer_index` and `answer`; or a folder
+    /// that `prepare` wrote.
     questions: PathBuf,
-    /// Folder of a Llama-family checkpoint.
+    /// Folder or hub id of a Llama-family checkpoint.
     #[arg(long)]
-    model: PathBuf,
+    model: String,
     /// Folder for all that is written.
     #[arg(long, default_value = "out/leak")]
     out: PathBuf,
@@ -65,23 +69,24 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    log("error");
+    log("error,hf_hub=off");
     end(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
     stop_on_ctrl_c()?;
-    let all = read_any_questions(&arguments.questions)?;
+    let all = read_any_questions(question_file(&arguments.questions))?;
+    check_choice(&all, &arguments.questions)?;
     let mut audit = FullAudit { questions: audit(&all)?, models: Vec::new() };
     // Without a title, an option is nothing that a model could say.
     let (all, nameless): (Vec<Question>, Vec<Question>) = all.into_iter().partition(|question| {
         question.candidates.iter().all(|option| !option.title.trim().is_empty())
     });
     let (train, test) = split(&all, arguments)?;
-    say!("{}\n", audit.explain())?;
+    say!("{}\n", wrapped(audit.explain()))?;
 
     let device = find_device()?;
-    let checkpoint = Checkpoint::open(&arguments.model)?;
+    let checkpoint = checkpoint(&arguments.model)?;
     let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
     let template = Template::builtin("seed")?;
     let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Seed).with_max_tokens(800);
@@ -138,9 +143,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         audit: Some(&audit),
         ..Report::of_run("Questions that give their answers away", &losses, &[])
     };
-    say!("{}\n{}", report.table(), notes.join("\n"))?;
+    say!("{}\n{}", report.table(), wrapped(notes.join("\n")))?;
     for model in &audit.models {
-        say!("\n{}\n", model.explain())?;
+        say!("\n{}\n", wrapped(model.explain()))?;
     }
     say!("report: {}", report.write(&arguments.out)?.html.display())?;
     Ok(())
@@ -207,8 +212,8 @@ fn tune(
         bail!("stopped after step {}; the same command goes on", run.trainer().steps());
     }
     let losses = run.trainer().losses().to_vec();
-    let (model, name) = (run.into_model(), arguments.model.display().to_string());
-    save_adapter(arguments.out.join("adapter"), &model, &lora, &name)?;
+    let model = run.into_model();
+    save_adapter(arguments.out.join("adapter"), &model, &lora, &arguments.model)?;
     Ok((model, losses))
 }
 
@@ -222,5 +227,5 @@ fn score(
     let bar = ProgressBar::new(test.len() as u64);
     let folder = out.join(predictor.name());
     let asked = evaluate_until(folder, identity, predictor, test, &STOP, || bar.inc(1));
-    asked.context("cannot ask the model")
+    answered(asked).context("cannot ask the model")
 }

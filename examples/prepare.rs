@@ -7,12 +7,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{
+    NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser,
+};
 use nextcart_data::{
     Distractors, IngestOptions, Manifest, PrepareOptions, Repeats, Resources, Salt, SplitMethod,
     Tally, TextCleaning, prepare_until,
 };
-use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
+use nextcart_examples::{STOP, end, log, next, say, stop_on_ctrl_c, word};
 use serde::de::DeserializeOwned;
 
 /// Turns review and metadata files into tables, histories and next-purchase questions.
@@ -22,6 +24,7 @@ use serde::de::DeserializeOwned;
 /// counted by reason and never stop it. Nothing leaks on the way: all titles pass through one cleaning, and
 /// distractors are as popular as the answers. `describe` shows what came out, `audit` whether it gives itself away.
 #[derive(Parser)]
+#[command(name = "prepare", version)]
 struct Arguments {
     /// Review files or folders: Amazon 2018 or 2023 (.json, .jsonl), ratings (.csv), sequences
     /// (.jsonl); plain, .gz or .zst.
@@ -39,15 +42,33 @@ struct Arguments {
     /// Candidates of a question, the right one among them.
     #[arg(long, default_value_t = PrepareOptions::default().candidates)]
     candidates: usize,
-    /// popularity, uniform, category, brand, nearest, retrieved or catalogue.
-    #[arg(long, default_value = "popularity", value_parser = named::<Distractors>)]
+    /// Which other products stand against the answer.
+    #[arg(long, default_value = "popularity", value_parser = one_of::<Distractors>(&DISTRACTORS))]
     distractors: Distractors,
     /// Draw distractors from all items alike: short for `--distractors uniform`.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "distractors")]
     uniform: bool,
-    /// global_time, leave_one_out or user_disjoint.
-    #[arg(long, default_value = "global_time", value_parser = named::<SplitMethod>)]
+    /// What is for training, what for validation and what for the test.
+    #[arg(long, default_value = "global_time", value_parser = one_of::<SplitMethod>(&SPLITS))]
     split: SplitMethod,
+    /// Share of the purchases, in time, that lie before validation; with user_disjoint, of the users.
+    #[arg(long, default_value_t = PrepareOptions::default().validation_from)]
+    validation_from: f64,
+    /// The same share before the test.
+    #[arg(long, default_value_t = PrepareOptions::default().test_from)]
+    test_from: f64,
+    /// Training questions of a user at most, the latest; validation and test have one each.
+    #[arg(long, default_value_t = PrepareOptions::default().train_targets_per_user)]
+    train_targets_per_user: usize,
+    /// Purchases that must lie before the one that is asked for.
+    #[arg(long, default_value_t = PrepareOptions::default().min_history)]
+    min_history: usize,
+    /// Purchases that a question shows, the latest.
+    #[arg(long, default_value_t = PrepareOptions::default().max_history)]
+    max_history: usize,
+    /// Ask for items that training never saw as well.
+    #[arg(long)]
+    keep_cold_targets: bool,
     /// Purchases that a user needs.
     #[arg(long, default_value_t = PrepareOptions::default().min_interactions)]
     min_interactions: usize,
@@ -63,8 +84,8 @@ struct Arguments {
     /// Keep all purchases of one item by one user, not the first alone.
     #[arg(long)]
     repeats: bool,
-    /// none, entities or letters.
-    #[arg(long, default_value = "entities", value_parser = named::<TextCleaning>)]
+    /// What all titles lose.
+    #[arg(long, default_value = "entities", value_parser = one_of::<TextCleaning>(&CLEANINGS))]
     cleaning: TextCleaning,
     /// Keep the text of reviews.
     #[arg(long)]
@@ -83,6 +104,38 @@ struct Arguments {
     threads: usize,
 }
 
+const DISTRACTORS: [(&str, &str); 7] = [
+    ("popularity", "bought about as often as the answer, so that popularity says nothing"),
+    ("uniform", "any alike; popularity alone then tells much of the answer"),
+    ("category", "of the answer's category"),
+    ("brand", "of the answer's brand"),
+    ("nearest", "those whose titles are most like the answer's"),
+    ("retrieved", "those that item-kNN proposes for the history"),
+    (
+        "catalogue",
+        "none: a question holds its answer alone, for code that ranks all items (FullCatalogue); describe and \
+         `recommend --data` take such a folder, programs that ask its questions refuse it",
+    ),
+];
+
+const SPLITS: [(&str, &str); 3] = [
+    (
+        "global_time",
+        "what lies before one date, before a second one, and after it: the same for every customer",
+    ),
+    (
+        "leave_one_out",
+        "the test asks for each customer's last purchase, validation for the one before",
+    ),
+    ("user_disjoint", "customers, drawn with the seed, of whom training knows nothing"),
+];
+
+const CLEANINGS: [(&str, &str); 3] = [
+    ("none", "nothing: they stay as the files have them, page code included"),
+    ("entities", "HTML entities, tags and page code"),
+    ("letters", "all words but those of ASCII letters alone, as in the seed project"),
+];
+
 fn main() -> ExitCode {
     log("error");
     end(run(Arguments::parse()))
@@ -100,6 +153,12 @@ fn run(arguments: Arguments) -> Result<()> {
         bucket: PrepareOptions::default().bucket.max(arguments.candidates),
         distractors: if *uniform { Distractors::Uniform } else { arguments.distractors },
         split: arguments.split,
+        validation_from: arguments.validation_from,
+        test_from: arguments.test_from,
+        train_targets_per_user: arguments.train_targets_per_user,
+        min_history: arguments.min_history,
+        max_history: arguments.max_history,
+        keep_cold_targets: arguments.keep_cold_targets,
         min_interactions: arguments.min_interactions,
         k_core: arguments.k_core,
         min_rating: arguments.min_rating,
@@ -112,18 +171,27 @@ fn run(arguments: Arguments) -> Result<()> {
             salt: arguments.pseudonymise.clone().map(Salt::new),
             ..IngestOptions::default()
         },
-        ..PrepareOptions::default()
     };
     print(&prepare_until(reviews, meta, out, &options, &resources, &STOP)?.manifest)?;
-    say!("written to {}", out.display())
+    say!("written to {}", out.display())?;
+    // Questions without options give nothing away.
+    let has_options = options.distractors != Distractors::Catalogue;
+    let program = if has_options { "audit" } else { "describe" };
+    next(format_args!("{program} -- {}", word(out)))
 }
 
-/// A choice by the name that `manifest.json` gives it.
-fn named<T: DeserializeOwned>(name: &str) -> Result<T, serde_json::Error> {
-    serde_json::from_value(serde_json::Value::from(name))
+/// Choices by the names that `manifest.json` gives them, with what each means.
+fn one_of<T>(choices: &'static [(&'static str, &'static str)]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    let choices = choices.iter().map(|&(name, meaning)| PossibleValue::new(name).help(meaning));
+    PossibleValuesParser::new(choices)
+        .try_map(|name| serde_json::from_value::<T>(serde_json::Value::from(name)))
 }
 
-fn print(Manifest { reviews, items, histories, questions, .. }: &Manifest) -> Result<()> {
+fn print(manifest: &Manifest) -> Result<()> {
+    let Manifest { reviews, items, histories, split, questions, .. } = manifest;
     let lines = |Tally { read, kept, rejected, reasons, .. }: &Tally| {
         let reasons: Vec<String> = reasons.iter().map(|(why, n)| format!("; {n} {why}")).collect();
         format!("{read} lines read, {kept} kept, {rejected} rejected{}", reasons.concat())
@@ -132,5 +200,21 @@ fn print(Manifest { reviews, items, histories, questions, .. }: &Manifest) -> Re
     say!("items      {}", lines(&items.lines))?;
     say!("histories  {} users with {} purchases", histories.users, histories.interactions)?;
     let (train, validation, test) = (questions.train, questions.validation, questions.test);
-    say!("questions  {train} for training, {validation} for validation, {test} for the test")
+    say!("questions  {train} for training, {validation} for validation, {test} for the test")?;
+    let (held_out, asked) = (split.validation + split.test, validation + test);
+    say!("held out   {held_out} purchases, {asked} asked for: each user's last of a part")?;
+    let is_kept = manifest.options.keep_cold_targets;
+    let left_out = [
+        ("short_history", questions.short_history),
+        ("cold_targets", if is_kept { 0 } else { questions.cold_targets }),
+        ("repeated_title", questions.repeated_title),
+        ("few_distractors", questions.few_distractors),
+    ];
+    let reasons = left_out.iter().filter(|(_, targets)| *targets > 0);
+    let reasons: Vec<String> = reasons.map(|(why, targets)| format!("; {targets} {why}")).collect();
+    let targets: u64 = left_out.iter().map(|(_, targets)| targets).sum();
+    if targets > 0 {
+        say!("left out   {targets} targets{}", reasons.concat())?;
+    }
+    Ok(())
 }

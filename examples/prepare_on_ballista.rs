@@ -22,6 +22,7 @@ use nextcart_examples::{end, say};
 
 /// Prepares the same files twice, on a cluster and without.
 #[derive(Parser)]
+#[command(name = "prepare_on_ballista", version)]
 struct Arguments {
     /// Review files or folders.
     #[arg(long, required = true, num_args = 1..)]

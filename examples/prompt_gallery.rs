@@ -8,14 +8,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{
     ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, Prepared, Question,
     RelationOptions, Resources, prepare,
 };
-use nextcart_examples::{end_of_output, print};
+use nextcart_examples::{check_choice, end_of_output, print};
 use nextcart_prompt::{
     ChatTemplate, Fields, Layout, SegmentKind, Style, Template, Wrapper, catalogue,
 };
@@ -25,19 +25,22 @@ use nextcart_prompt::{
 /// Between « and » stands the answer, which is all that a model is trained on. Without a folder the question is of
 /// a small shop made for it.
 #[derive(Parser)]
+#[command(name = "prompt_gallery", version)]
 struct Arguments {
     /// A folder that `prepare` wrote; a small generated shop if left out.
     folder: Option<PathBuf>,
     /// Which of the test questions, from 0.
     #[arg(long, default_value_t = 0)]
     question: usize,
-    /// Name of a built-in template, or file of one of your own.
+    /// The one way of asking to show, all built-in ones if left out: the name of a built-in template, such as
+    /// options_first, or a file of your own with the sections instruction, input and output.
     #[arg(long)]
     template: Option<String>,
-    /// What marks the options and is answered.
+    /// What marks the options and is answered; templates whose answers have a form of their own keep it.
     #[arg(long, value_enum, default_value_t = Answers::Titles)]
     answers: Answers,
-    /// Tell what the crawl of the shop's pages lists: undated, it may hold the very answer.
+    /// Tell what the crawl of the shop's pages lists, where a template does (item_relations): undated, it may hold the
+    /// very answer.
     #[arg(long)]
     crawl: bool,
     /// Folder of a checkpoint whose chat template to use.
@@ -45,7 +48,7 @@ struct Arguments {
     chat: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Answers {
     Titles,
     Letters,
@@ -70,7 +73,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     let chat = arguments.chat.as_ref().map(ChatTemplate::from_folder).transpose()?;
     let layout = chat.map(Layout::from);
     let templates = match &arguments.template {
-        Some(name) => vec![template(name)?],
+        Some(name) => {
+            let only = template(name)?;
+            check(&only, arguments)?;
+            vec![only]
+        }
         None => {
             catalogue().iter().map(|it| Template::builtin(it.name)).collect::<Result<_, _>>()?
         }
@@ -85,6 +92,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let context = contexts.of(&question);
     let fields = Fields::new(&context);
 
+    let from = arguments.folder.as_deref().unwrap_or(generated.path());
     let mut out = String::new();
     for template in templates {
         let template = match template.takes_style() {
@@ -94,7 +102,10 @@ fn run(arguments: &Arguments) -> Result<()> {
         let wrapper =
             if template.name().starts_with("seed") { Wrapper::Seed } else { Wrapper::Plain };
         let layout = layout.clone().unwrap_or_else(|| wrapper.into());
-        let prompts = template.prompts(&fields)?;
+        let prompts = template.prompts(&fields).or_else(|error| {
+            check_choice([&question], from)?;
+            Err(anyhow::Error::from(error))
+        })?;
         writeln!(out, "=== {} ===\n{}\n", template.name(), template.about())?;
         for (number, prompt) in prompts.iter().enumerate() {
             if prompts.len() > 1 {
@@ -118,6 +129,20 @@ fn template(name: &str) -> Result<Template> {
         true => Ok(Template::from_file(name)?),
         false => Ok(Template::builtin(name)?),
     }
+}
+
+/// An error for an option that changes nothing of the template.
+fn check(template: &Template, arguments: &Arguments) -> Result<()> {
+    let name = template.name();
+    ensure!(
+        template.takes_style() || arguments.answers == Answers::Titles,
+        "--answers: template `{name}` writes its answers in a form of its own: leave the option out"
+    );
+    ensure!(
+        !arguments.crawl || template.mentions("also_viewed"),
+        "--crawl: template `{name}` tells nothing that the crawl lists: expected one with `also_viewed`"
+    );
+    Ok(())
 }
 
 /// A test question, and what may be told beside it.

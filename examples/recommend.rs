@@ -2,22 +2,23 @@
 //!
 //! Run: `cargo run --release --example recommend -- --run out/run [--history FILE] [--candidates FILE] [--json]`
 //!
-//! `--run` names the folder of a fine-tuning run, whose model, adapter and prompts are used; `--model` and `--adapter` do
-//! without one. Without `--history`, purchases are typed, a line each, and an empty line ranks. Without `--candidates`,
-//! all items that were bought in training are candidates.
+//! `--run` names the folder of a fine-tuning run, whose model, adapter and prompts are used; `--model`, `--adapter` and
+//! `--data` do without one, as for what the quickstart leaves. Without `--history`, purchases are typed, a line each,
+//! and an empty line ranks. Without `--candidates`, all items that were bought in training are candidates.
 
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::tensor::Device;
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use nextcart_adapters::load_peft;
 use nextcart_data::{Catalogue, FullCatalogue, Part, Product, Purchase, Question};
 use nextcart_eval::{Predictor, TemplateModel};
-use nextcart_examples::{end_of_output, purchases_template, say};
+use nextcart_examples::{end_of_output, fetching, purchases_template, say, word};
 use nextcart_models::find_device;
+use nextcart_text::Error as TextError;
 use nextcart_train::{ModelConfig, RunConfig};
 use serde_json::json;
 
@@ -30,9 +31,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// --candidates, all other items that were bought in training are ranked; the prompt tells then what was bought and lists
 /// nothing, unless --template says otherwise. Each has its probability among the candidates.
 #[derive(Parser)]
+#[command(name = "recommend", version)]
+#[command(group(ArgGroup::new("who").args(["run", "model"]).required(true).multiple(true)))]
 struct Arguments {
-    /// Folder of a fine-tuning run: its model, adapter, data and prompts.
-    #[arg(long, required_unless_present = "model")]
+    /// Folder that finetune, finetune_tinyllama or finetune_mistral wrote, with its run.toml: the run's model, adapter,
+    /// data and prompts. What the quickstart wrote has none: name its base, adapter and data with the options below.
+    #[arg(long)]
     run: Option<PathBuf>,
     /// Folder or hub id of a model, instead of the run's.
     #[arg(long)]
@@ -95,7 +99,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         _ => config.data.template()?,
     };
 
-    let checkpoint = config.model.open()?;
+    let checkpoint = config.model.open_with_progress(fetching())?;
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let mut model = checkpoint.load_with(&device, config.model.load_options())?;
     if let Some(folder) = adapter(arguments) {
@@ -108,7 +112,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         let candidates = candidates.clone().unwrap_or_else(|| shop.others(history));
         ensure!(!candidates.is_empty(), "these purchases leave no item to recommend");
         let question = question(history, candidates, config.data.history);
-        let scores = predictor.score(&question)?;
+        let scores = predictor.score(&question).map_err(|error| {
+            let error = anyhow::Error::from(error);
+            let length = |cause: &TextError| matches!(cause, TextError::TooLong { .. });
+            let is_long = error.chain().any(|cause| cause.downcast_ref().is_some_and(length));
+            if is_long { anyhow!("{error:#}; give fewer with --candidates") } else { error }
+        })?;
         show(&question, &scores, arguments)?;
         note.take().into_iter().for_each(|note| eprintln!("{note}"));
         Ok(())
@@ -122,7 +131,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 /// The run's configuration with what the command line says otherwise.
 fn config(arguments: &Arguments, device: &Device) -> Result<RunConfig> {
     let mut config = match &arguments.run {
-        Some(folder) => RunConfig::read(folder.join("run.toml"))?,
+        Some(folder) => read(folder)?,
         None => RunConfig::new(ModelConfig {
             name: String::new(), // `--model` is there
             revision: None,
@@ -138,10 +147,25 @@ fn config(arguments: &Arguments, device: &Device) -> Result<RunConfig> {
             place.clone_from(value);
         }
     };
-    given(&arguments.model, &mut config.model.name);
+    if let Some(name) = &arguments.model {
+        (config.model.name, config.model.revision) = (name.clone(), None);
+    }
     given(&arguments.template, &mut config.data.template);
     given(&arguments.wrapper, &mut config.data.wrapper);
     Ok(config)
+}
+
+/// What a run was told, or what else to name where a folder is of none.
+fn read(folder: &Path) -> Result<RunConfig> {
+    let file = folder.join("run.toml");
+    let [base, adapter, data] = ["base", "adapter", "data"].map(|name| word(folder.join(name)));
+    ensure!(
+        file.is_file(),
+        "`{}` is not there: --run takes a folder that finetune, finetune_tinyllama or finetune_mistral wrote; for \
+         others, such as one of the quickstart, give --model {base} --adapter {adapter} --data {data}",
+        file.display()
+    );
+    Ok(RunConfig::read(file)?)
 }
 
 fn adapter(arguments: &Arguments) -> Option<PathBuf> {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_adapters::LoraConfig;
@@ -24,7 +24,10 @@ use nextcart_eval::{
     ItemKnnOptions, Prediction, Predictor, ScoreTable, Stack, TextIndex, audit_with,
     bought_products, classical_rankers, evaluate, evaluate_until,
 };
-use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
+use nextcart_examples::{
+    STOP, answered, check_choice, check_folder, checkpoint, end, log, p_value, say, stop_on_ctrl_c,
+    wrapped,
+};
 use nextcart_metrics::{holm, mcnemar_exact};
 use nextcart_models::{
     Checkpoint, Llama, LlamaConfig, find_device, save_adapter, score_continuations,
@@ -43,13 +46,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// the retriever thinks of it. It learns on validation questions and is asked the test questions, as is the retriever alone.
 /// Checkpoints, answers and the adapter go to --out.
 #[derive(Parser)]
+#[command(name = "rerank", version)]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
     /// these, each customer's last purchase becomes the test and the one before it validation.
     folder: PathBuf,
-    /// Folder of a Llama-family checkpoint.
+    /// Folder or hub id of a Llama-family checkpoint.
     #[arg(long)]
-    model: PathBuf,
+    model: String,
     /// Folder for all that is written.
     #[arg(long, default_value = "out/rerank")]
     out: PathBuf,
@@ -71,7 +75,8 @@ struct Arguments {
     /// Blocks with adapters, the last ones: those below need no backward pass.
     #[arg(long, default_value_t = 10)]
     blocks: usize,
-    /// What a nat of a line's likelihood counts.
+    /// Weight of what the model says of an option, the log-likelihood of its line: the smaller, the less a single line
+    /// decides and the more alike are the chances that training starts from.
     #[arg(long, default_value_t = 0.2)]
     scale: f64,
     /// Highest learning rate.
@@ -107,27 +112,35 @@ struct Hinted<'a> {
 }
 
 fn main() -> ExitCode {
-    log("error");
+    log("error,hf_hub=off");
     end(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
     stop_on_ctrl_c()?;
+    check_folder(&arguments.folder)?;
     let options = PrepareOptions::leave_one_out();
     let data = Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?;
+    check_choice(&data.questions, &arguments.folder)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
     let mut weighing: Vec<Question> = part(Part::Validation).collect();
     let mut train = weighing.split_off(arguments.weighing.min(weighing.len()));
     train.truncate(arguments.train);
     let test: Vec<Question> = part(Part::Test).take(arguments.test).collect();
+    ensure!(
+        !train.is_empty() || arguments.train == 0,
+        "the retriever takes all {} validation questions, and none is left to tune the model on: give a smaller \
+         --weighing, or --train 0 for the untuned model alone",
+        weighing.len()
+    );
 
+    let checkpoint = checkpoint(&arguments.model)?;
     let retriever = retriever(&data, &weighing)?;
     let weights = retriever.weights().map(|(name, weight)| format!("{name} {weight:.2}"));
     say!("retriever: {}", weights.collect::<Vec<_>>().join(", "))?;
     let mut evaluations = vec![evaluate(&mut knn_text(&data, &weighing)?, &test)?];
 
     let device = find_device()?;
-    let checkpoint = Checkpoint::open(&arguments.model)?;
     let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
     let template = Template::new("rerank", "Products that a customer bought:", INPUT, OUTPUT)?;
     let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain).with_max_tokens(600);
@@ -170,8 +183,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     if !samples.is_empty() {
         let (tuned, lora) = tune(base, &llama, &samples, arguments)?;
-        let name = arguments.model.display().to_string();
-        save_adapter(arguments.out.join("adapter"), &tuned, &lora, &name)?;
+        save_adapter(arguments.out.join("adapter"), &tuned, &lora, &arguments.model)?;
         evaluations.insert(0, ask("tuned", &tuned, false, &test)?);
         if !twins.is_empty() {
             evaluations.push(ask("tuned", &tuned, true, twins)?);
@@ -189,16 +201,17 @@ fn run(arguments: &Arguments) -> Result<()> {
     let corrected = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>())?;
     for ((other, test), p) in others.iter().zip(&tests).zip(corrected) {
         say!(
-            "{} against {}: {} questions to {}, McNemar p = {:.2e}, with Holm's correction {p:.2e}",
+            "{} against {}: {} questions to {}, McNemar {}, with Holm's correction {}",
             first.name,
             other.name,
             test.first_only,
             test.second_only,
-            test.p
+            p_value(test.p),
+            p_value(p)
         )?;
     }
     let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
-    say!("\n{}", audit_with(&data.questions, &known)?.explain())?;
+    say!("\n{}", wrapped(audit_with(&data.questions, &known)?.explain()))?;
     Ok(())
 }
 
@@ -282,7 +295,7 @@ fn worth(
         bail!(
             "`{}`: expected what `{}` says of titles, found what another model says: name another --out",
             file.display(),
-            arguments.model.display()
+            arguments.model
         );
     }
     let mut missing: Vec<&&Product> =
@@ -357,5 +370,5 @@ fn score(
 ) -> Result<Evaluation> {
     let bar = ProgressBar::new(test.len() as u64);
     let folder = out.join(predictor.name().replace(", ", "-").replace(' ', "_"));
-    Ok(evaluate_until(folder, identity, predictor, test, &STOP, || bar.inc(1))?)
+    answered(evaluate_until(folder, identity, predictor, test, &STOP, || bar.inc(1)))
 }

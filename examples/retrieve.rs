@@ -24,11 +24,12 @@ use nextcart_eval::{
     ScoreTable, Stack, TextIndex, TitleVectors, TrainingFacts, audit_model, audit_with,
     bought_products, classical_rankers, evaluate, full_ranking,
 };
-use nextcart_examples::{STOP, end, log, say, stop_on_ctrl_c};
-use nextcart_metrics::{holm, mcnemar_exact};
-use nextcart_models::{
-    Checkpoint, Llama, LlamaConfig, embed_texts_with, find_device, save_adapter,
+use nextcart_examples::{
+    STOP, at_least, check_choice, check_folder, checkpoint, end, log, p_value, say, stop_on_ctrl_c,
+    wrapped,
 };
+use nextcart_metrics::{holm, mcnemar_exact};
+use nextcart_models::{Llama, LlamaConfig, embed_texts_with, find_device, save_adapter};
 use nextcart_text::{ContrastOptions, Sample, Tokenizer};
 use nextcart_train::{Ending, Every, ProgressLine, Run, Schedule, SftConfig, WatchConfig};
 
@@ -41,13 +42,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// model as it was, predictors without a language model, sums of both, and each sum without the history. Checkpoints,
 /// predictions and `report.html` go to --out.
 #[derive(Parser)]
+#[command(name = "retrieve", version)]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
     /// these, each customer's last purchase becomes the test and the one before it validation.
     folder: PathBuf,
-    /// Folder of a Llama-family checkpoint.
+    /// Folder or hub id of a Llama-family checkpoint.
     #[arg(long)]
-    model: PathBuf,
+    model: String,
     /// Folder for all that is written.
     #[arg(long, default_value = "out/retrieve")]
     out: PathBuf,
@@ -77,26 +79,23 @@ struct Arguments {
     customers: Option<usize>,
 }
 
-fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| *number >= LEAST);
-    number.ok_or_else(|| format!("expected a whole number of at least {LEAST}"))
-}
-
 fn main() -> ExitCode {
-    log("error");
+    log("error,hf_hub=off");
     end(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
     stop_on_ctrl_c()?;
-    let checkpoint = Checkpoint::open(&arguments.model)?;
+    check_folder(&arguments.folder)?;
+    let options = PrepareOptions::leave_one_out();
+    let data = Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?;
+    check_choice(&data.questions, &arguments.folder)?;
+    let checkpoint = checkpoint(&arguments.model)?;
     let all = checkpoint.config();
     let llama = all.clone().with_first_blocks(arguments.blocks.min(all.layers));
     if let Some(adapted) = arguments.adapted.filter(|adapted| *adapted > llama.layers) {
         bail!("--adapted: expected at most the {} blocks that read, found {adapted}", llama.layers);
     }
-    let options = PrepareOptions::leave_one_out();
-    let data = Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
     let [validation, test] =
         [Part::Validation, Part::Test].map(|p| part(p).collect::<Vec<Question>>());
@@ -216,12 +215,13 @@ impl Judge<'_> {
         let corrected = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>())?;
         for (((judged, other), test), p) in pairs.iter().zip(&tests).zip(corrected) {
             say!(
-                "{} against {}: {} questions to {}, McNemar p = {:.2e}, with Holm's correction {p:.2e}",
+                "{} against {}: {} questions to {}, McNemar {}, with Holm's correction {}",
                 judged.name,
                 other.name,
                 test.first_only,
                 test.second_only,
-                test.p
+                p_value(test.p),
+                p_value(p)
             )?;
         }
         Ok(())
@@ -233,7 +233,7 @@ impl Judge<'_> {
         let known = AuditOptions { histories: Some(&self.data.histories), ..Default::default() };
         let audit =
             FullAudit { questions: audit_with(self.test, &known)?, models: self.audits.clone() };
-        say!("\n{}", audit.explain())?;
+        say!("\n{}", wrapped(audit.explain()))?;
         let named = |name: &str| {
             match name {
                 "stack and tuned" => "fine_tuned",
@@ -250,7 +250,7 @@ impl Judge<'_> {
         let histories = self.data.histories.iter().map(|history| &history.items);
         let titles = self.data.catalogue.products().map(|product| &product.title);
         let report = Report {
-            notes: &[format!("model: {}, its first {blocks} blocks", arguments.model.display())],
+            notes: &[format!("model: {}, its first {blocks} blocks", arguments.model)],
             questions: self.test,
             evaluations: &evaluations,
             audit: Some(&audit),
@@ -371,9 +371,9 @@ fn tune(
         bail!("stopped after step {}; the same command goes on", run.trainer().steps());
     }
     let losses = run.trainer().losses().to_vec();
-    let (tuned, base) = (run.into_model(), arguments.model.display().to_string());
+    let (tuned, base) = (run.into_model(), &arguments.model);
     let folder = arguments.out.join("adapter");
-    save_adapter(&folder, &tuned, &lora, &base)?;
+    save_adapter(&folder, &tuned, &lora, base)?;
     let ContrastOptions { decay, longest, temperature } = ContrastOptions::default();
     let vectors = serde_json::json!({
         "base": base, "blocks": llama.layers, "prefix": PREFIX, "tokens": arguments.tokens,

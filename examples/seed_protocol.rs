@@ -9,13 +9,14 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use nextcart_data::{Resources, seed_protocol, write_questions};
-use nextcart_examples::{STOP, end, say, stop_on_ctrl_c};
+use nextcart_examples::{STOP, end, next, say, stop_on_ctrl_c, word};
 
 /// Writes questions by the seed project's protocol, leak included.
 ///
 /// That project cleaned the titles of the answers and left those of the other options as they were, so that the
 /// option with the fewest digits and punctuation marks is nearly always right. `audit` says so of the file.
 #[derive(Parser)]
+#[command(name = "seed_protocol", version)]
 struct Arguments {
     /// Review files or folders.
     #[arg(long, required = true, num_args = 1..)]
@@ -44,5 +45,6 @@ fn run(arguments: &Arguments) -> Result<()> {
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     }
     write_questions(out, &questions)?;
-    say!("{} questions written to {}", questions.len(), out.display())
+    say!("{} questions written to {}", questions.len(), out.display())?;
+    next(format_args!("audit -- {}", word(out)))
 }

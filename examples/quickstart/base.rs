@@ -1,16 +1,12 @@
 //! The model to be fine-tuned: a checkpoint, or one that learns the language of the shop on the spot.
 
-use std::path::Path;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::Device;
 use nextcart_data::Dataset;
 use nextcart_eval::{Predictor, TemplateModel};
-use nextcart_examples::{fetching, say};
-use nextcart_models::{
-    Checkpoint, HubModel, Llama, LlamaConfig, LoadOptions, Precision, save_checkpoint,
-};
+use nextcart_examples::{checkpoint, say};
+use nextcart_models::{Llama, LlamaConfig, LoadOptions, Precision, save_checkpoint};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, Tokenizer};
 use nextcart_train::{Schedule, SftConfig};
@@ -42,21 +38,12 @@ impl Base {
     /// The checkpoint of `--model`, if there is one.
     pub(crate) fn of_arguments(arguments: &Arguments, device: &Device) -> Result<Option<Self>> {
         let Some(name) = &arguments.model else { return Ok(None) };
-        let loaded = Self::load(name, load_options(arguments), device);
-        if Path::new(name).exists() {
-            return loaded.map(Some); // a damaged checkpoint says itself what is wrong
-        }
-        let expected =
-            "--model: expected the folder of a checkpoint, or an id `owner/name` on the hub";
-        loaded.map(Some).context(expected)
+        Self::load(name, load_options(arguments), device).map(Some)
     }
 
     /// A checkpoint from a folder or the hub.
     fn load(name: &str, options: LoadOptions, device: &Device) -> Result<Self> {
-        let checkpoint = match HubModel::named(name) {
-            Some(model) => Checkpoint::open(model.with_progress(fetching()).fetch()?)?,
-            None => Checkpoint::open(name)?,
-        };
+        let checkpoint = checkpoint(name)?;
         let (llama, tokenizer) = (checkpoint.config().clone(), checkpoint.tokenizer()?);
         let model = checkpoint.load_with(device, options)?;
         let tuning = SftConfig {

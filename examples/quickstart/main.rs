@@ -15,16 +15,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use nextcart_adapters::LoraConfig;
+use nextcart_adapters::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraConfig};
 use nextcart_data::{Dataset, Part, Question};
 use nextcart_eval::{
     AuditOptions, Chance, Evaluation, FnPredictor, FullAudit, ModelAuditOptions, Predictor,
     PunctuationRule, Report, TrainingFacts, audit_model, audit_with, baselines, evaluate_each,
 };
-use nextcart_examples::{end, end_on_ctrl_c, in_colour, log, say};
+use nextcart_examples::{end, end_on_ctrl_c, in_colour, log, next, say, word, wrapped};
 use nextcart_models::{find_device, save_adapter};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Built, Lengths, Sample, Tokenizer, diagnose};
@@ -47,6 +47,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// Ctrl-C leaves a checkpoint; the same command with --resume goes on from there.
 #[derive(Parser)]
+#[command(name = "quickstart", version)]
 struct Arguments {
     /// Review files or folders, as `prepare` takes them; generated ones if left out.
     #[arg(long, num_args = 1.., requires = "meta")]
@@ -61,14 +62,18 @@ struct Arguments {
     #[arg(long)]
     qlora: bool,
     /// Keep the weights of --model in bf16, half of what f32 takes; on a GPU, compute in it, too.
-    #[arg(long)]
+    #[arg(long, requires = "model")]
     bf16: bool,
-    /// Folder for everything that is written.
+    /// Folder for everything that is written. Without --model, a run replaces what one without --model left there;
+    /// checkpoints and adapter of a run with --model stay unless --overwrite is given.
     #[arg(long, default_value = "out/quickstart")]
     out: PathBuf,
     /// Go on from the checkpoint that an interrupted run left in the folder.
     #[arg(long)]
     resume: bool,
+    /// Replace the checkpoints and the adapter that lie in the folder.
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
     /// Optimiser steps of fine-tuning (default: 200, or 60 with --model).
     #[arg(long, value_parser = value_parser!(u64).range(1..))]
     steps: Option<u64>,
@@ -87,13 +92,15 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     end_on_ctrl_c()?;
-    let device = find_device()?;
     let out = arguments.out.as_path();
-    let checkpoint = Base::of_arguments(arguments, &device)?;
     let checkpoints = out.join("checkpoints");
-    if arguments.resume && !checkpoints.is_dir() {
-        bail!("nothing to resume: `{}` is missing", checkpoints.display());
+    match arguments.resume {
+        true if checkpoints.is_dir() => {}
+        true => bail!("nothing to resume: `{}` is missing", checkpoints.display()),
+        false => check(arguments)?,
     }
+    let device = find_device()?;
+    let checkpoint = Base::of_arguments(arguments, &device)?;
 
     heading("Reviews to questions")?;
     let (corpus, prepared) = reviews_to_questions(arguments)?;
@@ -179,21 +186,63 @@ fn run(arguments: &Arguments) -> Result<()> {
         prompt: Some(&shown),
         meanings: &[],
     };
-    say!("{}\n\n{}", report.table(), audit.explain())?;
+    say!("{}\n\n{}", report.table(), wrapped(audit.explain()))?;
     let files = report.write(out)?;
     say!("\nreport: {}, {}", files.page.display(), files.html.display())?;
+    next(format_args!(
+        "recommend -- --model {} --adapter {} --data {}{}",
+        word(&base.name),
+        word(out.join("adapter")),
+        word(out.join("data")),
+        if arguments.qlora { " --quantized" } else { "" }
+    ))
+}
+
+/// Folders of a run that the next one replaces, and all that lies in them.
+const REPLACED: [(&str, [&str; 2]); 2] = [
+    ("adapter", [ADAPTER_CONFIG, ADAPTER_WEIGHTS]),
+    ("checkpoints", ["pre-training", "fine-tuning"]),
+];
+
+/// An error where the folder holds what nobody asked to replace: another run's work of hours, or files of others.
+fn check(arguments: &Arguments) -> Result<()> {
+    // The small model is pre-trained and tuned again in minutes.
+    let is_small = arguments.out.join("checkpoints/pre-training").is_dir();
+    let may_replace = arguments.overwrite || (arguments.model.is_none() && is_small);
+    for (name, known) in REPLACED {
+        let folder = arguments.out.join(name);
+        if !folder.exists() {
+            continue;
+        }
+        let unread = || format!("cannot read `{}`", folder.display());
+        for entry in std::fs::read_dir(&folder).with_context(unread)? {
+            let file = entry.with_context(unread)?.file_name();
+            ensure!(
+                known.iter().any(|known| file == **known),
+                "`{}` is not the quickstart's, which replaces the folder: move it, or name another --out",
+                folder.join(file).display()
+            );
+            ensure!(
+                may_replace,
+                "`{}` is there: --resume goes on, --overwrite replaces it, or name another --out",
+                folder.display()
+            );
+        }
+    }
     Ok(())
 }
 
-/// Removes what an earlier run left and this one makes anew; not `base`, which may be the `--model`.
+/// Removes what an earlier run left and this one makes anew, and nothing else; not `base`, which may be the `--model`.
 fn clear(out: &Path) -> Result<()> {
-    for folder in ["checkpoints", "adapter"].map(|name| out.join(name)) {
+    let [(adapter, files), (checkpoints, runs)] = REPLACED;
+    for folder in runs.map(|run| out.join(checkpoints).join(run)) {
         if folder.exists() {
             std::fs::remove_dir_all(folder)?;
         }
     }
-    for file in ["report.md", "report.html", "metrics.json", "loss.svg"].map(|name| out.join(name))
-    {
+    let reports = ["report.md", "report.html", "metrics.json", "loss.svg"].map(PathBuf::from);
+    for file in files.map(|file| Path::new(adapter).join(file)).into_iter().chain(reports) {
+        let file = out.join(file);
         if file.exists() {
             std::fs::remove_file(file)?;
         }

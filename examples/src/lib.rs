@@ -1,9 +1,13 @@
-//! What the examples have in common: how a program says something, shows a download, asks of a whole catalogue, stops at
-//! Ctrl-C and ends.
+//! What the examples have in common: how a program says something and how wide, opens a model and shows its download,
+//! asks what leaves a choice or of a whole catalogue, makes samples of what a run learns, stops at Ctrl-C and ends.
+
+mod ask;
+mod samples;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{Error, ErrorKind, IsTerminal, Write};
+use std::io::{Error, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +15,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use nextcart_models::DownloadProgress;
-use nextcart_prompt::Template;
 use tracing_subscriber::EnvFilter;
+
+pub use ask::{
+    answered, at_least, check_choice, check_folder, checkpoint, p_value, purchases_template,
+    question_file,
+};
+pub use samples::RunSamples;
+pub use terminal::{columns, in_colour, next, word, wrapped};
 
 /// What a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -53,6 +63,14 @@ pub fn in_order<T>(work: impl FnOnce(&'static AtomicBool) -> T) -> T {
     done
 }
 
+/// Does work that Ctrl-C ends at once wherever it comes, as what is done of it stays.
+fn at_once<T>(work: impl FnOnce() -> T) -> T {
+    let before = ORDERLY.swap(false, Ordering::Relaxed);
+    let done = work();
+    ORDERLY.store(before, Ordering::Relaxed);
+    done
+}
+
 /// An error if Ctrl-C came after work of [`in_order`] had looked for it the last time.
 ///
 /// # Errors
@@ -65,7 +83,9 @@ pub fn go_on() -> Result<()> {
 /// Shows what is logged on the standard error, as `RUST_LOG` filters it or else as told here.
 pub fn log(filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = terminal::takes_colour(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.with_writer(std::io::stderr).init();
 }
 
 /// How a program ends: an error is one line on the standard error and code 1, or 130 after Ctrl-C.
@@ -111,25 +131,4 @@ pub fn fetching() -> impl Fn(DownloadProgress<'_>) + Send + Sync + 'static {
         bar.set_length(files.values().map(|(_, total)| total).sum());
         bar.set_position(files.values().map(|(bytes, _)| bytes).sum());
     }
-}
-
-/// Asks of a whole catalogue: tells what was bought, and nothing of what may be answered.
-///
-/// # Errors
-/// None, as long as its text is a template.
-pub fn purchases_template() -> Result<Template> {
-    let instruction = "Which product does the customer buy next?";
-    let input = "Bought, oldest first:
-{% for item in history %}
-{{ item.title | line }}
-{% endfor %}
-";
-    let output = "{{ candidates | chosen(answer) }}";
-    Ok(Template::new("purchases", instruction, input, output)?)
-}
-
-/// Whether the output goes to someone who wants colours.
-pub fn in_colour() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && !refused
 }

@@ -77,7 +77,7 @@ fn an_adapter_is_laid_over_the_model() {
     let lora = LoraConfig::new();
     let model = checkpoint.load(&Device::flex()).unwrap().with_adapters(&lora, 1).unwrap();
     save_adapter(here.join("adapter"), &model, &lora, "base").unwrap();
-    let forms = ["--forms", "pmi,likelihood"];
+    let forms = ["--forms", "pmi, likelihood"];
     let base = check_succeeds("answering", here, &[&ARGUMENTS[..], &forms].concat());
     assert!(base.lines().nth(1).is_some_and(|row| row.starts_with("pmi ")), "{base}");
     // A fresh adapter changes nothing.
@@ -97,7 +97,8 @@ fn an_interrupted_run_goes_on_to_the_same_scores() {
     let here = folder.path();
     let third = here.join("out/answers/per_token/evaluation.json");
     let stderr = super::interrupt("answering", here, &ARGUMENTS, || third.is_file()).stderr;
-    assert!(stderr.contains("what was answered so far is kept"), "{stderr}");
+    let kept = "what was answered so far is kept; the same command goes on";
+    assert!(stderr.contains(kept), "{stderr}");
     assert!(!here.join("out/answering.parquet").exists());
 
     let resumed = check_succeeds("answering", here, &ARGUMENTS);
@@ -114,7 +115,8 @@ fn an_unknown_form_and_folders_that_are_not_there_are_named() {
     let form = [&ARGUMENTS[..], &["--forms", "pmi,leters"]].concat();
     fails(&form, &["--forms", "likelihood, per_token, pmi", "yes_no, pairwise", "found `leters`"]);
     fails(&["nowhere", "--model", "base", "--out", "out"], &["nowhere"]);
-    fails(&["data", "--model", "nowhere", "--out", "out"], &["nowhere"]);
+    let expected = ["--model: expected the folder of a checkpoint, or an id", "`nowhere`"];
+    fails(&["data", "--model", "nowhere", "--out", "out"], &expected);
     fails(&[&ARGUMENTS[..], &["--adapter", "data"]].concat(), &["data/adapter_config.json"]);
     fails(&[&ARGUMENTS[..], &["--template", "sed"]].concat(), &["data.template", "sed"]);
     // Of one candidate at a time, an answer alone cannot be written.

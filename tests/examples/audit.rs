@@ -7,9 +7,10 @@ use nextcart_data::{
     synthetic::{Corpus, SyntheticConfig},
     write_questions,
 };
+use nextcart_text::Tokenizer;
 use serde_json::Value;
 
-use crate::{check_fails, check_succeeds, data_folder};
+use crate::{check, check_fails, check_succeeds, data_folder};
 
 /// The finding as JSON, with the agreed form checked.
 #[track_caller]
@@ -31,14 +32,16 @@ fn rule<'a>(finding: &'a Value, name: &str) -> &'a Value {
     finding["rules"].as_array().unwrap().iter().find(|rule| rule["name"] == name).unwrap()
 }
 
+/// What `prepare` is told, but for options.
+const FILES: [&str; 6] =
+    ["--reviews", "Synthetic_5.json.gz", "--meta", "meta_Synthetic.json.gz", "--out", "out"];
+
 /// Prepared questions of a generated corpus, in the folder's `out`.
 fn prepared(users: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let config = SyntheticConfig { users, ..SyntheticConfig::default() };
     Corpus::generate(&config).unwrap().write(folder.path()).unwrap();
-    let arguments =
-        ["--reviews", "Synthetic_5.json.gz", "--meta", "meta_Synthetic.json.gz", "--out", "out"];
-    check_succeeds("prepare", folder.path(), &arguments);
+    check_succeeds("prepare", folder.path(), &FILES);
     folder
 }
 
@@ -93,7 +96,76 @@ fn few_questions_are_no_false_alarm_and_said_to_be_few() {
     assert_eq!((&found["verdict"], &found["conclusive"]), (&"inconclusive".into(), &false.into()));
     let text = check_succeeds("audit", folder.path(), &["out/questions.parquet"]);
     assert!(text.contains("Too few questions to tell"), "{text}");
-    assert_eq!(check_succeeds("audit", folder.path(), &["out"]), text, "the folder is as good");
+    assert!(text.contains("purchases: counted in the questions of the training part"), "{text}");
+    // A folder brings its histories with it.
+    let text = check_succeeds("audit", folder.path(), &["out"]);
+    assert!(text.contains("purchases: counted in the training histories"), "{text}");
+    let arguments = ["out/questions.parquet", "--data", "out"];
+    assert_eq!(check_succeeds("audit", folder.path(), &arguments), text);
+}
+
+#[test]
+fn a_verdict_ends_it_with_status_1_where_that_is_asked_for() {
+    let folder = prepared(100);
+    write_questions(folder.path().join("leaking.parquet"), &leaking()).unwrap();
+    for (questions, fail_on, code) in [
+        ("out/questions.parquet", "leaks", 0),
+        ("out/questions.parquet", "inconclusive", 1),
+        ("leaking.parquet", "leaks", 1),
+        ("leaking.parquet", "inconclusive", 1),
+    ] {
+        for plain in [vec![questions], vec![questions, "--json"]] {
+            let failing = [&plain[..], &["--fail-on", fail_on]].concat();
+            let run = check("audit", folder.path(), &failing);
+            assert_eq!(run.code, Some(code), "{questions} {fail_on}: {}", run.stderr);
+            // What was found is told in either case.
+            assert_eq!(run.stdout, check_succeeds("audit", folder.path(), &plain));
+            let told = run.stderr.starts_with("error: the verdict is `");
+            assert_eq!(told, code == 1, "{}", run.stderr);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_verdict_is_broken_to_the_width_of_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    write_questions(folder.path().join("leaking.parquet"), &leaking()).unwrap();
+    let piped = check_succeeds("audit", folder.path(), &["leaking.parquet"]);
+    for columns in [60, 300] {
+        let shown = crate::on_terminal("audit", folder.path(), "leaking.parquet", columns);
+        let Some(shown) = shown else { return };
+        let (_, verdict) = shown.split_once("verdict: Leaks\n\n").unwrap();
+        let longest = verdict.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= columns.min(120) && verdict.lines().count() > 2, "{shown}");
+        assert_eq!(shown.replace('\n', " "), piped.replace('\n', " "));
+    }
+}
+
+#[test]
+fn questions_without_options_are_refused_with_the_way_out() {
+    let folder = prepared(100);
+    let catalogue = [&FILES[..], &["--distractors", "catalogue"]].concat();
+    check_succeeds("prepare", folder.path(), &catalogue);
+    let alone = ["`out` was prepared with --distractors catalogue", "the target alone", "again"];
+    let model = ["out", "--model", "nowhere", "--out", "made"];
+    let tokenizer = Tokenizer::train(["Organic Green Tea, 100 Bags"].iter(), 280).unwrap();
+    fs::write(folder.path().join("tokenizer.json"), tokenizer.to_json().unwrap()).unwrap();
+    let programs: [(&str, &[&str]); 9] = [
+        ("audit", &["out"]),
+        ("baselines", &["out", "--epochs", "0"]),
+        ("prompt_gallery", &["out"]),
+        ("prompt_gallery", &["out", "--template", "pairwise"]),
+        ("doctor", &["out", "--tokenizer", "tokenizer.json", "--eos", "2"]),
+        ("answering", &model),
+        ("leak", &model),
+        ("rerank", &model),
+        ("retrieve", &model),
+    ];
+    for (program, arguments) in programs {
+        check_fails(program, folder.path(), arguments, &alone);
+    }
+    check_succeeds("describe", folder.path(), &["out"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{check_fails, check_succeeds, corpus, data_folder};
+use crate::{check, check_fails, check_succeeds, command, corpus, data_folder};
 
 const NAMES: [&str; 11] = [
     "random",
@@ -19,6 +19,10 @@ const NAMES: [&str; 11] = [
     "stack",
     "sasrec",
 ];
+
+/// What `prepare` is told.
+const PREPARE: [&str; 6] =
+    ["--reviews", "Synthetic_5.json.gz", "--meta", "meta_Synthetic.json.gz", "--out", "out"];
 
 /// The rows as JSON, whose figures lie in their intervals.
 #[track_caller]
@@ -52,9 +56,7 @@ fn name(row: &Value) -> &str {
 #[test]
 fn a_prepared_folder_gives_a_row_for_each() {
     let (folder, _) = corpus();
-    let arguments =
-        ["--reviews", "Synthetic_5.json.gz", "--meta", "meta_Synthetic.json.gz", "--out", "out"];
-    check_succeeds("prepare", folder.path(), &arguments);
+    check_succeeds("prepare", folder.path(), &PREPARE);
     let found = rows(folder.path(), &["out", "--epochs", "2"]);
     assert_eq!(found.iter().map(name).collect::<Vec<_>>(), NAMES);
     let text = check_succeeds("baselines", folder.path(), &["out", "--epochs", "0"]);
@@ -76,6 +78,70 @@ fn files_are_prepared_on_the_way_and_kept_where_asked() {
         rows.iter().map(|row| row["catalogue"].clone()).collect()
     };
     assert_eq!(scores(&found), scores(&again));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_narrower_than_the_table_gets_a_figure_a_line() {
+    let (folder, _) = corpus();
+    let folder = folder.path();
+    check_succeeds("prepare", folder, &PREPARE);
+    let shown = |columns| crate::on_terminal("baselines", folder, "out --epochs 0", columns);
+    let Some(narrow) = shown(70) else { return };
+    for part in ["name: random\naccuracy: ", "\nHR@10: ", "\nNDCG@10: ", "\nseconds: "] {
+        assert!(narrow.contains(part), "{part:?} in {narrow}");
+    }
+    assert!(narrow.lines().all(|line| line.chars().count() <= 70), "{narrow}");
+    let wide = shown(200).unwrap();
+    assert!(wide.starts_with("name               accuracy  95 % interval"), "{wide}");
+}
+
+#[test]
+fn options_are_checked_before_anything_is_computed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (option, value, expected) in [
+        ("--k", "0", "a whole number of at least 1"),
+        ("--questions", "0", "a whole number of at least 1"),
+        ("--patience", "0", "a whole number of at least 1"),
+        ("--batch", "0", "a whole number of at least 1"),
+        ("--neighbours", "0", "a whole number of at least 1"),
+        ("--dropout", "1", "at least 0 and below 1"),
+        ("--dropout", "some", "at least 0 and below 1"),
+        ("--shrinkage=-1", "", "a number of at least 0"),
+        ("--shrinkage", "inf", "a number of at least 0"),
+    ] {
+        let mut arguments = vec!["nowhere", option];
+        arguments.extend([value].iter().filter(|value| !value.is_empty()));
+        let run = check("baselines", folder.path(), &arguments);
+        assert_eq!(run.code, Some(2), "{option} {value}: {}", run.stderr);
+        assert!(run.stdout.is_empty() && run.stderr.contains(expected), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_file_in_place_of_a_folder_is_named_with_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("shop")).unwrap();
+    fs::write(folder.path().join("shop/questions.parquet"), "").unwrap();
+    let expected = ["`shop/questions.parquet`: expected a folder, found a file", "`shop`"];
+    check_fails("baselines", folder.path(), &["shop/questions.parquet"], &expected);
+    for program in ["answering", "rerank", "retrieve"] {
+        let arguments = ["shop/questions.parquet", "--model", "base"];
+        check_fails(program, folder.path(), &arguments, &expected);
+    }
+}
+
+#[test]
+fn what_is_logged_has_no_colours_where_no_terminal_is() {
+    let (folder, _) = corpus();
+    check_succeeds("prepare", folder.path(), &PREPARE);
+    let mut logging = command("baselines", folder.path(), &["out", "--epochs", "1"]);
+    let output = logging.env("RUST_LOG", "info").env_remove("NO_COLOR").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("INFO") && told.contains("trained") && !told.contains('\u{1b}'),
+        "{told}"
+    );
 }
 
 #[test]

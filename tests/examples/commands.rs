@@ -1,5 +1,5 @@
 //! Commands that README.md and its neighbours show: each names an example or a bench that is there, and flags that it
-//! takes. (Those of the book are run by `book`, but for a few.)
+//! takes. (Those of the book are run by `book`, but for a few and for those of its page of measurements.)
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::check_succeeds;
 
-const PAGES: [&str; 4] = ["README.md", "CONTRIBUTING.md", "GPU.md", "examples/README.md"];
+const PAGES: [&str; 5] =
+    ["README.md", "CONTRIBUTING.md", "GPU.md", "examples/README.md", "docs/measurements.md"];
 
 /// A shown command that runs an example or a bench.
 #[derive(Debug, PartialEq)]
@@ -71,6 +72,30 @@ fn every_command_names_what_is_there_and_flags_that_it_takes() {
                 assert!(takes, "{page}: `{name}` does not take `{flag}`");
             }
         }
+    }
+}
+
+#[test]
+fn programs_say_what_they_are() {
+    for name in [
+        "answering",
+        "audit",
+        "baselines",
+        "compare_models",
+        "describe",
+        "doctor",
+        "generate",
+        "leak",
+        "prepare",
+        "prompt_gallery",
+        "quickstart",
+        "recommend",
+        "rerank",
+        "retrieve",
+        "seed_protocol",
+    ] {
+        let told = check_succeeds(name, Path::new("."), &["--version"]);
+        assert_eq!(told, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
     }
 }
 

@@ -4,7 +4,9 @@ use std::fs;
 
 use nextcart_text::Tokenizer;
 
-use crate::{check_fails, check_succeeds, corpus};
+#[cfg(target_os = "linux")]
+use crate::on_terminal_with;
+use crate::{check, check_fails, check_succeeds, corpus};
 
 /// A prepared folder and a tokenizer.
 fn prepared() -> tempfile::TempDir {
@@ -28,35 +30,19 @@ fn a_sound_sample_is_shown_and_nothing_found() {
     assert!(!text.contains('\u{1b}'), "no colour where no terminal is");
 }
 
-/// `script` of util-linux runs a command in a terminal of its own.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_terminal_gets_colours_unless_they_are_refused() {
-    use std::io::{ErrorKind, Write as _};
-    use std::process::{Command, Stdio};
-
-    let doctor = crate::binary("doctor");
     let folder = prepared();
-    let on_terminal = |no_color: &str| {
+    let coloured = |no_color: &str| {
         let arguments = "out --tokenizer tokenizer.json --eos 2";
-        let line = format!("NO_COLOR={no_color} '{}' {arguments}", doctor.display());
-        let mut command = Command::new("script");
-        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-        let output = match command.current_dir(folder.path()).stdin(Stdio::null()).output() {
-            Err(error) if error.kind() == ErrorKind::NotFound => return None,
-            output => output.unwrap(),
-        };
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && text.contains("nothing found"), "{text}");
-        Some(text)
+        let text = on_terminal_with(no_color, "doctor", folder.path(), arguments, 100)?;
+        assert!(text.contains("nothing found"), "{text}");
+        Some(text.contains('\u{1b}'))
     };
-    let (Some(coloured), Some(plain)) = (on_terminal(""), on_terminal("1")) else {
-        // Straight to the terminal: what a passing test prints would not be shown.
-        std::io::stderr().write_all(b"skipped: there is no `script`\n").unwrap();
-        return;
-    };
-    assert!(coloured.contains('\u{1b}'), "an empty value refuses nothing");
-    assert!(!plain.contains('\u{1b}'));
+    let Some(without) = coloured("") else { return };
+    assert!(without, "an empty value refuses nothing");
+    assert_eq!(coloured("1"), Some(false));
 }
 
 #[test]
@@ -71,6 +57,21 @@ fn what_is_wrong_is_counted_and_a_sample_with_it_shown() {
     assert!(text.contains("too long even with the latest purchase alone"), "{text}");
     let text = run(&[&tokenizer[..], &["--template", "pointwise"]].concat());
     assert!(text.ends_with("nothing found\n"), "{text}");
+}
+
+#[test]
+fn faults_end_it_with_status_1_where_that_is_asked_for() {
+    let folder = prepared();
+    let arguments = ["out", "--tokenizer", "tokenizer.json", "--eos", "2", "--strict"];
+    let sound = check_succeeds("doctor", folder.path(), &arguments);
+    assert!(sound.ends_with("nothing found\n"), "{sound}");
+    let long = [&arguments[..], &["--max-tokens", "20"]].concat();
+    let run = check("doctor", folder.path(), &long);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("too long even with the latest purchase alone"), "{}", run.stdout);
+    assert!(run.stderr.starts_with("error: --strict: expected no fault, found "), "{}", run.stderr);
+    let lenient = check("doctor", folder.path(), &[&arguments[..5], &long[6..]].concat());
+    assert_eq!((lenient.code, lenient.stdout), (Some(0), run.stdout));
 }
 
 #[test]
@@ -93,7 +94,8 @@ fn what_cannot_be_read_is_one_line() {
     check(&eos("out"), &["cannot read", "tokenizer.json"]);
     check(&eos("out/manifest.json"), &["tokenizer `out/manifest.json`"]);
     let more = |more: &'static [&str]| [&eos("tokenizer.json")[..], more].concat();
-    check(&more(&["--layout", "chat"]), &["no chat template"]);
+    check(&more(&["--wrapper", "chat"]), &["no chat template"]);
+    check(&more(&["--layout", "chat"]), &["no chat template"]); // its name of before
     let relations = more(&["--template", "crowd"]);
     check(&relations, &["question `", "`similar_users_bought` is undefined"]);
     check(&more(&["--show", "99999999"]), &["expected a sample 99999999"]);

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use nextcart_data::{Part, read_questions};
 use nextcart_models::{
     Architecture, Checkpoint, LlamaConfig, MERGE_RECORD, Precision, SaveOptions,
     write_random_checkpoint,
 };
-use nextcart_text::Tokenizer;
+use nextcart_text::{Tokenizer, digest};
+use nextcart_train::{Metric, RunConfig, RunRecord, read_metrics};
 use serde_json::Value;
 
 use super::{check, check_error, check_succeeds, corpus};
@@ -56,11 +58,13 @@ pub(super) fn folder(architecture: Architecture) -> tempfile::TempDir {
     folder
 }
 
-/// The shipped configurations with fewer steps, and with folders of their own.
+/// The shipped configurations with fewer steps, and with folders of their own. The model that `--model` names has no
+/// revision.
 const CONFIG: &str = r#"
 output = "out"
 [model]
 name = "somebody/else"
+revision = "v1.0"
 weights = "bf16"
 quantized = true
 [data]
@@ -69,6 +73,7 @@ template = "seed"
 wrapper = "seed"
 history = 2
 held_out = 4
+asked = 2
 [lora]
 rank = 4
 [training]
@@ -114,6 +119,12 @@ fn check_recipe(example: &str, architecture: Architecture) {
     for file in ["report.html", "report.md", "loss.svg", "adapter/adapter_model.safetensors"] {
         assert!(out.join(file).metadata().unwrap().len() > 0, "{file}");
     }
+    let logged = read_metrics(out.join("metrics.jsonl")).unwrap();
+    let asked = logged.iter().filter_map(|metric| match metric {
+        Metric::Evaluation(it) => Some((it.step, it.questions)),
+        _ => None,
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [(3, 2), (6, 2)]);
     let page = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(page.contains("latest 2 purchases") && page.contains("evenly spaced"), "{page}");
 
@@ -174,6 +185,44 @@ fn a_plan_needs_no_weights() {
     check_error(&check("finetune_tinyllama", here, &RUN), &["needs", "are there"]);
 }
 
+/// Of a question, this template makes a sample for each candidate.
+#[test]
+fn held_out_are_questions_and_not_samples() {
+    let folder = folder(Architecture::Llama);
+    let here = folder.path();
+    let config = CONFIG.replace("template = \"seed\"", "template = \"pointwise\"");
+    let config = config.replace("wrapper = \"seed\"", "wrapper = \"plain\"");
+    fs::write(here.join("run.toml"), config.replace("max_steps = 6", "max_steps = 1")).unwrap();
+    // What stands in the place of the adapter ends it before the report.
+    fs::create_dir(here.join("out")).unwrap();
+    fs::write(here.join("out/adapter"), "").unwrap();
+    let run = [&RUN[..], &FILES, &["--resume"]].concat();
+    check_error(&check("finetune_tinyllama", here, &run), &["adapter"]);
+
+    let config = RunConfig::read(here.join("run.toml")).unwrap();
+    let base = Checkpoint::open(here.join("base")).unwrap();
+    let (tokenizer, template) = (base.tokenizer().unwrap(), config.data.template().unwrap());
+    let builder = config.data.builder(&base, &tokenizer, &template).unwrap();
+    let mut questions = read_questions(here.join("data/questions.parquet")).unwrap();
+    questions.retain(|question| question.part == Part::Validation);
+    questions.truncate(config.data.held_out);
+    questions.iter_mut().for_each(|question| question.keep_latest(config.data.history));
+    let samples = builder.samples(&questions).unwrap();
+    assert!(questions.len() == 4 && samples.len() > 4, "{}", samples.len());
+    assert_eq!(RunRecord::read(here.join("out")).unwrap().held_out, digest(&samples));
+}
+
+#[test]
+fn a_template_that_the_report_cannot_fill_in_is_refused_before_training() {
+    let folder = folder(Architecture::Mistral);
+    let here = folder.path();
+    let config = CONFIG.replace("template = \"seed\"", "template = \"item_relations\"");
+    fs::write(here.join("run.toml"), config).unwrap();
+    let run = check("finetune_mistral", here, &[&RUN[..], &FILES].concat());
+    check_error(&run, &["data.template", "report", "item_relations", "is undefined"]);
+    assert!(!here.join("out").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_recipe_goes_on_to_the_same_adapter_and_report() {
@@ -213,8 +262,6 @@ fn what_is_not_there_is_named() {
 
 #[test]
 fn the_shipped_settings_are_those_of_the_seed_project() {
-    use nextcart_train::RunConfig;
-
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     for (name, base) in [
         ("tinyllama_qlora", "TinyLlama/TinyLlama-1.1B-Chat-v1.0"),

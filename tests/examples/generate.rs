@@ -69,5 +69,6 @@ fn what_is_out_of_range_or_not_there_is_named() {
     fails(&["--adapter", "data"], &["data/adapter_config.json"]);
     fails(&["--chat"], &["chat_template"]);
     let nowhere = ["--model", "./nowhere", "--prompt", "Tea"];
-    check_fails("generate", folder.path(), &nowhere, &["./nowhere"]);
+    let expected = ["--model: expected the folder of a checkpoint, or an id", "./nowhere"];
+    check_fails("generate", folder.path(), &nowhere, &expected);
 }

@@ -65,4 +65,28 @@ fn too_few_questions_and_a_missing_file_are_refused() {
     let arguments = [questions, "--model", "base", "--out", "out", "--train", "1000000"];
     check_fails("leak", folder.path(), &arguments, &["questions.parquet", "1000600 questions"]);
     check_fails("leak", folder.path(), &["nowhere", "--model", "base"], &["nowhere"]);
+    // A prepared folder stands for its questions.
+    let arguments = ["data", "--model", "base", "--out", "out", "--train", "1000000"];
+    check_fails("leak", folder.path(), &arguments, &["`data`", "1000600 questions"]);
+}
+
+#[test]
+fn a_model_that_is_neither_a_folder_nor_an_id_is_refused() {
+    let folder = prepared();
+    let arguments = ["data", "--model", "nowhere", "--out", "out", "--train", "4", "--test", "4"];
+    let run = super::check("leak", folder.path(), &arguments);
+    let expected = "error: --model: expected the folder of a checkpoint, or an id `owner/name` on";
+    assert!(!run.success && run.stderr.starts_with(expected), "{}", run.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_how_it_goes_on() {
+    let folder = prepared();
+    let sizes = ["--train", "8", "--test", "100", "--untuned", "0", "--audited", "0"];
+    let data = ["data", "--model", "base", "--out", "out", "--blocks", "1"];
+    let arguments = [&data[..], &sizes].concat();
+    let asking = folder.path().join("out/fine_tuned");
+    let stderr = super::interrupt("leak", folder.path(), &arguments, || asking.is_dir()).stderr;
+    assert!(stderr.contains("is kept; the same command goes on"), "{stderr}");
 }

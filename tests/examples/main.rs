@@ -102,6 +102,42 @@ fn interrupt(name: &str, folder: &Path, arguments: &[&str], when: impl Fn() -> b
     run
 }
 
+/// What an example prints on a terminal of so many columns; `None` with a note where there is no `script` of
+/// util-linux, which runs a command in a terminal of its own.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn on_terminal(name: &str, folder: &Path, arguments: &str, columns: usize) -> Option<String> {
+    on_terminal_with("", name, folder, arguments, columns)
+}
+
+/// The same with this value of `NO_COLOR`.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn on_terminal_with(
+    no_color: &str,
+    name: &str,
+    folder: &Path,
+    arguments: &str,
+    columns: usize,
+) -> Option<String> {
+    let example = binary(name);
+    let line = format!("stty rows 40 cols {columns}; '{}' {arguments}", example.display());
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.env("NO_COLOR", no_color).env_remove("RUST_LOG");
+    let output = match command.current_dir(folder).stdin(Stdio::null()).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // Straight to the terminal: what a passing test prints would not be shown.
+            std::io::stderr().write_all(b"skipped: there is no `script`\n").unwrap();
+            return None;
+        }
+        output => output.unwrap(),
+    };
+    let text = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
+    assert!(output.status.success(), "{text}");
+    Some(text)
+}
+
 #[track_caller]
 fn check_succeeds(name: &str, folder: &Path, arguments: &[&str]) -> String {
     let run = check(name, folder, arguments);

@@ -1,8 +1,8 @@
 //! `prepare`: tables, questions and a manifest, or one error and nothing.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::atomic::AtomicBool};
 
-use nextcart_data::{read_questions, synthetic::CorpusFiles};
+use nextcart_data::{IngestOptions, Resources, ingest, read_questions, synthetic::CorpusFiles};
 use serde_json::Value;
 
 use crate::{check, check_error, check_fails, check_succeeds, command, corpus, data_folder, tree};
@@ -64,9 +64,18 @@ fn writes_all_files_and_says_what_became_of_the_lines() {
         format!("{} users", manifest["histories"]["users"]),
         format!("{} purchases", manifest["histories"]["interactions"]),
         format!("{} for the test", manifest["questions"]["test"]),
+        format!(
+            "held out   {} purchases, {} asked for",
+            number(&manifest["split"]["validation"]) + number(&manifest["split"]["test"]),
+            number(&manifest["questions"]["validation"]) + number(&manifest["questions"]["test"])
+        ),
         "written to out".to_owned(),
     ] {
         assert!(text.contains(&part), "`{part}` is not in\n{text}");
+    }
+    for why in ["short_history", "cold_targets", "repeated_title", "few_distractors"] {
+        let targets = number(&manifest["questions"][why]);
+        assert_eq!(text.contains(&format!("; {targets} {why}")), targets > 0, "{why}: {text}");
     }
 }
 
@@ -82,6 +91,69 @@ fn options_reach_the_questions_and_the_manifest() {
     let options = &manifest(&out)["options"];
     assert_eq!((&options["seed"], &options["min_interactions"]), (&9.into(), &7.into()));
     assert_eq!(options["distractors"], "uniform");
+}
+
+#[test]
+fn targets_and_histories_can_be_chosen() {
+    let (folder, _) = corpus();
+    let mut arguments = GOOD.to_vec();
+    arguments.extend(["--validation-from", "0.6", "--test-from", "0.75", "--keep-cold-targets"]);
+    arguments.extend(["--train-targets-per-user", "1", "--min-history", "2", "--max-history", "4"]);
+    check_succeeds("prepare", folder.path(), &arguments);
+    let out = folder.path().join("out");
+    let manifest = manifest(&out);
+    let expected: [(&str, Value); 6] = [
+        ("validation_from", 0.6.into()),
+        ("test_from", 0.75.into()),
+        ("train_targets_per_user", 1.into()),
+        ("min_history", 2.into()),
+        ("max_history", 4.into()),
+        ("keep_cold_targets", true.into()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(manifest["options"][name], value, "{name}");
+    }
+    let questions = read_questions(out.join("questions.parquet")).unwrap();
+    let mut asked = BTreeSet::new();
+    for question in &questions {
+        assert!((2..=4).contains(&question.history.len()), "{}", question.id);
+        // One of each part.
+        assert!(asked.insert((&question.user, question.part)), "{}", question.id);
+    }
+}
+
+#[test]
+fn every_line_that_the_book_shows_is_read() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/data.md");
+    let page = fs::read_to_string(page).unwrap();
+    let mut is_fenced = false;
+    let mut shown: Vec<&str> = Vec::new();
+    for line in page.lines() {
+        is_fenced ^= line.starts_with("```");
+        shown.extend(line.strip_prefix("    ").filter(|_| !is_fenced));
+    }
+    let [of_2018, of_2023, sequence, meta_2018, meta_2023, header, headed, plain] = shown[..]
+    else {
+        panic!("{shown:#?}")
+    };
+    let headed = format!("{header}\n{headed}");
+    let folder = tempfile::tempdir().unwrap();
+    for (name, lines) in [
+        ("2018.json", of_2018),
+        ("2023.jsonl", of_2023),
+        ("sequences.jsonl", sequence),
+        ("meta_2018.json", meta_2018),
+        ("meta_2023.jsonl", meta_2023),
+        ("headed.csv", headed.as_str()),
+        ("plain.csv", plain),
+    ] {
+        fs::write(folder.path().join(name), lines).unwrap();
+    }
+    let (files, out) = ([folder.path().to_owned()], folder.path().join("out"));
+    let (options, limits) = (IngestOptions::default(), Resources::default());
+    let read = ingest(&files, &files, &out, &options, &limits, &AtomicBool::new(false)).unwrap();
+    assert_eq!((read.reviews.kept, read.reviews.rows, read.reviews.rejected), (5, 7, 0));
+    assert_eq!((read.items.titled, read.items.lines.rejected), (2, 0));
 }
 
 #[test]
@@ -189,6 +261,10 @@ fn an_option_outside_its_range() {
     let mut arguments = GOOD.to_vec();
     arguments.extend(["--candidates", "1"]);
     let expected = ["option `candidates`: expected 2 to 100, found 1"];
+    check_fails("prepare", folder.path(), &arguments, &expected);
+    let mut arguments = GOOD.to_vec();
+    arguments.extend(["--memory", "0"]);
+    let expected = ["option `memory_bytes`: expected at least 1048576 (1 MiB), found 0"];
     check_fails("prepare", folder.path(), &arguments, &expected);
 }
 
@@ -306,7 +382,34 @@ fn filters_splits_and_candidates_can_be_chosen() {
     );
     assert!(!manifest.to_string().contains("pepper"));
     let run = check("prepare", folder.path(), &["--distractors", "nearby"]);
-    assert!(!run.success && run.stderr.contains("unknown variant `nearby`"), "{}", run.stderr);
+    let expected = "possible values: popularity, uniform, category";
+    assert!(!run.success && run.stderr.contains(expected), "{}", run.stderr);
+}
+
+#[test]
+fn the_help_says_what_each_choice_means() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = check_succeeds("prepare", folder.path(), &["--help"]);
+    for choice in ["popularity", "catalogue", "global_time", "user_disjoint", "entities"] {
+        assert!(help.contains(&format!("- {choice}:")), "{choice} in {help}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_it_says_what_to_run_next() {
+    let (folder, _) = corpus();
+    for (out, option, next) in [
+        ("my shop", "", "audit -- 'my shop'"),
+        ("shop", " --distractors catalogue", "describe -- shop"),
+    ] {
+        let arguments = format!("--reviews {REVIEWS} --meta {META} --out '{out}'{option}");
+        let Some(text) = crate::on_terminal("prepare", folder.path(), &arguments, 100) else {
+            return;
+        };
+        let end = format!("\nnext: cargo run --release --example {next}\n");
+        assert!(text.ends_with(&end), "{text}");
+    }
 }
 
 #[test]

@@ -65,6 +65,11 @@ fn what_is_wrong_is_one_line() {
     };
     check(&["nowhere"], &["nowhere"]);
     check(&["out", "--template", "nxt"], &["no built-in template `nxt`", "next_purchase"]);
+    // Options that would change nothing.
+    let fixed = ["out", "--template", "seed", "--answers", "letters"];
+    check(&fixed, &["--answers: template `seed` writes its answers in a form of its own"]);
+    let silent = ["out", "--template", "crowd", "--crawl"];
+    check(&silent, &["--crawl: template `crowd` tells nothing", "`also_viewed`"]);
     check(&["out", "--question", "999999"], &["expected a test question 999999", "`out`"]);
     check(&["out", "--chat", "out"], &["no chat template in `out`", "chat_template.jinja"]);
     fs::write(

@@ -2,10 +2,12 @@
 
 use std::{fs, path::Path};
 
+#[cfg(target_os = "linux")]
+use nextcart_data::FullCatalogue;
 use nextcart_eval::{compare, read_predictions};
 use serde_json::{Value, json};
 
-use super::{check, check_error, data_folder};
+use super::{check, check_error, check_fails, data_folder};
 
 /// Names that scripts rely on, in the order of the table.
 const NAMES: [&str; 13] = [
@@ -82,10 +84,33 @@ fn a_short_run_leaves_base_adapter_and_report_and_refuses_what_does_not_fit() {
     assert!(folder.path().join("packed/adapter/adapter_config.json").is_file());
     assert!(!folder.path().join("packed/base").exists());
 
+    // With a model, what lies in the folder may have taken hours.
+    let again = [&short("out of it", "1")[..], &model].concat();
+    let refused = ["`out of it/adapter` is there", "--resume", "--overwrite", "another --out"];
+    check_fails("quickstart", folder.path(), &again, &refused);
+    fs::remove_dir_all(out.join("adapter")).unwrap();
+    check_fails("quickstart", folder.path(), &again, &["`out of it/checkpoints` is there"]);
     // A run that reads its base from the folder it writes to keeps it.
-    let run = check("quickstart", folder.path(), &[&short("out of it", "1")[..], &model].concat());
+    let run = check("quickstart", folder.path(), &[&again[..], &["--overwrite"]].concat());
     assert!(run.success && base.join("model.safetensors").is_file(), "{}", run.stderr);
+    // A run without a model does not replace it either.
+    check_fails("quickstart", folder.path(), &short("out of it", "1"), &refused);
+    // And none removes what the quickstart did not make.
+    for own in ["adapter/notes.txt", "checkpoints/mine"] {
+        fs::write(out.join(own), "by hand").unwrap();
+        let overwriting = [short("out of it", "1"), vec!["--overwrite"]].concat();
+        let expected = [format!("`out of it/{own}` is not the quickstart's"), "move it".to_owned()];
+        let expected = expected.each_ref().map(String::as_str);
+        check_fails("quickstart", folder.path(), &overwriting, &expected);
+        fs::remove_file(out.join(own)).unwrap();
+    }
 
+    let narrow = check("quickstart", folder.path(), &["--bf16", "--out", "other"]);
+    assert!(
+        narrow.code == Some(2) && narrow.stderr.contains("--model <MODEL>"),
+        "{}",
+        narrow.stderr
+    );
     let missing = check("quickstart", folder.path(), &["--model", "./nowhere"]);
     check_error(&missing, &["--model: expected the folder", "cannot access", "./nowhere"]);
     let refused = |expected: &[&str]| {
@@ -100,6 +125,24 @@ fn a_short_run_leaves_base_adapter_and_report_and_refuses_what_does_not_fit() {
     edit(&base.join("config.json"), "intermediate_size", json!(768));
     edit(&base.join("config.json"), "vocab_size", json!(100));
     refused(&["base", "model.embed_tokens.weight", "expected shape [100,", "found"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_small_run_is_repeated_at_will_and_ends_on_a_terminal_with_what_comes_next() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(check("quickstart", folder.path(), &short("shop", "1")).success);
+    let again = short("shop", "1").join(" ");
+    let Some(text) = super::on_terminal("quickstart", folder.path(), &again, 100) else { return };
+    let next = text.trim_end().lines().last().unwrap();
+    let next = next.strip_prefix("next: cargo run --release --example recommend -- ").unwrap();
+    let next: Vec<&str> = next.split(' ').collect();
+    let expected = ["--model", "shop/base", "--adapter", "shop/adapter", "--data", "shop/data"];
+    assert_eq!(next, expected);
+    let bought = FullCatalogue::read(folder.path().join("shop/data")).unwrap();
+    fs::write(folder.path().join("bought.txt"), &bought.products()[0].title).unwrap();
+    let recommended = [&next[..], &["--history", "bought.txt"]].concat();
+    super::check_succeeds("recommend", folder.path(), &recommended);
 }
 
 fn edit(path: &Path, field: &str, value: Value) {

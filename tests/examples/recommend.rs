@@ -144,7 +144,14 @@ fn what_cannot_be_ranked_is_refused_by_file_and_line() {
     fails(&[&run[..], &["part.txt"]].concat(), &part);
     let one = ["good.txt", "--candidates", "good.txt"];
     fails(&[&run[..], &one].concat(), &["good.txt", "at least two candidates"]);
-    fails(&["--run", "nowhere"], &["nowhere/run.toml"]);
+    let others = "--model nowhere/base --adapter nowhere/adapter --data nowhere/data";
+    fails(&["--run", "nowhere"], &["`nowhere/run.toml` is not there", "finetune", others]);
+    let nobody = super::check("recommend", here, &["--data", "data"]);
+    assert!(nobody.stderr.contains("--run <RUN>|--model <MODEL>"), "{}", nobody.stderr);
+    let titles: Vec<String> = (0..500).map(|number| format!("Tea, {number} bags")).collect();
+    write("long.txt", &titles.join("\n"));
+    let long = ["--model", "./base", "--history", "good.txt", "--candidates", "long.txt"];
+    fails(&long, &["expected at most ", " tokens, found ", "; give fewer with --candidates"]);
     fails(&["--model", "./base"], &["expected --candidates, or --data"]);
     let wrong =
         ["--model", "./base", "--data", "data", "--adapter", "data", "--history", "good.txt"];

@@ -40,7 +40,8 @@ fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins
         "stack and tuned against stack: ",
         "`stack and tuned` is ",
         "rules that never look at the history",
-        "McNemar p = ",
+        ", McNemar p = ",
+        ", with Holm's correction p = ",
     ] {
         assert!(told.contains(part), "{part:?} in {told}");
     }
@@ -81,7 +82,8 @@ fn a_folder_without_data_or_a_model_is_refused() {
     let arguments = ["nowhere", "--model", "base", "--out", "out"];
     check_fails("retrieve", folder.path(), &arguments, &["nowhere"]);
     let arguments = ["data", "--model", "nowhere", "--out", "out"];
-    check_fails("retrieve", folder.path(), &arguments, &["nowhere"]);
+    let expected = ["--model: expected the folder of a checkpoint, or an id", "`nowhere`"];
+    check_fails("retrieve", folder.path(), &arguments, &expected);
     let arguments = ["data", "--model", "base", "--out", "out", "--adapted", "3"];
     check_fails("retrieve", folder.path(), &arguments, &["--adapted", "2 blocks", "found 3"]);
 }

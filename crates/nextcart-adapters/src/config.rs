@@ -97,6 +97,19 @@ impl LoraConfig {
         }
     }
 
+    /// Entries of `target_modules`, `rank_pattern` and `alpha_pattern` that match none of the modules at these dotted
+    /// paths, each behind the name of its field.
+    pub fn unmatched<S: AsRef<str>>(&self, paths: &[S]) -> Vec<(&'static str, String)> {
+        [
+            ("target_modules", self.target_modules.unmatched(paths)),
+            ("rank_pattern", self.rank_pattern.unmatched(paths)),
+            ("alpha_pattern", self.alpha_pattern.unmatched(paths)),
+        ]
+        .into_iter()
+        .flat_map(|(field, entries)| entries.into_iter().map(move |entry| (field, entry)))
+        .collect()
+    }
+
     /// Checks the values.
     ///
     /// # Errors

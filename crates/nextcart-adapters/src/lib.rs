@@ -16,6 +16,8 @@
 mod adapter;
 mod base;
 mod config;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod error;
 mod init;
 mod linear;
@@ -31,6 +33,8 @@ mod targets;
 pub use adapter::LoraAdapter;
 pub use base::{Base, DenseBase};
 pub use config::{Bias, LoraConfig};
+#[cfg(feature = "cuda")]
+pub use cuda::{has_cuda_compiler, has_cuda_toolkit};
 pub use error::{Error, Result};
 pub use init::Init;
 pub use merging::MergeOnto;
@@ -41,11 +45,3 @@ pub use peft::{
 };
 pub use projection::{DEFAULT_ADAPTER, Projection};
 pub use targets::TargetModules;
-
-/// Whether there is a folder of the CUDA toolkit, with the headers that kernels are compiled with: the one that `CUDA_PATH`
-/// names, or where it is installed. Without one, the first kernel ends the program with a panic.
-#[cfg(feature = "cuda")]
-#[must_use]
-pub fn has_cuda_toolkit() -> bool {
-    cubecl::cuda::install::cuda_path().is_some_and(|folder| folder.join("include").is_dir())
-}

@@ -11,54 +11,87 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// A pattern is a regular expression for a whole path or its last segments; of several that match, the first one
 /// counts, in the order of the file. (PEFT sorts its own files.)
-#[derive(Debug, Clone, PartialEq)]
-pub struct Patterns<T>(Vec<(String, T)>);
+#[derive(Clone)]
+pub struct Patterns<T> {
+    pairs: Vec<(String, T)>,
+    regexes: Vec<Option<Regex>>, // of each pair, none where its pattern is no regular expression
+}
+
+impl<T> Patterns<T> {
+    fn new(pairs: Vec<(String, T)>) -> Self {
+        let regexes = pairs.iter().map(|(pattern, _)| trailing(pattern).ok()).collect();
+        Self { pairs, regexes }
+    }
+}
 
 impl<T> Default for Patterns<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self::new(Vec::new())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Patterns<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Patterns").field(&self.pairs).finish()
+    }
+}
+
+impl<T: PartialEq> PartialEq for Patterns<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.pairs == other.pairs
     }
 }
 
 impl<T: Copy> Patterns<T> {
     /// The value for the module at this dotted path.
     pub fn get(&self, path: &str) -> Option<T> {
-        let matches = |pattern: &str| trailing(pattern).is_ok_and(|regex| regex.is_match(path));
-        self.0.iter().find(|(pattern, _)| matches(pattern)).map(|(_, value)| *value)
+        let matches =
+            |regex: &Option<Regex>| regex.as_ref().is_some_and(|regex| regex.is_match(path));
+        let place = self.regexes.iter().position(matches)?;
+        Some(self.pairs[place].1)
     }
 
     /// Patterns and values, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, T)> {
-        self.0.iter().map(|(pattern, value)| (pattern.as_str(), *value))
+        self.pairs.iter().map(|(pattern, value)| (pattern.as_str(), *value))
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 
     /// The first pattern that is no regular expression.
     pub(crate) fn fault(&self) -> Option<String> {
-        let wrong = |(pattern, _): &&(String, T)| trailing(pattern).is_err();
-        self.0.iter().find(wrong).map(|(pattern, _)| format!("`{pattern}`"))
+        let place = self.regexes.iter().position(Option::is_none)?;
+        Some(format!("`{}`", self.pairs[place].0))
+    }
+
+    /// The patterns that match none of these dotted paths.
+    pub(crate) fn unmatched<S: AsRef<str>>(&self, paths: &[S]) -> Vec<String> {
+        let matches = |regex: &Regex| paths.iter().any(|path| regex.is_match(path.as_ref()));
+        let pairs = self.pairs.iter().zip(&self.regexes);
+        let unmatched =
+            pairs.filter(|(_, regex)| regex.as_ref().is_none_or(|regex| !matches(regex)));
+        unmatched.map(|((pattern, _), _)| pattern.clone()).collect()
     }
 }
 
 impl<S: Into<String>, T, const N: usize> From<[(S, T); N]> for Patterns<T> {
     fn from(pairs: [(S, T); N]) -> Self {
-        Self(pairs.map(|(pattern, value)| (pattern.into(), value)).into())
+        pairs.into_iter().collect()
     }
 }
 
 impl<S: Into<String>, T> FromIterator<(S, T)> for Patterns<T> {
     fn from_iter<I: IntoIterator<Item = (S, T)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(pattern, value)| (pattern.into(), value)).collect())
+        Self::new(pairs.into_iter().map(|(pattern, value)| (pattern.into(), value)).collect())
     }
 }
 
 impl<T: Serialize> Serialize for Patterns<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(pattern, value)| (pattern, value)))
+        serializer.collect_map(self.pairs.iter().map(|(pattern, value)| (pattern, value)))
     }
 }
 
@@ -78,7 +111,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patterns<T> {
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }
-                Ok(Patterns(pairs))
+                Ok(Patterns::new(pairs))
             }
         }
 
@@ -103,6 +136,14 @@ mod tests {
         assert_eq!(ranks.get("model.layers.11.self_attn.q_proj"), Some(8));
         assert_eq!(ranks.get("model.layers.1.self_attn.xq_proj"), None);
         assert_eq!(ranks.get("q_proj"), Some(8));
+    }
+
+    #[test]
+    fn what_matches_no_path_is_told() {
+        let paths = ["model.layers.0.self_attn.q_proj", "model.layers.0.mlp.up_proj"];
+        let ranks = Patterns::from([("q_proj", 4), ("query", 8), (r"layers\.1\..*", 2), ("(", 1)]);
+        assert_eq!(ranks.unmatched(&paths), ["query", r"layers\.1\..*", "("]);
+        assert_eq!(ranks.unmatched(&[""; 0]).len(), 4);
     }
 
     #[test]

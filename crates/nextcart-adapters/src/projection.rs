@@ -96,11 +96,11 @@ impl Projection {
         self
     }
 
-    /// Trains a bias in place of the base's, from which it starts, as [`Bias`](crate::Bias) says; nothing if the layer
-    /// has none.
+    /// Trains a bias in place of the base's, as [`Bias`](crate::Bias) says; nothing if the layer has none. It starts
+    /// from the one that was trained before, or else from the base's.
     #[must_use]
     pub fn with_trainable_bias(mut self) -> Self {
-        let start = self.bias().map(|bias| Param::from_tensor(bias.detach()));
+        let start = self.trained_or_base_bias().map(|bias| Param::from_tensor(bias.detach()));
         self.trained_bias = start.map(|bias| bias.set_require_grad(true));
         self
     }
@@ -203,10 +203,18 @@ impl Projection {
         self.merged.as_ref().map_or_else(|| self.base.weight(), Param::val)
     }
 
-    /// The bias `[d_output]` that is added: the trained one, or else the base's.
+    /// The bias `[d_output]` that is added: the trained one, or else the base's, as it is while adapters are
+    /// [off](Self::set_adapter_enabled).
     pub fn bias(&self) -> Option<Tensor<1>> {
-        let trained = self.trained_bias.as_ref().filter(|_| self.enabled);
-        trained.map_or_else(|| self.base.bias(), |bias| Some(bias.val()))
+        match self.enabled {
+            true => self.trained_or_base_bias(),
+            false => self.base.bias(),
+        }
+    }
+
+    /// The bias `[d_output]` that belongs to the adapter in use, be it on or off: the trained one, or else the base's.
+    pub(crate) fn trained_or_base_bias(&self) -> Option<Tensor<1>> {
+        self.trained_bias.as_ref().map_or_else(|| self.base.bias(), |bias| Some(bias.val()))
     }
 
     /// Adds a fresh adapter, or replaces the one in use. It changes nothing until trained.

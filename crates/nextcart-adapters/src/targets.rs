@@ -54,6 +54,21 @@ impl TargetModules {
             Self::Names(_) | Self::AllLinear => None,
         }
     }
+
+    /// The names that match none of these dotted paths; a pattern, or `"all-linear"`, if it does not.
+    pub(crate) fn unmatched<S: AsRef<str>>(&self, paths: &[S]) -> Vec<String> {
+        let any = |matches: &dyn Fn(&str) -> bool| paths.iter().any(|path| matches(path.as_ref()));
+        match self {
+            Self::Names(names) => names
+                .iter()
+                .filter(|name| !any(&|path: &str| ends_with(path, name)))
+                .cloned()
+                .collect(),
+            _ if any(&|path: &str| self.contains(path)) => Vec::new(),
+            Self::Pattern(pattern) => vec![pattern.clone()],
+            Self::AllLinear => vec![ALL_LINEAR.to_owned()],
+        }
+    }
 }
 
 impl<S: Into<String>, const N: usize> From<[S; N]> for TargetModules {
@@ -122,6 +137,19 @@ mod tests {
         assert!(!contains(r".*\.q_pro"));
         assert!(!contains("a|model"), "alternatives do not reach the anchors");
         assert!(!contains("("));
+    }
+
+    #[test]
+    fn what_matches_no_path_is_told() {
+        let unmatched = |targets: TargetModules| targets.unmatched(&[QUERY]);
+        assert_eq!(unmatched(["q_proj", "query", "lm_head"].into()), ["query", "lm_head"]);
+        for (pattern, expected) in
+            [(r".*\.q_proj", vec![]), ("q_proj", vec!["q_proj"]), ("(", vec!["("])]
+        {
+            assert_eq!(unmatched(TargetModules::Pattern(pattern.into())), expected, "{pattern}");
+        }
+        assert!(unmatched(TargetModules::AllLinear).is_empty());
+        assert_eq!(TargetModules::AllLinear.unmatched(&["lm_head"]), ["all-linear"]);
     }
 
     #[test]

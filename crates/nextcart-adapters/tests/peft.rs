@@ -250,7 +250,9 @@ fn fields_that_this_crate_cannot_honour_are_named() {
     check_field("rank_pattern", json!({"q_proj": "4"}), "expected an object of patterns and whole");
     check_field("rank_pattern", json!({"(": 4}), "expected a regular expression");
     check_field("alpha_pattern", json!({"q_proj": -1.5}), "expected a positive number, found -1.5");
-    check_field("alpha_pattern", json!([1]), "expected an object of patterns");
+    let numbers = "expected an object of patterns and numbers, found";
+    check_field("alpha_pattern", json!([1]), &format!("{numbers} [1]"));
+    check_field("alpha_pattern", json!({"q_proj": "2.5"}), numbers);
     check_field("modules_to_save", json!(["lm_head"]), "expected nothing (not supported)");
     check_field("init_lora_weights", json!("pissa_niter_4"), "expected a start that keeps");
     check_field("init_lora_weights", json!("loftq"), "expected a start that keeps");
@@ -330,6 +332,22 @@ fn trained_biases_are_saved_beside_the_adapters() {
     }
     let mut without = Projection::dense(Tensor::ones([D_OUTPUT, D_INPUT], &device), None);
     assert!(matches!(without.set_trained_bias(bias(1.0)), Err(Error::Shape { .. })));
+}
+
+#[test]
+fn a_trained_bias_is_saved_also_while_the_adapters_are_off() {
+    let device = Device::flex();
+    let config = config().with_target_modules(["q_proj"].into()).with_bias(Bias::LoraOnly);
+    let untrained = Some(Tensor::zeros([D_OUTPUT], &device));
+    let base = Projection::dense(Tensor::ones([D_OUTPUT, D_INPUT], &device), untrained);
+    let mut projection = base.with_adapter(&config, 1).unwrap();
+    projection.set_trained_bias(Tensor::ones([D_OUTPUT], &device)).unwrap();
+    projection.set_adapter_enabled(false);
+    let dir = tempfile::tempdir().unwrap();
+    save(dir.path(), &config, &[(MODULES[0], projection)]).unwrap();
+    let adapter = load_peft(dir.path()).unwrap();
+    let found = adapter.biases[MODULES[0]].to_tensor(&device).into_data();
+    assert_eq!(found.try_into_vec::<f32>().unwrap(), [1.0; D_OUTPUT]);
 }
 
 /// Tensors as a file holds them: name, shape and values.
@@ -436,6 +454,13 @@ fn tensors_that_do_not_fit_are_named() {
     check_magnitude(None, "expected a tensor, found nothing");
     check_magnitude(Some(D_OUTPUT + 1), "expected 4 values, as B has rows, found shape [5]");
     check_tensors(Vec::clear, "MODULE.lora_A.weight", "expected at least one, found none");
+    for (name, expected) in [
+        ("model.embed_tokens.lora_embedding_A", "adapters of linear layers alone, found one of an"),
+        ("lm_head.base_layer.weight", "adapters alone, found a weight of the model"),
+    ] {
+        let more = (format!("base_model.model.{name}"), vec![1, 1], vec![0.5]);
+        check_tensors(|tensors| tensors.push(more), name, &format!("expected {expected}"));
+    }
     let foreign = file(&vec![("lm_head.weight".into(), vec![1], vec![0.0])]);
     check_broken(ADAPTER_WEIGHTS, Some(&foreign), &["tensor `lm_head.weight`: expected a name"]);
 }

@@ -1,6 +1,6 @@
 //! What can go wrong between a review file and a question file.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use datafusion::error::DataFusionError;
 
@@ -119,6 +119,16 @@ pub enum Error {
         /// More on it.
         detail: String,
     },
+    /// The first line of comma-separated ratings does not tell where their values stand.
+    #[error("`{path}`, line 1: expected {expected}, found {found}")]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What may stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
     /// An option lies outside its range.
     #[error("option `{name}`: expected {expected}, found {found}")]
     Option {
@@ -136,7 +146,7 @@ pub enum Error {
     #[error(
         "expected at least one user with {needed} purchases, found none among {users} users with {purchases} \
          usable purchases ({reviews} reviews kept; dropped: {unverified} unverified, {unknown} of items \
-         without metadata, {untitled} of untitled items); the longest history has {longest}"
+         without metadata, {untitled} of untitled items); the longest history has {longest}; try {advice}"
     )]
     TooFewUsers {
         /// Purchases that a history needs.
@@ -155,6 +165,22 @@ pub enum Error {
         untitled: u64,
         /// Purchases of the user who has most, repeats included.
         longest: usize,
+        /// What may leave users.
+        advice: String,
+    },
+    /// The metadata describe no item of any review that may be a purchase.
+    #[error(
+        "expected metadata of the items in the reviews, found none for any of {unknown} reviews: their items are \
+         such as `{item}`, those of the metadata such as `{described}`; are user and item swapped, or are the metadata \
+         those of other reviews?"
+    )]
+    UnknownItems {
+        /// Reviews of items that no metadata row describes.
+        unknown: u64,
+        /// One of these items.
+        item: String,
+        /// An item of the metadata.
+        described: String,
     },
     /// No user and item are left.
     #[error(
@@ -217,13 +243,16 @@ pub enum Error {
     #[error("cannot run a relational plan")]
     Plan {
         /// The engine's error.
-        source: Box<DataFusionError>,
+        source: EngineError,
     },
     /// Joins or sorts need more memory than the limit allows, even with what they can leave on disk.
-    #[error("the memory limit is too small for these files: expected a higher one")]
+    #[error(
+        "the memory limit is too small for these files: expected a higher one (`memory_bytes`), or fewer threads \
+         (`threads`) to share it"
+    )]
     Memory {
         /// The engine's error.
-        source: Box<DataFusionError>,
+        source: EngineError,
     },
     /// A chart could not be drawn.
     #[error("cannot draw `{path}`: {reason}")]
@@ -305,11 +334,51 @@ pub enum Error {
     },
 }
 
+/// What the engine of relational plans says, its causes included, in one line.
+#[derive(Debug)]
+pub struct EngineError(Box<DataFusionError>);
+
+impl EngineError {
+    /// The error as the engine gave it.
+    #[must_use]
+    pub fn engine(&self) -> &DataFusionError {
+        &self.0
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        let lines: Vec<&str> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        f.write_str(&lines.join(" "))
+    }
+}
+
+// Without a source: the text has all causes already.
+impl std::error::Error for EngineError {}
+
 impl From<DataFusionError> for Error {
     fn from(source: DataFusionError) -> Self {
-        match source.find_root() {
-            DataFusionError::ResourcesExhausted(_) => Self::Memory { source: Box::new(source) },
-            _ => Self::Plan { source: Box::new(source) },
-        }
+        let is_memory = matches!(source.find_root(), DataFusionError::ResourcesExhausted(_));
+        let source = EngineError(Box::new(source));
+        if is_memory { Self::Memory { source } } else { Self::Plan { source } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_engine_says_is_one_line_with_all_causes() {
+        let exhausted = DataFusionError::ResourcesExhausted("no room,\n  none at all".into());
+        let error = Error::from(exhausted.context("cannot sort\n"));
+        let Error::Memory { source } = &error else { panic!("{error:?}") };
+        let text = source.to_string();
+        assert!(!text.contains('\n'), "{text}");
+        assert!(text.contains("cannot sort") && text.ends_with("no room, none at all"), "{text}");
+        let error = Error::from(DataFusionError::Plan("no\ncolumn".into()));
+        assert!(matches!(error, Error::Plan { .. }), "{error:?}");
     }
 }

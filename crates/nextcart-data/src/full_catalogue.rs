@@ -43,7 +43,8 @@ impl FullCatalogue {
     }
 
     /// The question with all items as candidates, the target in its place among them, but for those that
-    /// it excludes and those that bear the title of one of these or of the target.
+    /// it excludes and those that bear the title of one of these or of the target; of items with the same title, the first
+    /// by its id.
     #[must_use]
     pub fn expand(&self, question: &Question) -> Question {
         let target = question.target();
@@ -55,7 +56,7 @@ impl FullCatalogue {
             .products
             .iter()
             .filter(|product| !excluded.contains(&*product.item))
-            .filter(|product| !known.contains(&product.title.to_lowercase()))
+            .filter(|product| known.insert(product.title.to_lowercase()))
             .cloned()
             .collect();
         let answer = candidates.partition_point(|product| product.item < target.item);

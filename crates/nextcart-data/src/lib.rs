@@ -16,6 +16,7 @@
 
 mod ask;
 mod background;
+mod calendar;
 mod candidates;
 mod catalogue;
 mod clean;
@@ -50,7 +51,7 @@ pub use context::{
     ContextOptions, Contexts, Profile, PurchaseContext, QuestionContext, RelationPath,
 };
 pub use describe::{Cold, Description, Distribution, Neighbours, Titles, describe};
-pub use error::{Error, Result};
+pub use error::{EngineError, Error, Result};
 pub use full_catalogue::FullCatalogue;
 pub use histories::History;
 pub use ingest::{IngestOptions, Ingested, Salt, ingest};

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evaluation::{CONFIDENCE, Score, chance, check_answer};
+use crate::spread::spread;
 use findings::findings;
 use frequency::{Known, Purchases};
 use rules::RULES;
@@ -243,13 +244,13 @@ fn by_classifier(
     most_options: usize,
 ) -> Result<Option<Tried>> {
     let options: usize = questions.iter().map(|question| question.candidates.len()).sum();
-    let step = options.div_ceil(most_options);
     let taken: Vec<Question>;
-    let (questions, folds) = if step <= 1 {
+    let (questions, folds) = if options <= most_options {
         (questions, folds.to_vec())
     } else {
-        taken = questions.iter().step_by(step).cloned().collect();
-        (taken.as_slice(), folds.iter().step_by(step).copied().collect())
+        let most = questions.len() * most_options / options;
+        taken = spread(questions, most);
+        (taken.as_slice(), spread(folds, most))
     };
     let Some(scores) = classifier::scores(questions, &folds, seed) else { return Ok(None) };
     let hits = questions.iter().zip(&scores).map(|(question, scores)| hit(question, scores));

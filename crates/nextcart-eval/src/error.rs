@@ -51,8 +51,8 @@ pub enum Error {
     },
     /// A question leaves no choice.
     #[error(
-        "question `{question}`: expected at least two candidates, found one (where the whole catalogue stands \
-         against the target, expand the question first)"
+        "question `{question}`: expected at least two candidates, found one (with `catalogue` for distractors, the \
+         target stands alone: expand the question first, or prepare with other distractors)"
     )]
     NoChoice {
         /// Id of the question.
@@ -169,7 +169,9 @@ pub enum Error {
         found: String,
     },
     /// A folder holds the answers of another evaluation.
-    #[error("`{path}` is of another evaluation: expected {expected}, found {found}")]
+    #[error(
+        "`{path}` is of another evaluation: expected {expected}, found {found}; name another folder, or remove this one"
+    )]
     OtherEvaluation {
         /// The file that says so.
         path: PathBuf,

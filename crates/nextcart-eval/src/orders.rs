@@ -103,7 +103,7 @@ pub fn order_consistency(
         consistent: consistent as f64 / questions.len() as f64,
         accuracy: hits / seen.len().max(1) as f64,
         averaged,
-        spread: spread(&places).ok_or(Error::NoQuestions { purpose: "score" })?,
+        spread: deviation(&places).ok_or(Error::NoQuestions { purpose: "score" })?,
         places,
     })
 }
@@ -143,7 +143,7 @@ fn places(seen: &[Seen]) -> Vec<PlaceScore> {
         .collect()
 }
 
-fn spread(places: &[PlaceScore]) -> Option<f64> {
+fn deviation(places: &[PlaceScore]) -> Option<f64> {
     let accuracies: Vec<f64> = places.iter().filter_map(|place| place.accuracy).collect();
     let n = accuracies.len() as f64;
     let mean = accuracies.iter().sum::<f64>() / n;

@@ -125,6 +125,25 @@ struct Identity {
     digest: String,
 }
 
+impl Identity {
+    /// What of this is otherwise in the other, in words.
+    fn beside(&self, other: &Self) -> String {
+        let mut told = Vec::new();
+        if self.predictor != other.predictor {
+            told.push(format!("predictor `{}`", self.predictor));
+        }
+        if self.questions != other.questions {
+            told.push(format!("{} questions", self.questions));
+        } else if self.digest != other.digest {
+            told.push(format!("questions with the digest {}", self.digest));
+        }
+        if self.identity != other.identity {
+            told.push(format!("model or settings `{}`", self.identity));
+        }
+        told.join(", ")
+    }
+}
+
 struct Kept {
     folder: PathBuf,
     predictor: String,
@@ -154,7 +173,7 @@ impl Kept {
             let found: Identity = serde_json::from_slice(&text)
                 .map_err(|source| Error::ReadJson { path: path.clone(), source })?;
             if found != own {
-                let (expected, found) = (format!("{own:?}"), format!("{found:?}"));
+                let (expected, found) = (own.beside(&found), found.beside(&own));
                 return Err(Error::OtherEvaluation { path, expected, found });
             }
         } else {
@@ -340,9 +359,17 @@ mod tests {
         run("v1", &questions).unwrap();
         let mut other = questions.clone();
         other[8].candidates.swap(0, 1);
-        for result in [run("v2", &questions), run("v1", &other), run("v1", &questions[1..])] {
+        for (result, told) in [
+            (
+                run("v2", &questions),
+                "expected model or settings `v2`, found model or settings `v1`",
+            ),
+            (run("v1", &other), "expected questions with the digest "),
+            (run("v1", &questions[1..]), "expected 8 questions, found 9 questions;"),
+        ] {
             let error = result.unwrap_err();
             assert!(matches!(error, Error::OtherEvaluation { .. }), "{error}");
+            assert!(error.to_string().contains(told), "{error}");
         }
         assert!(matches!(run("v1", &[]), Err(Error::NoQuestions { .. })));
     }

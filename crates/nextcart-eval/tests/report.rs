@@ -224,8 +224,12 @@ fn predictions_can_be_read_back() {
     let (questions, folder) = (questions(), tempfile::tempdir().unwrap());
     let evaluations = evaluations(&questions);
     let report = Report { questions: &questions, evaluations: &evaluations, ..Report::default() };
+    let trained = Report { training_loss: &[(0, 3.0), (1, 2.0)], ..report };
+    let chart = trained.write(folder.path()).unwrap().chart.unwrap();
+    assert!(chart.is_file());
     let files = report.write(folder.path()).unwrap();
     assert_eq!(files.chart, None);
+    assert!(!chart.exists(), "a chart of an earlier run");
 
     let file = fs::File::open(files.predictions).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();

@@ -31,7 +31,7 @@ pub use classification::{Average, PrecisionRecallF1, accuracy, exact_match, prec
 pub use detectable::{Sensitivity, detectable_difference, detectable_paired_difference};
 pub use error::{Error, Result};
 pub use graded::{Gain, ndcg_at_k};
-pub use interval::{Interval, wilson};
+pub use interval::{Interval, equal_differences, wilson};
 pub use multiple::holm;
 pub use normal::normal_quantile;
 pub use paired::{McNemar, PairedPermutation, mcnemar_exact, paired_permutation};

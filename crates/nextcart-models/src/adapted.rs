@@ -8,6 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::LlamaConfig;
 use crate::error::{Error, Result};
 use crate::llama::Llama;
+use crate::names::{BLOCK_PROJECTIONS, projection_path};
 #[cfg(doc)]
 use nextcart_adapters::{Bias, Init};
 
@@ -20,6 +21,29 @@ impl LlamaConfig {
         let blocks: Vec<String> = (first..self.layers).map(|block| block.to_string()).collect();
         TargetModules::Pattern(format!(r"model\.layers\.({})\..*_proj", blocks.join("|")))
     }
+
+    /// Checks that every entry of an adapter configuration matches a projection inside the blocks, as
+    /// [`Llama::with_adapters`] does, before there is a model.
+    ///
+    /// # Errors
+    /// [`Error::NoTarget`] if the configuration targets none of them, [`Error::UnmatchedEntries`] with all entries of
+    /// `target_modules`, `rank_pattern` and `alpha_pattern` that match none.
+    pub fn check_entries(&self, lora: &LoraConfig) -> Result<()> {
+        let of_block = |layer| BLOCK_PROJECTIONS.map(|name| projection_path(layer, name));
+        check_entries(&(0..self.layers).flat_map(of_block).collect::<Vec<_>>(), lora)
+    }
+}
+
+/// Checks that every entry matches one of the projections at these paths.
+fn check_entries(paths: &[String], lora: &LoraConfig) -> Result<()> {
+    if !paths.iter().any(|path| lora.targets(path)) {
+        return Err(Error::NoTarget { targets: lora.target_modules.clone() });
+    }
+    let entries = lora.unmatched(paths);
+    if entries.is_empty() {
+        return Ok(());
+    }
+    Err(Error::UnmatchedEntries { entries })
 }
 
 impl Llama {
@@ -27,7 +51,7 @@ impl Llama {
     /// with the biases trainable that its [`Bias`] names. They replace what adapters are in use.
     ///
     /// # Errors
-    /// If the config is invalid, starts with [`Init::Loftq`] or targets no module of the model.
+    /// If the config is invalid or starts with [`Init::Loftq`], and those of [`LlamaConfig::check_entries`].
     pub fn with_adapters(self, config: &LoraConfig, seed: u64) -> Result<Self> {
         self.adapted(config, seed, |_, projection, config, seed| {
             Ok(projection.with_adapter(config, seed)?)
@@ -55,19 +79,17 @@ impl Llama {
         add: impl Fn(&str, Projection, &LoraConfig, u64) -> Result<Projection>,
     ) -> Result<Self> {
         config.validate()?;
+        let paths: Vec<String> = self.projections().into_iter().map(|(path, _)| path).collect();
+        check_entries(&paths, config)?;
         let mut count = 0;
-        let model = self.frozen().map_projections(|path, mut projection| {
+        self.frozen().map_projections(|path, mut projection| {
             projection = projection.without_adapter();
             if config.targets(path) {
                 count += 1;
                 projection = add(path, projection, &config.at(path), seed.wrapping_add(count))?;
             }
             Ok(if config.trains_bias(path) { projection.with_trainable_bias() } else { projection })
-        })?;
-        match count {
-            0 => Err(Error::NoTarget { targets: config.target_modules.clone() }),
-            _ => Ok(model),
-        }
+        })
     }
 
     /// The same model, frozen, with adapters that were read from PEFT's files, to be used as they are
@@ -76,8 +98,9 @@ impl Llama {
     /// Trained biases stand in for those of the model for as long as the adapters are there, and are trained on.
     ///
     /// # Errors
-    /// If the adapter belongs to other modules than those of this model, or to others in shape, or lacks some that
-    /// it targets.
+    /// [`Error::AdapterModule`] if a module of the adapter is no projection inside the blocks, and if it belongs to
+    /// others in shape or lacks some that it targets. Entries of its configuration that match none are passed over, as
+    /// in PEFT.
     pub fn with_peft(self, adapter: &PeftAdapter) -> Result<Self> {
         let device = self.device();
         let named = adapter.modules.keys().chain(adapter.biases.keys());

@@ -5,6 +5,7 @@ mod named;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::json::read_json;
 use crate::rope_scaling::RopeScaling;
 
 /// The `transformers` class that a checkpoint names.

@@ -7,25 +7,39 @@ use burn::{backend::DispatchDevice, tensor::DeviceType};
 use crate::error::{Error, Result};
 use crate::precision::Precision;
 
+/// How what kernels are compiled for begins on CUDA.
+const PTX: &str = "ptx_sm";
+
 /// The device of [`Device::default`], if it is there and, for CUDA, what its kernels are compiled with.
 ///
 /// Without this question, the first tensor on a GPU that is not there ends the program with a panic.
 ///
 /// # Errors
-/// [`Error::NoDevice`] if the program was built for a GPU and finds none, or no driver for it; `Error::NoToolkit` if CUDA's
-/// headers are nowhere.
+/// [`Error::NoDevice`] if the program was built for a GPU and finds none, or no driver for it; `Error::NoToolkit` or
+/// `Error::NoCompiler` if CUDA's headers or its compiler are nowhere.
 ///
 /// # Panics
 /// As [`Device::default`], if no backend is compiled in, or another than `BURN_DEVICE` asks for.
 pub fn find_device() -> Result<Device> {
     let device = Device::default();
-    match missing(&device) {
-        Some(backend) => Err(Error::NoDevice { backend }),
-        #[cfg(feature = "cuda")]
-        None if gpu_precision(&device).is_some() && !nextcart_adapters::has_cuda_toolkit() => {
-            Err(Error::NoToolkit)
-        }
-        None => Ok(device),
+    if let Some(backend) = missing(&device) {
+        return Err(Error::NoDevice { backend });
+    }
+    #[cfg(feature = "cuda")]
+    can_compile(&device)?;
+    Ok(device)
+}
+
+/// Kernels for CUDA, and no others, take its toolkit.
+#[cfg(feature = "cuda")]
+fn can_compile(device: &Device) -> Result<()> {
+    match compiled_for(device) {
+        Some(target) if target.starts_with(PTX) => match () {
+            () if !nextcart_adapters::has_cuda_toolkit() => Err(Error::NoToolkit),
+            () if !nextcart_adapters::has_cuda_compiler() => Err(Error::NoCompiler),
+            () => Ok(()),
+        },
+        _ => Ok(()),
     }
 }
 
@@ -57,7 +71,7 @@ fn compiled_for(_: &Device) -> Option<String> {
 
 /// Whether such cards compute bf16 themselves: Nvidia's before 8.0 (Ampere) say that they have it, and take the way by f32.
 fn has_bf16(fingerprint: String) -> bool {
-    let Some(version) = fingerprint.strip_prefix("ptx_sm") else { return true };
+    let Some(version) = fingerprint.strip_prefix(PTX) else { return true };
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().is_ok_and(|version: u32| version >= 80)
 }

@@ -25,6 +25,13 @@ pub enum Error {
          install CUDA 13, or set `CUDA_PATH`"
     )]
     NoToolkit,
+    /// The GPU and the toolkit's headers are there, and not the compiler.
+    #[cfg(feature = "cuda")]
+    #[error(
+        "no CUDA compiler: expected `libnvrtc` where the loader looks, found none: install CUDA 13, or put the folder that \
+         holds it into `LD_LIBRARY_PATH`"
+    )]
+    NoCompiler,
     /// A file or folder could not be read or written.
     #[error("cannot access `{path}`")]
     Io {
@@ -76,6 +83,8 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// The parser's error, where it was the parser that found it.
+        source: Option<serde_json::Error>,
     },
     /// The tensors in a checkpoint are not those that its config describes.
     #[error("`{path}` does not match its config.json: {}", list(problems))]
@@ -132,8 +141,10 @@ pub enum Error {
         /// The folder looked in.
         cache: PathBuf,
     },
-    /// An adapter names a module that the model does not have.
-    #[error("the adapter's module `{module}` is not part of the model")]
+    /// An adapter names a module that is no projection inside the model's blocks.
+    #[error(
+        "adapter: expected projections inside the model's blocks, which alone take adapters, found `{module}`"
+    )]
     AdapterModule {
         /// Dotted path of the module.
         module: String,
@@ -146,14 +157,24 @@ pub enum Error {
         /// Dotted path of the module.
         module: String,
     },
-    /// An adapter configuration names no module that the model has.
+    /// An adapter configuration names no projection inside the model's blocks, which alone take adapters.
     #[error(
-        "adapter targets {}: expected a module of the model, found none of them",
+        "adapter targets {}: expected a projection inside the model's blocks, found none of them",
         shown(targets)
     )]
     NoTarget {
         /// The configuration's target modules.
         targets: TargetModules,
+    },
+    /// Some entries of an adapter configuration match no projection inside the model's blocks.
+    #[error(
+        "adapter configuration: expected entries that match projections inside the model's blocks, which alone take \
+         adapters, found none for {}",
+        fields(entries)
+    )]
+    UnmatchedEntries {
+        /// All of these entries, each behind the name of its field.
+        entries: Vec<(&'static str, String)>,
     },
     /// No adapter has the name that was asked for.
     #[error("adapter `{expected}`: expected one of {found:?}")]
@@ -162,6 +183,28 @@ pub enum Error {
         expected: String,
         /// The names of those there are.
         found: Vec<String>,
+    },
+    /// A checkpoint has no such projection inside its blocks.
+    #[error(
+        "`{path}`, tensor `{tensor}`: expected the weight of a projection inside a block, found none of this name"
+    )]
+    NoProjection {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Name that the weight would have.
+        tensor: String,
+    },
+    /// A weight that is to be packed has a value that is no finite number.
+    #[error("`{path}`, tensor `{tensor}`: expected finite numbers, found {found} at place {place}")]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Name of the weight.
+        tensor: String,
+        /// The value.
+        found: f32,
+        /// Its place, counted row by row.
+        place: usize,
     },
     /// The original of a packed weight is packed itself.
     #[error("`{path}`, tensor `{tensor}`: expected the weight before packing, found it packed")]
@@ -187,10 +230,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum TensorMismatch {
     /// Described by the config, absent in the files.
-    #[error("`{name}` is missing")]
+    #[error("`{name}` is missing{}", of_index(shard.as_deref()))]
     Missing {
         /// Name in the checkpoint.
         name: String,
+        /// The file that lacks it, where the index says that it holds it.
+        shard: Option<String>,
     },
     /// In the files, unknown to the config.
     #[error("`{name}` is not part of the model")]
@@ -236,6 +281,16 @@ fn shown(targets: &TargetModules) -> String {
         TargetModules::Pattern(pattern) => format!("`{pattern}`"),
         TargetModules::AllLinear => "all linear layers".to_owned(),
     }
+}
+
+fn fields(entries: &[(&'static str, String)]) -> String {
+    let text: Vec<String> =
+        entries.iter().map(|(field, entry)| format!("`{entry}` in `{field}`")).collect();
+    text.join(", ")
+}
+
+fn of_index(shard: Option<&str>) -> String {
+    shard.map(|shard| format!(" in `{shard}`, where the index places it")).unwrap_or_default()
 }
 
 fn list(problems: &[TensorMismatch]) -> String {

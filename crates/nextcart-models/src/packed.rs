@@ -73,7 +73,7 @@ pub(crate) fn check(
     ] {
         let name = format!("{weight}{suffix}");
         let Some(info) = file_of(&name).and_then(|file| file.info(&name)) else {
-            problems.push(TensorMismatch::Missing { name });
+            problems.push(TensorMismatch::Missing { name, shard: None });
             continue;
         };
         if info.shape != expected {

@@ -28,7 +28,7 @@ impl SafetensorsFile {
     /// Reads the header.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let io = |source| Error::Io { path: path.to_owned(), source };
-        let damaged = |reason: String| Error::Safetensors { path: path.to_owned(), reason };
+        let damaged = |reason| Error::Safetensors { path: path.to_owned(), reason, source: None };
         let mut file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
 
@@ -44,8 +44,12 @@ impl SafetensorsFile {
         }
         let mut header = vec![0; size as usize]; // fits: at most MAX_HEADER
         file.read_exact(&mut header).map_err(io)?;
-        let metadata: Metadata = serde_json::from_slice(&header)
-            .map_err(|source| damaged(format!("its header is wrong: {source}")))?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|source| Error::Safetensors {
+                path: path.to_owned(),
+                reason: "its header is wrong".to_owned(),
+                source: Some(source),
+            })?;
 
         let (expected, found) = (metadata.data_len() as u64, room - size);
         if expected != found {

@@ -65,6 +65,49 @@ fn targets_are_named_matched_or_all() {
 }
 
 #[test]
+fn every_entry_that_matches_nothing_is_named() {
+    let model = config().init(3, &Device::flex());
+    let lora = LoraConfig::new()
+        .with_target_modules(["q_proj", "query", "lm_head"].into())
+        .with_rank_pattern([("q_proj", 4), ("layers.7.*", 2)].into())
+        .with_alpha_pattern([("output", 3.0)].into());
+    let expected = "adapter configuration: expected entries that match projections inside the model's blocks, which \
+                    alone take adapters, found none for `query` in `target_modules`, `lm_head` in `target_modules`, \
+                    `layers.7.*` in `rank_pattern`, `output` in `alpha_pattern`";
+    let before = config().check_entries(&lora);
+    for result in [model.with_adapters(&lora, 1).map(|_| ()), before] {
+        assert_eq!(result.unwrap_err().to_string(), expected);
+    }
+    for lora in [LoraConfig::new(), LoraConfig::new().with_target_modules(TargetModules::AllLinear)]
+    {
+        assert!(config().check_entries(&lora).is_ok(), "{lora:?}");
+    }
+    let head = LoraConfig::new().with_target_modules(["lm_head"].into());
+    let error = config().check_entries(&head).unwrap_err();
+    assert!(matches!(error, Error::NoTarget { .. }), "{error}");
+}
+
+#[test]
+fn adapters_from_files_are_read_as_peft_reads_them_and_sit_in_blocks_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().init(3, &Device::flex());
+    let lora = LoraConfig::new().with_rank(3).with_target_modules(["q_proj"].into());
+    save_adapter(folder.path(), &adapted(base.clone(), &lora, 1.0), &lora, "base").unwrap();
+    let mut peft = load_peft(folder.path()).unwrap();
+    // PEFT passes over entries that match nothing.
+    peft.config.target_modules = ["q_proj", "query"].into();
+    peft.config.rank_pattern = [("query", 2)].into();
+    assert_eq!(paths(&base.clone().with_peft(&peft).unwrap()).len(), 2);
+
+    let query = peft.modules["model.layers.0.self_attn.q_proj"].clone();
+    peft.modules.insert("lm_head".to_owned(), query);
+    let error = base.with_peft(&peft).map(|_| ()).unwrap_err();
+    let expected = "adapter: expected projections inside the model's blocks, which alone take adapters, \
+                    found `lm_head`";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
 fn biases_are_trained_where_the_configuration_says() {
     let model = config().init(3, &Device::flex().autodiff());
     for (bias, expected) in [(Bias::None, 0), (Bias::LoraOnly, 2), (Bias::All, 8)] {
@@ -130,6 +173,26 @@ fn trained_biases_come_and_go_with_their_adapter() {
 }
 
 #[test]
+fn a_model_whose_adapters_are_off_takes_others_with_their_biases() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().init(3, &Device::flex());
+    let lora = LoraConfig::new().with_target_modules(["q_proj"].into()).with_bias(Bias::All);
+    let model = biased(adapted(base.clone(), &lora, 1.0), 2.0);
+    let switched = |model: Llama, on: bool| {
+        let changed = model.map_projections(|_, mut projection| {
+            projection.set_adapter_enabled(on);
+            Ok(projection)
+        });
+        changed.unwrap()
+    };
+    // Off, they are saved as they are when they are on.
+    save_adapter(folder.path(), &switched(model.clone(), false), &lora, "base").unwrap();
+    let peft = load_peft(folder.path()).unwrap();
+    let loaded = switched(switched(base, false).with_peft(&peft).unwrap(), true);
+    assert_eq!(logits(&loaded), logits(&model));
+}
+
+#[test]
 fn a_checkpoint_has_trained_biases_where_it_has_the_adapters() {
     let folder = tempfile::tempdir().unwrap();
     let base = config().init(3, &Device::flex());
@@ -175,6 +238,9 @@ fn weights_that_are_not_finite_are_not_packed() {
     let model = model.unwrap();
     save_checkpoint(folder.path(), &model, &config(), None).unwrap();
     let loaded = Checkpoint::open(folder.path()).unwrap().load_quantized(&device);
+    let file = folder.path().join("model.safetensors").display().to_string();
+    let told = loaded.as_ref().map(|_| ()).unwrap_err().to_string();
+    assert!(told.starts_with(&format!("`{file}`, tensor `model.layers.1.mlp.up_proj")), "{told}");
     for error in [loaded.map(|_| ()).unwrap_err(), model.quantized().map(|_| ()).unwrap_err()] {
         let text = error.to_string();
         assert!(text.contains("model.layers.1.mlp.up_proj") && text.contains("finite"), "{text}");
@@ -342,10 +408,19 @@ fn an_original_that_is_not_one_is_refused() {
     save_checkpoint(folder.path(), &small.init(3, &device), &small, None).unwrap();
     let other = Checkpoint::open(folder.path()).unwrap();
     let model = adapted(config().init(3, &device), &LoraConfig::new(), 1.0);
-    let error = model.merge_and_unload(MergeTarget::Original(&other)).map(|_| ()).unwrap_err();
-    assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
-    let error = other.projection_weight("lm_head", &device).map(|_| ()).unwrap_err();
-    assert!(matches!(error, Error::AdapterModule { .. }), "{error}");
+    let merged = model.clone().merge_and_unload(MergeTarget::Original(&other)).map(|_| ());
+    let lora = LoraConfig::new().with_target_modules(["layers.1.self_attn.q_proj"].into());
+    let started = model.with_loftq(&other, &lora, 1).map(|_| ());
+    let head = other.projection_weight("lm_head", &device).map(|_| ());
+    let first = "model.layers.1.self_attn.q_proj.weight";
+    for (result, named) in [(merged, first), (started, first), (head, "lm_head.weight")] {
+        match result {
+            Err(Error::NoProjection { path, tensor }) => {
+                assert_eq!((&*path, &*tensor), (folder.path(), named));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 
     // As many layers, of another width.
     let folder = TempDir::new().unwrap();

@@ -12,6 +12,8 @@ use nextcart_models::{
     save_adapter, save_checkpoint, save_checkpoint_with,
 };
 use nextcart_text::Tokenizer;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -89,7 +91,7 @@ fn shards_load_like_one_file() {
     let expected = logits(&Checkpoint::open(folder.path()).unwrap().load(&Device::flex()).unwrap());
     let whole = folder.path().join("model.safetensors");
     let bytes = fs::read(&whole).unwrap();
-    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let mut map = serde_json::Map::new();
     for (number, chunk) in tensors.tensors().chunks(7).enumerate() {
         let name = format!("model-{number:05}.safetensors");
@@ -112,6 +114,42 @@ fn shards_load_like_one_file() {
     }
     fs::write(&index, "{").unwrap();
     assert!(matches!(open(&folder), Error::Json { .. }));
+}
+
+#[test]
+fn each_tensor_lies_in_the_shard_that_the_index_names() {
+    let folder = saved();
+    let expected = logits_of(folder.path());
+    let [whole, first, second] = ["model.safetensors", "a.safetensors", "b.safetensors"]
+        .map(|name| folder.path().join(name));
+    fs::rename(whole, &first).unwrap();
+    let bytes = fs::read(first).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+    // Another norm, which the index does not mean.
+    let (norm, zeros) = ("model.norm.weight", vec![0_u8; 4 * config().d_model]);
+    let view = TensorView::new(Dtype::F32, vec![config().d_model], &zeros).unwrap();
+    safetensors::serialize_to_file([(norm, view)], None, &second).unwrap();
+    let mut map = serde_json::Map::new();
+    map.extend(tensors.into_iter().map(|(name, _)| (name, json!("a.safetensors"))));
+    // Nobody needs it, and no shard has it.
+    let idle = "model.layers.0.self_attn.rotary_emb.inv_freq";
+    map.insert(idle.to_owned(), json!("b.safetensors"));
+    let index = folder.path().join("model.safetensors.index.json");
+    fs::write(&index, json!({"weight_map": map}).to_string()).unwrap();
+    assert_eq!(logits_of(folder.path()), expected);
+
+    let embedding = "model.embed_tokens.weight";
+    map.insert(embedding.to_owned(), json!("b.safetensors"));
+    fs::write(&index, json!({"weight_map": map}).to_string()).unwrap();
+    let Error::Tensors { problems, .. } = open(&folder) else { panic!("another error") };
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    let told = format!("`{embedding}` is missing in `b.safetensors`, where the index places it");
+    assert_eq!(problem.to_string(), told);
+
+    // What the index forgets is found.
+    map.remove(embedding);
+    fs::write(&index, json!({"weight_map": map}).to_string()).unwrap();
+    assert_eq!(logits_of(folder.path()), expected);
 }
 
 #[test]
@@ -160,6 +198,8 @@ fn damaged_files_are_errors_that_name_the_file() {
         let error = open(&folder);
         assert!(matches!(error, Error::Safetensors { .. }), "{what}: {error}");
         assert!(message(&error).contains("model.safetensors"), "{what}: {error}");
+        let cause = std::error::Error::source(&error);
+        assert_eq!(cause.is_some(), what == "no JSON", "{what}: {cause:?}");
     }
 }
 

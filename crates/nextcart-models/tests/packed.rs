@@ -95,6 +95,31 @@ fn a_packed_checkpoint_loads_as_it_is() {
     }
 }
 
+#[test]
+fn a_checkpoint_says_whether_its_projections_are_packed() {
+    let (folder, ..) = packed();
+    let opened = || Checkpoint::open(folder.path()).unwrap().is_quantized();
+    let without_weights = |quantization: Value| {
+        let path = folder.path().join("config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config["quantization_config"] = quantization;
+        fs::write(path, config.to_string()).unwrap();
+        Checkpoint::open_without_weights(folder.path()).unwrap().is_quantized()
+    };
+    let in_4_bits = || json!({"quant_method": "bitsandbytes", "load_in_4bit": true});
+    for (quantization, expected) in [
+        (Value::Null, false),
+        (json!({"load_in_4bit": false, "load_in_8bit": true}), false),
+        (in_4_bits(), true),
+    ] {
+        assert_eq!(without_weights(quantization.clone()), expected, "{quantization}");
+        assert!(opened(), "the tensors tell");
+    }
+    let dense = config().init(3, &Device::flex());
+    save_checkpoint(folder.path(), &dense, &config(), None).unwrap();
+    assert!(without_weights(in_4_bits()) && !opened(), "the tensors tell");
+}
+
 /// What opening or loading says after a change.
 fn problems(change: impl FnOnce(&mut Tensors)) -> Vec<TensorMismatch> {
     let (folder, _, mut tensors) = packed();

@@ -18,12 +18,12 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The tokenizer could not be read, trained or applied.
-    #[error("tokenizer `{path}`: {reason}")]
+    #[error("tokenizer `{path}`")]
     Tokenizer {
         /// The file, or a word for a tokenizer in memory.
         path: PathBuf,
-        /// What the tokenizers library said.
-        reason: String,
+        /// What the tokenizers library said, or what is wrong with what it read.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A text gave no token where at least one is needed.
     #[error("{what} has no tokens: `{text}`")]

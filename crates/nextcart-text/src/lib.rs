@@ -25,7 +25,7 @@ pub use contrast::{Contrast, ContrastOptions, NextPurchase};
 pub use doctor::{Diagnosis, Finding, Row, diagnose};
 pub use error::{Error, Result};
 pub use lengths::{Lengths, Spread};
-pub use pack::{Window, pack};
+pub use pack::pack;
 pub use sample::{Sample, digest};
 pub use shared::shared_prefix;
 pub use tokenizer::{Encoded, Tokenizer};

@@ -2,73 +2,41 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use crate::Sample;
 use crate::error::{Error, Result};
 
-/// Some samples one after the other.
-///
-/// Attention must not cross from one document to the next and positions start anew with each, or the
-/// window is not worth what its samples are worth alone. Nothing is predicted across a border either:
-/// the first token of a sample is never trained.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Window {
-    /// Tokens of all samples.
-    pub ids: Vec<u32>,
-    /// For each token, whether it is trained.
-    pub loss_mask: Vec<bool>,
-    /// The tokens of each sample.
-    pub documents: Vec<Range<usize>>,
-    /// Which samples they are, by index.
-    pub samples: Vec<usize>,
-}
-
-impl Window {
-    /// The position of each token in its document, from 0.
-    pub fn positions(&self) -> impl Iterator<Item = usize> + '_ {
-        self.documents.iter().flat_map(|document| 0..document.len())
-    }
-
-    fn push(&mut self, index: usize, sample: &Sample) {
-        let start = self.ids.len();
-        self.ids.extend_from_slice(sample.ids());
-        self.loss_mask.extend_from_slice(sample.loss_mask());
-        self.documents.push(start..self.ids.len());
-        self.samples.push(index);
-    }
-}
-
-/// Packs samples into windows of at most `window` tokens, each sample whole.
+/// Packs samples into windows of at most `window` tokens, each sample whole: which samples share a window, by index.
 ///
 /// Best-fit decreasing: the longest first, each into the fullest window that still has room for it.
 /// The windows come in the order in which their first samples were placed; equal lengths keep their
 /// order, so the result depends on nothing else.
 ///
+/// Attention must not cross from one sample of a window to the next and positions start anew with each, or the
+/// window is not worth what its samples are worth alone. Nothing is predicted across a border either:
+/// the first token of a sample is never trained.
+///
 /// # Errors
 /// If a sample is longer than a window.
-pub fn pack<S: Borrow<Sample>>(samples: &[S], window: usize) -> Result<Vec<Window>> {
+pub fn pack<S: Borrow<Sample>>(samples: &[S], window: usize) -> Result<Vec<Vec<usize>>> {
     let mut order: Vec<usize> = (0..samples.len()).collect();
     let of = |index: usize| -> &Sample { samples[index].borrow() };
     order.sort_by_key(|&index| std::cmp::Reverse(of(index).len()));
-    let mut windows: Vec<Window> = Vec::new();
+    let mut windows: Vec<Vec<usize>> = Vec::new();
     let mut with_room: BTreeMap<usize, Vec<usize>> = BTreeMap::new(); // free tokens to windows
     for index in order {
-        let sample = of(index);
-        let tokens = sample.len();
+        let tokens = of(index).len();
         if tokens > window {
             return Err(Error::Window { sample: index, window, tokens });
         }
         let best = with_room.range(tokens..).next().map(|(free, _)| *free);
-        let place = match best.and_then(|free| take(&mut with_room, free)) {
-            Some(place) => place,
-            None => {
-                windows.push(Window::default());
-                windows.len() - 1
-            }
-        };
-        windows[place].push(index, sample);
-        with_room.entry(window - windows[place].ids.len()).or_default().push(place);
+        let taken = best.and_then(|free| Some((take(&mut with_room, free)?, free)));
+        let (place, free) = taken.unwrap_or_else(|| {
+            windows.push(Vec::new());
+            (windows.len() - 1, window)
+        });
+        windows[place].push(index);
+        with_room.entry(free - tokens).or_default().push(place);
     }
     Ok(windows)
 }
@@ -97,14 +65,7 @@ mod tests {
     fn the_fullest_window_with_room_takes_the_next_longest() {
         let samples: Vec<Sample> =
             [4, 7, 2, 5, 3, 2].iter().zip(0..).map(|(&n, id)| sample(n, id)).collect();
-        let windows = pack(&samples, 10).unwrap();
-        let packed: Vec<&[usize]> = windows.iter().map(|w| w.samples.as_slice()).collect();
-        assert_eq!(packed, [&[1, 4][..], &[3, 0], &[2, 5]]);
-        assert_eq!(windows[0].documents, [0..7, 7..10]);
-        assert_eq!(windows[0].positions().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]);
-        assert_eq!(windows[0].ids, [1, 1, 1, 1, 1, 1, 1, 4, 4, 4]);
-        let borders = [0, 7].map(|first| windows[0].loss_mask[first]);
-        assert_eq!(borders, [false, false]);
+        assert_eq!(pack(&samples, 10).unwrap(), [[1, 4], [3, 0], [2, 5]]);
     }
 
     #[test]
@@ -120,20 +81,15 @@ mod tests {
             let samples: Vec<Sample> =
                 lengths.iter().zip(0..).map(|(&n, id)| sample(n, id)).collect();
             let windows = pack(&samples, 40).unwrap();
-            let mut seen = Vec::new();
-            for window in &windows {
-                prop_assert!(window.ids.len() <= 40);
-                prop_assert_eq!(window.loss_mask.len(), window.ids.len());
-                for (document, &index) in window.documents.iter().zip(&window.samples) {
-                    prop_assert_eq!(&window.ids[document.clone()], samples[index].ids());
-                    prop_assert_eq!(&window.loss_mask[document.clone()], samples[index].loss_mask());
-                    seen.push(index);
-                }
-            }
+            let mut seen = windows.concat();
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..samples.len()).collect::<Vec<_>>());
+            let tokens = |window: &Vec<usize>| -> usize {
+                window.iter().map(|&index| samples[index].len()).sum()
+            };
+            let mut sizes: Vec<usize> = windows.iter().map(tokens).collect();
+            prop_assert!(sizes.iter().all(|size| *size <= 40));
             // No two windows could be one.
-            let mut sizes: Vec<usize> = windows.iter().map(|window| window.ids.len()).collect();
             sizes.sort_unstable();
             prop_assert!(sizes.len() < 2 || sizes[0] + sizes[1] > 40);
         }

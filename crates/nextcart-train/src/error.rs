@@ -156,10 +156,10 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The loss curve could not be drawn.
-    #[error("cannot draw the loss curve: {reason}")]
+    #[error("cannot draw the loss curve")]
     Chart {
         /// What the drawing crate said.
-        reason: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The loss of an evaluation is not a finite number, and will not be in the same run.
     #[error(

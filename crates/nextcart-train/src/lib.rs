@@ -28,6 +28,7 @@ mod checkpointing;
 mod config;
 mod contrast;
 mod decision;
+mod difference;
 mod error;
 mod gradients;
 mod head;
@@ -51,6 +52,7 @@ pub use batch::Batch;
 pub use checkpoint::{best_checkpoint, newest_checkpoint};
 pub use checkpointing::Checkpointing;
 pub use config::SftConfig;
+pub use difference::Difference;
 pub use error::{Error, Result};
 pub use gradients::{Gradients, StepGradients, loss_and_gradients, loss_and_gradients_with};
 pub use loss::{DEFAULT_LOSS_ROWS, evaluate_loss, loss_sum};
@@ -64,8 +66,8 @@ pub use plan::{
 #[cfg(feature = "progress")]
 pub use run::ProgressLine;
 pub use run::{
-    Accuracy, Difference, Ending, EvaluationMetrics, Machine, Metric, Observer, Resumed, Run,
-    RunRecord, StepMetrics, Trained, peak_memory, read_metrics,
+    Accuracy, Ending, EvaluationMetrics, Machine, Metric, Observer, Resumed, Run, RunRecord,
+    StepMetrics, Trained, peak_memory, read_metrics,
 };
 pub use run_config::{DataConfig, ModelConfig, RunConfig};
 pub use schedule::Schedule;

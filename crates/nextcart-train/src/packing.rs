@@ -41,9 +41,10 @@ pub(crate) fn passes(samples: &[Sample], indices: &[usize], config: &SftConfig) 
         Packing::None => (indices.iter().map(|&index| vec![index]).collect(), config.batch_size),
         Packing::Packed { window, rows } => {
             let chosen: Vec<&Sample> = indices.iter().map(|&index| &samples[index]).collect();
-            let windows = pack(&chosen, window).expect("windows as long as the longest sample");
-            let row = |places: Vec<usize>| places.into_iter().map(|place| indices[place]).collect();
-            (windows.into_iter().map(|window| row(window.samples)).collect(), rows)
+            let mut packed = pack(&chosen, window).expect("windows as long as the longest sample");
+            // From places among the chosen to the samples' own.
+            packed.iter_mut().flatten().for_each(|place| *place = indices[*place]);
+            (packed, rows)
         }
     };
     let tokens = |row: &Vec<usize>| row.iter().map(|&index| samples[index].len()).sum::<usize>();

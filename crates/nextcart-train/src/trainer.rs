@@ -59,7 +59,8 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A run at its start. A model that is not on an autodiff device is put on one.
+    /// A run at its start. A model that is not on an autodiff device is put on one, and adapters that were switched off or
+    /// merged take part again.
     ///
     /// # Errors
     /// If the configuration does not validate, there are no samples, one has a token that the model
@@ -80,8 +81,8 @@ impl<'a> Trainer<'a> {
         }
         let sampler = Sampler::new(&config, samples);
         let total_steps = config.total_steps(sampler.steps_per_epoch())?;
-        // Restores what an evaluation switched off or merged, and does nothing to a model in training.
-        let model = model.with_unmerged_adapters().train();
+        // What an evaluation switched off or merged takes part again; to a model in training, this does nothing.
+        let model = with_adapters_on(model).train();
         if !is_trainable(&model) {
             return Err(Error::NothingTrainable);
         }
@@ -293,6 +294,15 @@ impl<'a> Trainer<'a> {
     fn take_model(&mut self) -> Llama {
         self.model.take().expect("the model is only away during an update")
     }
+}
+
+/// The model with its adapters switched on, each beside its weight.
+fn with_adapters_on(model: Llama) -> Llama {
+    let model = model.map_projections(|_, mut projection| {
+        projection.set_adapter_enabled(true); // unmerges as well
+        Ok(projection)
+    });
+    model.expect("switching cannot fail")
 }
 
 fn non_finite(quantity: &'static str, step: u64, samples: Vec<usize>, batch: &[usize]) -> Error {

@@ -1,5 +1,6 @@
 //! How often a run looks at itself, and when it has seen enough.
 
+use nextcart_text::Sample;
 use serde::{Deserialize, Serialize};
 
 use crate::config::wrong;
@@ -46,7 +47,7 @@ pub struct WatchConfig {
     pub evaluation_batch: usize,
     /// When a checkpoint is written (default each epoch).
     pub save: Every,
-    /// Evaluations without improvement after which the run stops (default none, that is never).
+    /// Evaluations without improvement after which the run stops (default none, that is never). It takes held-out samples.
     pub patience: Option<u64>,
     /// By how much, in nats, the loss must fall below the best one to count as an improvement
     /// (default 0).
@@ -86,6 +87,17 @@ impl WatchConfig {
             return Err(wrong("watch", "min_delta", "a number from 0 on", self.min_delta));
         }
         Ok(())
+    }
+
+    /// Patience waits for evaluations, of which there are none without samples.
+    pub(crate) fn check_patience(&self, held_out: &[Sample]) -> Result<()> {
+        match self.patience {
+            Some(patience) if held_out.is_empty() => {
+                let expected = "none, as there are no held-out samples to evaluate";
+                Err(wrong("watch", "patience", expected, patience))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -66,32 +66,28 @@ pub(super) fn dequantize(parts: Parts, shape: [usize; 2]) -> Tensor<2> {
 
 /// Whether [`Nf4Backend`] is compiled for this device's backend, which this crate's features decide.
 pub(super) fn has_backend(device: &DispatchDevice) -> bool {
-    match device {
-        #[cfg(feature = "cpu")]
-        DispatchDevice::Flex(_) => true,
-        #[cfg(any(feature = "cuda", feature = "wgpu"))]
-        DispatchDevice::Cube(_) => true,
-        DispatchDevice::Autodiff(device) => has_backend(&device.clone().inner()),
-        #[allow(
-            unreachable_patterns,
-            reason = "which variants there are depends on burn's features"
-        )]
-        _ => false,
-    }
+    bytes_at_a_time(device).is_some()
 }
 
 /// Whether the device's backend reads packed bytes four at a time.
 pub(super) fn reads_words(device: &Device) -> bool {
-    fn is_cube(device: &DispatchDevice) -> bool {
-        match device {
-            #[cfg(any(feature = "cuda", feature = "wgpu"))]
-            DispatchDevice::Cube(_) => true,
-            DispatchDevice::Autodiff(device) => is_cube(&device.clone().inner()),
-            #[allow(unreachable_patterns, reason = "as above")]
-            _ => false,
-        }
+    bytes_at_a_time(device.as_dispatch()) == Some(4)
+}
+
+/// Packed bytes that this device's backend reads at a time; `None` if [`Nf4Backend`] is not compiled for it.
+fn bytes_at_a_time(device: &DispatchDevice) -> Option<usize> {
+    match device {
+        #[cfg(feature = "cpu")]
+        DispatchDevice::Flex(_) => Some(1),
+        #[cfg(any(feature = "cuda", feature = "wgpu"))]
+        DispatchDevice::Cube(_) => Some(4),
+        DispatchDevice::Autodiff(device) => bytes_at_a_time(&device.clone().inner()),
+        #[allow(
+            unreachable_patterns,
+            reason = "which variants there are depends on burn's features"
+        )]
+        _ => None,
     }
-    is_cube(device.as_dispatch())
 }
 
 /// Backends with a product of their own with packed weights.

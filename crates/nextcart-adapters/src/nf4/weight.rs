@@ -67,11 +67,6 @@ impl Nf4Weight {
     pub fn absmax(&self) -> &NestedAbsmax {
         &self.absmax
     }
-
-    /// Bytes that all parts take.
-    pub fn byte_size(&self) -> usize {
-        self.packed.len() + self.absmax.codes.len() + 4 * (self.absmax.scales.len() + 1)
-    }
 }
 
 /// Packs a weight that comes in pieces.

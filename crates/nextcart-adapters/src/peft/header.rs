@@ -105,91 +105,36 @@ struct Ordered {
 
 /// Reads the configuration.
 pub(super) fn from_json(path: &Path, text: &str) -> Result<Header> {
-    let fields: Map<String, Value> =
+    let fields =
         serde_json::from_str(text).map_err(|source| Error::Json { path: path.into(), source })?;
     let fields = Fields { path, fields };
-
-    fields.expect("peft_type", "LORA", Value::Null)?;
-    let bias = fields.fields.get("bias").unwrap_or(&Value::Null);
-    let bias = match bias {
-        Value::Null => Bias::None,
-        _ => Bias::deserialize(bias)
-            .map_err(|_| fields.wrong("bias", r#""none", "all" or "lora_only""#, bias))?,
-    };
-    for field in UNSUPPORTED {
-        let value = fields.get(field);
-        if !is_resting(value) {
-            return Err(fields.wrong(field, "nothing (not supported)", value));
-        }
-    }
-    let init = fields.get("init_lora_weights");
-    if let Some(text) = init.as_str()
-        && BASE_CHANGING_INITS.iter().any(|name| text.to_lowercase().starts_with(name))
-    {
-        return Err(fields.wrong(
-            "init_lora_weights",
-            "a start that keeps the base's weight",
-            init,
-        ));
-    }
-
-    let rank = fields.get("r");
-    let rank = rank
-        .as_u64()
-        .filter(|&rank| rank > 0)
-        .and_then(|rank| usize::try_from(rank).ok())
-        .ok_or_else(|| fields.wrong("r", "a whole number from 1", rank))?;
+    fields.check_supported()?;
+    let Ordered { rank_pattern, alpha_pattern } = fields.patterns(text)?;
+    let targets = fields.targets()?;
+    let names_targets =
+        targets.is_some() && NARROWING.iter().all(|field| is_resting(fields.get(field)));
     let config = LoraConfig::new()
-        .with_rank(rank)
+        .with_rank(fields.rank()?)
         .with_alpha(fields.number("lora_alpha", "a positive number", |x| x > 0.0)?)
         .with_dropout(
             fields.number("lora_dropout", "a number in [0, 1)", |x| (0.0..1.0).contains(&x))?,
         )
         .with_use_rslora(fields.flag("use_rslora")?)
-        .with_use_dora(fields.flag("use_dora")?);
-
-    let ordered = serde_json::from_str(text).map_err(|_| {
-        let patterns = ["rank_pattern", "alpha_pattern"];
-        let field = patterns.into_iter().find(|field| !is_of_numbers(fields.get(field)));
-        let field = field.unwrap_or(patterns[0]);
-        fields.wrong(field, "an object of patterns and whole numbers", fields.get(field))
-    })?;
-    let Ordered { rank_pattern, alpha_pattern } = ordered;
-
-    let targets = fields.get("target_modules");
-    let names = match targets {
-        Value::Null => None,
-        _ => Some(TargetModules::deserialize(targets).map_err(|_| {
-            fields.wrong("target_modules", "a list of names or a pattern", targets)
-        })?),
-    };
-    // Python knows patterns that this crate does not.
-    let names = names.filter(|names| names.fault().is_none());
-    let config = config
-        .with_bias(bias)
+        .with_use_dora(fields.flag("use_dora")?)
+        .with_target_modules(targets.unwrap_or(TargetModules::Names(Vec::new())))
         .with_rank_pattern(rank_pattern.unwrap_or_default())
         .with_alpha_pattern(alpha_pattern.unwrap_or_default())
-        .with_init(if init == "gaussian" { Init::Gaussian } else { Init::Kaiming });
-    let header = Header {
-        base_model: fields.get("base_model_name_or_path").as_str().map(String::from),
-        names_targets: names.is_some()
-            && NARROWING.iter().all(|field| is_resting(fields.get(field))),
-        config: config.with_target_modules(names.unwrap_or(TargetModules::Names(Vec::new()))),
-    };
+        .with_bias(fields.bias()?)
+        .with_init(fields.init()?);
     // What is left to be wrong are the patterns of ranks and alphas.
-    header.config.validate().map_err(|error| match error {
+    config.validate().map_err(|error| match error {
         Error::Config { field, expected, found } => {
             Error::Field { path: path.into(), field, expected: expected.to_owned(), found }
         }
         other => other,
     })?;
-    Ok(header)
-}
-
-/// Whether a field may be a pattern of ranks.
-fn is_of_numbers(value: &Value) -> bool {
-    let fields = value.as_object();
-    value.is_null() || fields.is_some_and(|fields| fields.values().all(Value::is_u64))
+    let base_model = fields.get("base_model_name_or_path").as_str().map(String::from);
+    Ok(Header { config, base_model, names_targets })
 }
 
 fn is_resting(value: &Value) -> bool {
@@ -216,13 +161,63 @@ impl Fields<'_> {
         Error::Field { path: self.path.into(), field, expected: expected.to_owned(), found }
     }
 
-    /// A text with one allowed value; `absent` stands in for a missing field.
-    fn expect(&self, field: &'static str, expected: &str, absent: Value) -> Result<()> {
-        let value = self.fields.get(field).unwrap_or(&absent);
-        if value.as_str() == Some(expected) {
-            return Ok(());
+    /// Refuses another kind of adapter, and fields that ask for what this crate does not do.
+    fn check_supported(&self) -> Result<()> {
+        let kind = self.get("peft_type");
+        if kind != "LORA" {
+            return Err(self.wrong("peft_type", r#""LORA""#, kind));
         }
-        Err(self.wrong(field, &format!("{expected:?}"), value))
+        match UNSUPPORTED.into_iter().find(|field| !is_resting(self.get(field))) {
+            Some(field) => Err(self.wrong(field, "nothing (not supported)", self.get(field))),
+            None => Ok(()),
+        }
+    }
+
+    fn rank(&self) -> Result<usize> {
+        let value = self.get("r");
+        let rank = value.as_u64().filter(|&rank| rank > 0);
+        let rank = rank.and_then(|rank| usize::try_from(rank).ok());
+        rank.ok_or_else(|| self.wrong("r", "a whole number from 1", value))
+    }
+
+    /// Ranks and alphas of some modules, from the text of all fields.
+    fn patterns(&self, text: &str) -> Result<Ordered> {
+        serde_json::from_str(text).map_err(|_| {
+            let [ranks, alphas] = ["rank_pattern", "alpha_pattern"].map(|field| self.get(field));
+            match Option::<Patterns<usize>>::deserialize(ranks) {
+                Err(_) => {
+                    let expected = "an object of patterns and whole numbers";
+                    self.wrong("rank_pattern", expected, ranks)
+                }
+                Ok(_) => self.wrong("alpha_pattern", "an object of patterns and numbers", alphas),
+            }
+        })
+    }
+
+    /// The modules with an adapter; `None` if they are left out, or are a pattern of Python's that this crate lacks.
+    fn targets(&self) -> Result<Option<TargetModules>> {
+        let value = self.get("target_modules");
+        let targets = Option::<TargetModules>::deserialize(value)
+            .map_err(|_| self.wrong("target_modules", "a list of names or a pattern", value))?;
+        Ok(targets.filter(|targets| targets.fault().is_none()))
+    }
+
+    fn bias(&self) -> Result<Bias> {
+        let value = self.get("bias");
+        let bias = Option::<Bias>::deserialize(value)
+            .map_err(|_| self.wrong("bias", r#""none", "all" or "lora_only""#, value))?;
+        Ok(bias.unwrap_or_default())
+    }
+
+    /// How the factors were drawn, unless the base's weight was changed with them.
+    fn init(&self) -> Result<Init> {
+        let value = self.get("init_lora_weights");
+        let name = value.as_str().unwrap_or_default().to_lowercase();
+        if BASE_CHANGING_INITS.iter().any(|changing| name.starts_with(changing)) {
+            let expected = "a start that keeps the base's weight";
+            return Err(self.wrong("init_lora_weights", expected, value));
+        }
+        Ok(if value == "gaussian" { Init::Gaussian } else { Init::Kaiming })
     }
 
     fn number(

@@ -107,6 +107,12 @@ pub fn load_peft(dir: &Path) -> Result<PeftAdapter> {
     Ok(PeftAdapter { config, base_model: header.base_model, modules, biases })
 }
 
+/// Ends of names that PEFT gives to an adapter's factors on an embedding.
+const OF_EMBEDDINGS: [&str; 2] = [".lora_embedding_A", ".lora_embedding_B"];
+
+/// Ends of names that PEFT gives to weights of the model.
+const OWN_WEIGHTS: [&str; 3] = [".base_layer.weight", ".embed_tokens.weight", ".lm_head.weight"];
+
 /// Tensors by module.
 type Modules = (BTreeMap<String, AdapterWeights>, BTreeMap<String, TrainedBias>);
 
@@ -131,10 +137,7 @@ impl Reader<'_> {
         let mut found: BTreeMap<String, Found> = BTreeMap::new();
         let mut biases = BTreeMap::new();
         for (name, view) in file.iter() {
-            let unknown = || {
-                let expected = format!("a name `{PREFIX}MODULE` + `{A}`, `{B}` or `{MAGNITUDE}`");
-                self.wrong(name, expected, "an unknown name")
-            };
+            let unknown = || self.unknown(name);
             let path = name.strip_prefix(PREFIX).ok_or_else(unknown)?;
             // A part at a time, since each may claim the name.
             if let Some(module) = path.strip_suffix(A) {
@@ -211,6 +214,20 @@ impl Reader<'_> {
             return Err(self.wrong(name, "finite values", format!("{} at {i}", values[i])));
         }
         Ok(TensorData::new(values, shape))
+    }
+
+    /// Refuses a tensor that belongs to no adapter of a linear layer. Beside adapters on embedding or head, PEFT saves
+    /// their own weights.
+    fn unknown(&self, name: &str) -> Error {
+        let ends_with = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+        if ends_with(&OF_EMBEDDINGS) {
+            return self.wrong(name, "adapters of linear layers alone", "one of an embedding");
+        }
+        if ends_with(&OWN_WEIGHTS) {
+            return self.wrong(name, "adapters alone", "a weight of the model");
+        }
+        let expected = format!("a name `{PREFIX}MODULE` + `{A}`, `{B}` or `{MAGNITUDE}`");
+        self.wrong(name, expected, "an unknown name")
     }
 
     fn wrong(&self, tensor: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {

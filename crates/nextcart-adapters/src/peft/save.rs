@@ -59,7 +59,9 @@ pub fn save_peft<S: AsRef<str>>(
     }
     for (module, projection) in projections {
         let module = module.as_ref();
-        if let Some(bias) = projection.bias().filter(|_| config.trains_bias(module)) {
+        // Also while the adapters are off: the trained bias is theirs.
+        let bias = projection.trained_or_base_bias().filter(|_| config.trains_bias(module));
+        if let Some(bias) = bias {
             let wrapped = projection.adapter().map_or("", |_| WRAPPED);
             let name = format!("{PREFIX}{module}{wrapped}{BIAS}");
             tensors.push((name, HostTensor::new(module, "bias", bias)?));

@@ -92,6 +92,9 @@ proptest! {
         packed in any::<bool>(),
     ) {
         let device = Device::flex();
+        // DoRA divides by the length of a row: with few columns, weight and update may cancel to nearly nothing, and what
+        // is left is rounding.
+        let d_input = if kind == 2 { d_input.max(8) } else { d_input };
         let config = LoraConfig::new()
             .with_rank(rank)
             .with_alpha(8.0)

@@ -163,6 +163,9 @@ fn a_bias_is_trained_where_asked() {
         assert_eq!(values(&projection.bias().unwrap()), [1.0; 6]);
         projection.set_adapter_enabled(false);
         assert_eq!(values(&projection.bias().unwrap()), start);
+        let mut trained_on = projection.clone().with_trainable_bias();
+        trained_on.set_adapter_enabled(true);
+        assert_eq!(values(&trained_on.bias().unwrap()), [1.0; 6], "it starts from what was learnt");
         projection.set_adapter_enabled(true);
         let merged = projection.clone().merge_and_unload(MergeOnto::Own).unwrap();
         assert_eq!(values(&merged.bias().unwrap()), [1.0; 6]);

@@ -7,6 +7,7 @@ use arrow::array::Array;
 use super::{Cold, Description, Distribution, Neighbours, Titles};
 use crate::{
     Part, Prepared, Result,
+    calendar::civil,
     histories::{Purchased, read_users},
     prepare::HISTORIES,
     publish::TABLES,
@@ -81,16 +82,10 @@ fn titles(prepared: &Prepared) -> Result<Titles> {
     })
 }
 
-/// Months since January 1970 of a time in seconds. After Howard Hinnant's `civil_from_days`.
+/// Months since January 1970 of a time in seconds.
 fn month(time: i64) -> i64 {
-    let shifted = time.div_euclid(86_400) + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day = shifted.rem_euclid(146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    // March 0 is month 0 of this count; January 1970 comes 1969 years and 10 months later.
-    (400 * era + year) * 12 + from_march - (1969 * 12 + 10)
+    let (year, month, _) = civil(time.div_euclid(86_400));
+    (year - 1970) * 12 + month - 1
 }
 
 #[cfg(test)]

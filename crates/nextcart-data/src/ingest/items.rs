@@ -64,8 +64,8 @@ impl Rows for ItemRows<'_> {
         self.schema.clone()
     }
 
-    fn detect(&self, _: &Path, _: &[u8]) -> ((), bool) {
-        ((), false)
+    fn detect(&self, _: &Path, _: &[u8]) -> Result<((), bool)> {
+        Ok(((), false))
     }
 
     fn columns(&self) -> ItemColumns {

@@ -94,7 +94,7 @@ fn read_files<R: Rows>(
         while let Some(mut block) = reader.next_block(spare.take())? {
             let format = match format {
                 Some(format) => format,
-                None => *format.insert(detect(rows, path, &mut block)),
+                None => *format.insert(detect(rows, path, &mut block)?),
             };
             let block = Raw::Block { file, format, block };
             if !send(block) {
@@ -109,15 +109,15 @@ fn read_files<R: Rows>(
 }
 
 /// Tells a file's format by its first block, which loses its header if it has one.
-fn detect<R: Rows>(rows: &R, path: &Path, block: &mut Block) -> R::Format {
+fn detect<R: Rows>(rows: &R, path: &Path, block: &mut Block) -> Result<R::Format> {
     let line = block.bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let (format, has_header) = rows.detect(path, line);
+    let (format, has_header) = rows.detect(path, line)?;
     if has_header {
         let header = (line.len() + 1).min(block.bytes.len());
         block.bytes.drain(..header);
         block.first_line += 1;
     }
-    format
+    Ok(format)
 }
 
 fn parse<R: Rows>(

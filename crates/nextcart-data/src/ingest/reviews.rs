@@ -92,12 +92,12 @@ impl Rows for ReviewRows<'_> {
         self.schema.clone()
     }
 
-    fn detect(&self, path: &Path, first_line: &[u8]) -> (ReviewFormat, bool) {
+    fn detect(&self, path: &Path, first_line: &[u8]) -> Result<(ReviewFormat, bool)> {
         if !is_csv(path) {
-            return (ReviewFormat::Json, false);
+            return Ok((ReviewFormat::Json, false));
         }
-        let columns = RatingColumns::detect(&String::from_utf8_lossy(first_line));
-        (ReviewFormat::Csv(columns), columns.has_header)
+        let columns = RatingColumns::detect(path, &String::from_utf8_lossy(first_line))?;
+        Ok((ReviewFormat::Csv(columns), columns.has_header))
     }
 
     fn columns(&self) -> ReviewColumns {

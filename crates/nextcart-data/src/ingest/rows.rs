@@ -32,7 +32,10 @@ pub(super) trait Rows: Sync {
     fn schema(&self) -> SchemaRef;
 
     /// Tells a file's format by its name and first line, and whether that line is a header.
-    fn detect(&self, path: &Path, first_line: &[u8]) -> (Self::Format, bool);
+    ///
+    /// # Errors
+    /// If the format is none that is read.
+    fn detect(&self, path: &Path, first_line: &[u8]) -> Result<(Self::Format, bool)>;
 
     fn columns(&self) -> Self::Columns;
 

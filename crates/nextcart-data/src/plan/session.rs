@@ -26,17 +26,18 @@ const SORTS_OF_A_PLAN: usize = 8;
 /// `scratch` beyond.
 ///
 /// # Errors
-/// If the folder cannot be used.
+/// If the memory is less than any plan needs, or the folder cannot be used.
 pub fn session(resources: &Resources, scratch: &Path) -> Result<SessionContext> {
+    let memory_bytes = resources.memory_of_plans()?;
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![scratch.to_path_buf()]));
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(resources.memory_bytes)))
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
         .with_disk_manager_builder(disk)
         .build_arc()?;
     let mut config = SessionConfig::new().with_target_partitions(resources.threads());
     // A sort holds a few batches at least; where memory is small, so must they be.
-    let rows = (resources.memory_bytes / BYTES_PER_BATCH_ROW).clamp(256, config.batch_size());
+    let rows = (memory_bytes / BYTES_PER_BATCH_ROW).clamp(256, config.batch_size());
     config = config.with_batch_size(rows);
     let options = config.options_mut();
     // Plans put the small table on the left themselves; estimates of what filters leave go wrong.
@@ -48,8 +49,7 @@ pub fn session(resources: &Resources, scratch: &Path) -> Result<SessionContext> 
     options.execution.parquet.compression = Some("lz4_raw".into());
     // Before a sort goes to disk it merges what it holds, and needs as much again for the keys: half of the
     // memory is kept for that, divided among the threads that sort.
-    options.execution.sort_spill_reservation_bytes =
-        resources.memory_bytes / (2 * resources.threads());
+    options.execution.sort_spill_reservation_bytes = memory_bytes / (2 * resources.threads());
     let context = SessionContext::new_with_config_rt(config, runtime);
     register(&context);
     Ok(context)

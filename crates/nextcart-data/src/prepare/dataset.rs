@@ -77,6 +77,10 @@ impl Dataset {
         let whole = folder.canonicalize().map_err(read)?;
         let mut digest = Sha256::new_with_prefix(whole.as_os_str().as_encoded_bytes());
         digest.update(format!("\0{options:?}"));
+        // It hides itself where it is printed, but changes what comes out.
+        digest.update(
+            options.ingest.salt.as_ref().map(|salt| salt.pseudonym("")).unwrap_or_default(),
+        );
         let digest = digest.finalize();
         let name: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
         let prepared = out.as_ref().join(format!("data-{name}"));

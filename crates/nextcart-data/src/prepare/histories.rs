@@ -11,15 +11,16 @@ use arrow::{
     datatypes::Int64Type,
 };
 use datafusion::{
+    functions_aggregate::expr_fn::min,
     logical_expr::JoinType,
     prelude::{DataFrame, SessionContext, col, lit},
 };
 use futures::TryStreamExt;
 use tracing::debug;
 
-use super::{HISTORIES, until::until};
+use super::{HISTORIES, known::names, until::until};
 use crate::{
-    Dropped, Error, HistoryTally, Ingested, PrepareOptions, Result, Split, SplitMethod,
+    Dropped, Error, HistoryTally, Ingested, PrepareOptions, Repeats, Result, Split, SplitMethod,
     background::Background,
     histories::{CoreWriter, Staged, Staging, assign_parts},
     plan,
@@ -61,7 +62,7 @@ impl Stages<'_> {
     ) -> Result<(HistoryTally, Option<Split>)> {
         let (totals, staged) = self.stage(ingested.items.lines.rows).await?;
         if staged.tally.users == 0 {
-            return Err(self.too_few_users(ingested, &totals));
+            return Err(self.too_few_users(ingested, &totals).await?);
         }
         let assigner = Assigner::new(self.options, &staged.days).ok_or(Error::NoTimes {
             unknown: staged.days.unknown,
@@ -162,17 +163,42 @@ impl Stages<'_> {
         })
     }
 
-    fn too_few_users(&self, ingested: &Ingested, totals: &Totals) -> Error {
-        Error::TooFewUsers {
+    /// Why nobody has enough purchases.
+    async fn too_few_users(&self, ingested: &Ingested, totals: &Totals) -> Result<Error> {
+        let Dropped { unverified, unknown_item, untitled_item, .. } = totals.dropped;
+        if totals.usable == 0 && untitled_item == 0 && unknown_item > 0 {
+            let (item, described) = self.items_that_differ(ingested).await?;
+            return Ok(Error::UnknownItems { unknown: unknown_item, item, described });
+        }
+        Ok(Error::TooFewUsers {
             needed: self.options.min_interactions,
             users: totals.seen_users,
             purchases: totals.usable,
             reviews: ingested.reviews.rows,
-            unverified: totals.dropped.unverified,
-            unknown: totals.dropped.unknown_item,
-            untitled: totals.dropped.untitled_item,
+            unverified,
+            unknown: unknown_item,
+            untitled: untitled_item,
             longest: totals.longest as usize,
-        }
+            advice: advice(self.options, totals),
+        })
+    }
+
+    /// An item of the reviews that the metadata do not describe, and one that they do: the first by their ids.
+    async fn items_that_differ(&self, ingested: &Ingested) -> Result<(String, String)> {
+        let [reviews, items] = TABLES.map(|file| self.folder.join(file));
+        let context = self.context_for(ingested.items.lines.rows);
+        let classified = plan::classify(&context, &reviews, &items, self.options).await?;
+        let unknown = col("reason").eq(lit(plan::Reason::UnknownItem as u8));
+        let unknown = self.first_item(classified.filter(unknown)?).await?;
+        let described = plan::read_table(&context, &items).await?;
+        Ok((unknown, self.first_item(described).await?))
+    }
+
+    async fn first_item(&self, rows: DataFrame) -> Result<String> {
+        let first = rows.aggregate(Vec::new(), vec![min(col("item"))])?;
+        let batches = until(self.stop, first.collect()).await?;
+        let batch = batches.iter().find(|batch| batch.num_rows() > 0);
+        Ok(batch.map(|batch| names(batch, 0).value(0).to_owned()).unwrap_or_default())
     }
 
     /// Writes the histories anew without users and items outside the k-core of training.
@@ -223,6 +249,30 @@ impl Stages<'_> {
             writer.push(batch)?;
         }
         writer.finish()
+    }
+}
+
+/// What may leave users where nobody has enough purchases, by what was counted.
+fn advice(options: &PrepareOptions, totals: &Totals) -> String {
+    let Totals { dropped, longest, .. } = totals;
+    let undescribed = dropped.unknown_item + dropped.untitled_item;
+    let is_enough = *longest >= options.min_interactions as u64;
+    let ways = [
+        (*longest > 0 && !is_enough).then(|| format!("`min_interactions` of at most {longest}")),
+        // With repeats there would be enough.
+        (is_enough && options.repeats == Repeats::First).then(|| "`repeats` = keep".to_owned()),
+        (dropped.unverified > 0)
+            .then(|| format!("`verified_only` = false ({} more reviews)", dropped.unverified)),
+        (dropped.low_rating > 0)
+            .then(|| format!("a lower `min_rating` ({} more reviews)", dropped.low_rating)),
+        (undescribed > 0)
+            .then(|| format!("metadata with more titles ({undescribed} more reviews)")),
+    ];
+    let ways: Vec<String> = ways.into_iter().flatten().collect();
+    match ways.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => "reviews of more purchases".to_owned(),
     }
 }
 

@@ -138,7 +138,8 @@ async fn for_each(
     Ok(())
 }
 
-fn names(batch: &RecordBatch, column: usize) -> arrow::array::StringArray {
+/// A plan's column of text.
+pub(super) fn names(batch: &RecordBatch, column: usize) -> arrow::array::StringArray {
     let names = cast(batch.column(column), &DataType::Utf8).expect("a plan's names are text");
     names.as_string::<i32>().clone()
 }

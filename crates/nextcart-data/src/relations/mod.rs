@@ -159,7 +159,7 @@ impl Relations {
     }
 
     /// What users with similar training histories bought, those of the history left out, best first; the
-    /// asker is none of them.
+    /// asker is none of them, and its purchases make no item more common.
     ///
     /// Similarity is the cosine of the sets of items, each weighted by how few users bought it
     /// (user-based nearest neighbours, Herlocker et al. 1999).
@@ -209,7 +209,8 @@ impl Relations {
         });
         let mut others: Vec<(u32, u32)> = others.filter(|(_, purchases)| *purchases > 0).collect();
         others.retain(|(other, _)| self.catalogue.product(*other).item != item);
-        others.sort_by_key(|(_, purchases)| std::cmp::Reverse(*purchases));
+        // Ties by the item: an order that counts the asker's purchases would tell them.
+        others.sort_unstable_by_key(|(other, purchases)| (std::cmp::Reverse(*purchases), *other));
         others.truncate(self.top);
         others.into_iter().map(|(other, count)| self.related(other, f64::from(count))).collect()
     }

@@ -27,7 +27,8 @@ const DISTRACTORS: usize = 3;
 /// Makes questions by the seed project's protocol, as its published code has it
 /// (<https://github.com/HEMANGANI/LLM-Recommendation-Systems>), from review and metadata files.
 ///
-/// Verified reviews are taken in the order of the file, whatever their time. A user's first four stand for
+/// Verified reviews are taken in the order of the file, whatever their time (but see
+/// [`Resources`](crate::Resources) for files with tens of millions of lines). A user's first four stand for
 /// the history and the fifth for the answer; the three distractors come from all metadata rows alike, but
 /// for the user's own. Titles of history and answer keep their words of ASCII letters alone, those of
 /// distractors stay as they are. (The project kept, of those words, the ones in NLTK's list of English
@@ -59,6 +60,7 @@ pub fn seed_protocol(
     let mut order: Vec<String> = Vec::new();
     let mut bought: HashMap<String, Vec<u32>> = HashMap::new();
     let (mut unverified, mut unknown, mut untitled) = (0, 0, 0);
+    let mut unknown_item = None;
     Table::open(&reviews)?.for_each(|batch| {
         go_on(stop)?;
         let users = batch.column("user", "text")?.texts()?;
@@ -75,6 +77,7 @@ pub fn seed_protocol(
                     untitled += 1;
                 } else {
                     unknown += 1;
+                    unknown_item.get_or_insert_with(|| name.to_owned());
                 }
                 continue;
             };
@@ -98,6 +101,14 @@ pub fn seed_protocol(
         })
         .collect();
     if users.is_empty() {
+        if order.is_empty()
+            && untitled == 0
+            && let Some(item) = unknown_item
+        {
+            let titled = catalogue.products().map(|product| &product.item);
+            let described = titled.chain(&without_title).min().cloned().unwrap_or_default();
+            return Err(Error::UnknownItems { unknown, item, described });
+        }
         return Err(Error::TooFewUsers {
             needed: HISTORY + 1,
             users: order.len() as u64,
@@ -107,6 +118,7 @@ pub fn seed_protocol(
             unknown,
             untitled,
             longest: bought.values().map(Vec::len).max().unwrap_or_default(),
+            advice: "files with more reviews of each user, or metadata with more titles".into(),
         });
     }
     Ok(users.into_iter().map(|(user, items)| question(user, items, &catalogue, seed)).collect())

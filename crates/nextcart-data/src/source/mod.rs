@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | reviews 2018 | JSON lines | `reviewerID`, `asin`, `unixReviewTime`, `overall`, `verified`, `summary`, `reviewText` |
 //! | reviews 2023 | JSON lines | `user_id`, `parent_asin`, `timestamp`, `rating`, `verified_purchase`, `title`, `text` |
-//! | ratings only | CSV | user, item, rating and time; the first line tells the order |
+//! | ratings only | CSV | item, user, rating and time in this order, or in the one that a header names |
 //! | sequences | JSON lines | `reviewerID`, `asins`: a user's items, oldest first |
 //! | metadata 2018, items | JSON lines | `asin`, `title`, `brand`, `category`, `price`, `also_buy`, `also_view`, `description` |
 //! | metadata 2023 | JSON lines | `parent_asin`, `title`, `store`, `categories`, `price`, `bought_together`, `description` |

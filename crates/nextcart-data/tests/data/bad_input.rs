@@ -4,11 +4,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
 };
 
-use nextcart_data::{Error, PrepareOptions, prepare};
+use nextcart_data::{Error, PrepareOptions, Repeats, Resources, prepare, prepare_until};
 
-use crate::common::{gzip, metadata, names, review, small_corpus, write};
+use crate::common::{gzip, metadata, names, review, small_corpus, unverified, write};
 
 /// What a test gives to `prepare`; a good small corpus to begin with.
 struct Input {
@@ -34,6 +35,12 @@ fn input() -> Input {
 impl Input {
     fn with_reviews(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.reviews = vec![write(self.folder.path(), "reviews.json", bytes)];
+        self
+    }
+
+    /// Reviews as comma-separated values.
+    fn with_ratings(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.reviews = vec![write(self.folder.path(), "ratings.csv", bytes)];
         self
     }
 
@@ -162,15 +169,71 @@ fn too_few_users() {
     let expected = [
         "expected at least one user with 5 purchases",
         "found none among 1 users with 4 usable",
-        "the longest history has 4",
+        "the longest history has 4; try `min_interactions` of at most 4",
     ];
     check(input().with_reviews(reviews), &expected);
 }
 
 #[test]
+fn too_few_users_and_what_would_leave_some() {
+    // Five purchases of two items, three that nobody verified, one of an item that has no row.
+    let bought = (0..5).map(|day| review("u1", ["i00", "i01"][day % 2], 16_000 + day as i64));
+    let others = (2..5).map(|item| unverified("u1", &format!("i0{item}"), 16_010));
+    let reviews: String = bought.chain(others).chain([review("u1", "unknown", 16_020)]).collect();
+    let expected = [
+        "the longest history has 5; try `repeats` = keep, `verified_only` = false (3 more reviews) or metadata \
+         with more titles (1 more reviews)",
+    ];
+    check(input().with_reviews(&reviews), &expected);
+    let options = PrepareOptions {
+        repeats: Repeats::Keep,
+        verified_only: false,
+        min_rating: Some(5.0),
+        min_interactions: 9,
+        ..PrepareOptions::default()
+    };
+    let reviews = reviews + &review("u1", "i09", 16_030).replace("5.0", "2.0");
+    let expected = [
+        "the longest history has 8; try `min_interactions` of at most 8, a lower `min_rating` (1 more reviews) or \
+         metadata",
+    ];
+    check(Input { options, ..input().with_reviews(reviews) }, &expected);
+}
+
+#[test]
 fn users_whose_items_nobody_describes() {
-    let expected = ["found none among 0 users", "240 of items without metadata"];
+    let expected = [
+        "expected metadata of the items in the reviews, found none for any of 240 reviews",
+        "such as `i00`, those of the metadata such as `other`",
+        "are user and item swapped",
+    ];
     check(input().with_meta(metadata("other", "Tea")), &expected);
+}
+
+#[test]
+fn ratings_whose_users_stand_where_items_should() {
+    let lines: String = (0..40)
+        .flat_map(|user| (0..6).map(move |item| format!("u{user:02},i{item:02},5.0,1380000000\n")))
+        .collect();
+    let expected = [
+        "found none for any of 240 reviews",
+        "such as `u00`, those of the metadata such as `i00`; are user and item swapped",
+    ];
+    check(input().with_ratings(lines), &expected);
+}
+
+#[test]
+fn ratings_whose_columns_nobody_can_tell() {
+    let header = "customer,product,stars,date\nu00,i00,5.0,1380000000\n";
+    let expected = [
+        "`ratings.csv`, line 1: expected a header with a column each for user (user_id, ",
+        "found no time in `customer,product,stars,date`",
+    ];
+    check(input().with_ratings(header), &expected);
+    let expected = [
+        "`ratings.csv`, line 1: expected values between commas, found semicolons in `u00;i00;5.0;",
+    ];
+    check(input().with_ratings("u00;i00;5.0;1380000000\n"), &expected);
 }
 
 #[test]
@@ -185,6 +248,17 @@ fn too_few_users_for_a_test() {
 fn an_option_outside_its_range() {
     let options = PrepareOptions { candidates: 1, ..PrepareOptions::default() };
     check(Input { options, ..input() }, &["option `candidates`: expected 2 to 100, found 1"]);
+}
+
+#[test]
+fn memory_that_is_enough_for_nothing() {
+    let input = input();
+    let (limits, stop) = (Resources { memory_bytes: 0, threads: 1 }, AtomicBool::new(false));
+    let Input { reviews, meta, out, options, .. } = &input;
+    let error = prepare_until(reviews, meta, out, options, &limits, &stop).unwrap_err();
+    let expected = "option `memory_bytes`: expected at least 1048576 (1 MiB), found 0";
+    assert_eq!(error.to_string(), expected);
+    assert!(!out.exists());
 }
 
 #[test]

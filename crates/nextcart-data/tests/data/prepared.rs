@@ -9,8 +9,8 @@ use std::{
 };
 
 use nextcart_data::{
-    Dataset, Distractors, Error, Manifest, Part, PrepareOptions, Question, Resources, prepare,
-    prepare_until, read_questions,
+    Dataset, Distractors, Error, IngestOptions, Manifest, Part, PrepareOptions, Question,
+    Resources, Salt, prepare, prepare_until, read_questions,
     synthetic::{Corpus, CorpusFiles, SyntheticConfig},
 };
 use sha2::{Digest, Sha256};
@@ -360,6 +360,14 @@ fn folders_are_prepared_once_each_under_one_output() {
     let other = PrepareOptions { seed: options.seed + 1, ..options.clone() };
     Dataset::of_folder(one.path(), out.path(), &other, &never).unwrap();
     assert_eq!(prepared(), 3);
+    // Secrets do not show where options are printed.
+    let hidden = ["a", "b"].map(|secret| {
+        let ingest = IngestOptions { salt: Some(Salt::new(secret)), ..options.ingest.clone() };
+        let options = PrepareOptions { ingest, ..options.clone() };
+        Dataset::of_folder(one.path(), out.path(), &options, &never).unwrap()
+    });
+    assert_ne!(hidden[0].questions[0].user, hidden[1].questions[0].user);
+    assert_eq!(prepared(), 5);
     let missing = of(&one.path().join("absent")).unwrap_err();
     assert!(missing.to_string().contains("absent"), "{missing}");
 }

@@ -150,6 +150,28 @@ fn brands_and_categories_are_ranked_by_training() {
 }
 
 #[test]
+fn the_order_of_a_brand_does_not_tell_what_the_asker_bought() {
+    // Brand X: a, c, e. Without the asker, c and e are bought once each.
+    let users = |own: &'static str| -> Vec<(&str, Vec<&str>)> {
+        vec![
+            ("u0", vec!["a", own, "b", "f"]),
+            ("u1", vec!["c", "d", "f"]),
+            ("u2", vec!["e", "d", "f"]),
+        ]
+    };
+    let listed = |own| {
+        let users = users(own);
+        let users: Vec<(&str, &[&str])> =
+            users.iter().map(|(user, items)| (*user, items.as_slice())).collect();
+        let options = RelationOptions::default();
+        let (_folder, relations, histories) = relations(&users, &options);
+        shown(&relations.same_brand("a", histories.iter().find(|history| history.user == "u0")))
+    };
+    assert_eq!(listed("c"), listed("e"));
+    assert_eq!(listed("e"), listed("d"));
+}
+
+#[test]
 fn the_crawl_is_silent_unless_asked_for() {
     let (_folder, silent, _) = relations(&USERS, &RelationOptions::default());
     assert!(silent.also_bought("a").is_empty() && silent.also_viewed("a").is_empty());
@@ -170,4 +192,21 @@ fn similar_users_tell_what_they_bought_and_the_asker_is_none_of_them() {
     let items: Vec<&str> = found.iter().map(|related| related.product.item.as_str()).collect();
     assert_eq!(items, ["a", "b"]);
     assert!(relations.of_similar_users(["e"], "u0").is_empty());
+}
+
+#[test]
+fn what_similar_users_bought_does_not_tell_what_the_asker_did() {
+    // Two others share `a` with the asker; one bought c, the other d.
+    let found = |own: &'static str| {
+        let users: [(&str, &[&str]); 3] = [
+            ("u0", &["a", own, "e", "f"]),
+            ("u1", &["a", "c", "e", "f"]),
+            ("u2", &["a", "d", "e", "f"]),
+        ];
+        let (_folder, relations, histories) = relations(&users, &RelationOptions::default());
+        assert_eq!(histories[0].items, ["a", own]);
+        shown(&relations.of_similar_users(["a"], "u0"))
+    };
+    assert_eq!(found("c"), found("d"));
+    assert_eq!(found("b"), found("d"));
 }

@@ -114,13 +114,16 @@ impl ModelAudit {
             let joint = if place == 0 { " is" } else { ";" };
             let _ = write!(
                 text,
-                "{joint} {:+.1} points over {twin} (95 % interval {:+.1} to {:+.1}, p = {p:.4})",
-                100.0 * comparison.difference,
+                "{joint} {:.1} points {} {twin} (95 % interval {:+.1} to {:+.1}, p = {p:.4})",
+                100.0 * comparison.difference.abs(),
+                if comparison.difference < 0.0 { "below" } else { "above" },
                 100.0 * comparison.low,
                 100.0 * comparison.high,
             );
         }
-        text.push_str(". The p-values are Holm's, of these three together.");
+        text.push_str(
+            ". The p-values are Holm's, of these three together; each interval stands by itself.",
+        );
         if let Some(orders) = &self.orders {
             let _ = write!(
                 text,
@@ -242,7 +245,7 @@ mod tests {
         assert_eq!(found.places.len(), 4);
         let text = found.explain();
         assert!(
-            text.starts_with("`last` is +75.0 points over itself without the history"),
+            text.starts_with("`last` is 75.0 points above itself without the history"),
             "{text}"
         );
         assert!(text.contains("p-values are Holm's"), "{text}");
@@ -250,7 +253,7 @@ mod tests {
 
         let whole = FullAudit { questions: audit(&questions).unwrap(), models: vec![found] };
         assert_eq!(whole.verdict(), Verdict::Inconclusive, "400 questions are few");
-        assert!(whole.explain().contains("\n\n`last` is +75.0 points"), "{}", whole.explain());
+        assert!(whole.explain().contains("\n\n`last` is 75.0 points above"), "{}", whole.explain());
     }
 
     #[test]

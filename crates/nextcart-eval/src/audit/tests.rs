@@ -518,7 +518,7 @@ fn rule_names_are_unique() {
 
 #[test]
 fn the_classifier_looks_at_so_many_options_however_they_are_shared_among_questions() {
-    for (n, candidates, expected) in [(100, 4, 50), (10, 40, 5), (50, 4, 50)] {
+    for (n, candidates, expected) in [(100, 4, 50), (75, 4, 50), (10, 40, 5), (50, 4, 50)] {
         let some = questions(n, candidates, |_| ());
         let folds: Vec<usize> = (0..n).map(|index| index % 3).collect();
         let found = by_classifier(&some, &folds, 1, 200).unwrap().unwrap();

@@ -1,12 +1,13 @@
 //! Two predictors added up.
 
-use nextcart_data::{Part, Question};
+use nextcart_data::Question;
 use nextcart_metrics::{Rank, TieRule};
 
 use super::interactions::ItemIndex;
 use super::ranker::CatalogueRanker;
-use crate::error::{Error, Result};
-use crate::evaluation::check_answer;
+use super::validation::check_validation;
+use crate::error::Result;
+use crate::evaluation::{check_answer, check_scores};
 use crate::predictor::Predictor;
 
 /// Steps from the one predictor alone to the other.
@@ -35,24 +36,19 @@ impl<A: Predictor, B: Predictor> Blend<A, B> {
     /// Chooses the weight on validation questions.
     ///
     /// # Errors
-    /// If there are none, one of them is a test question, or a predictor fails.
+    /// If there are none, one of them is not of validation, or a predictor fails or gives another number of scores than
+    /// there are candidates.
     pub fn fit(
         name: impl Into<String>,
         mut first: A,
         mut second: B,
         validation: &[Question],
     ) -> Result<Self> {
-        if validation.is_empty() {
-            return Err(Error::NoQuestions { purpose: "choose a weight" });
-        }
+        check_validation(validation, "choose a weight")?;
         let mut scores = Vec::with_capacity(validation.len());
         for question in validation {
             check_answer(question)?;
-            if question.part == Part::Test {
-                let expected = "questions of validation";
-                return Err(Error::option("validation", expected, "a question of the test"));
-            }
-            scores.push([first.score(question)?, second.score(question)?]);
+            scores.push([scores_of(&mut first, question)?, scores_of(&mut second, question)?]);
         }
         let scales = [0, 1].map(|which| 1.0 / spread(scores.iter().map(|both| &both[which])));
         let mut best = (f64::NEG_INFINITY, 0.0);
@@ -81,6 +77,13 @@ impl<A: Predictor, B: Predictor> Blend<A, B> {
     pub fn weight(&self) -> f64 {
         self.weight
     }
+}
+
+/// One score a candidate.
+fn scores_of(predictor: &mut impl Predictor, question: &Question) -> Result<Vec<f64>> {
+    let scores = predictor.score(question)?;
+    check_scores(predictor.name(), &question.id, question.candidates.len(), &scores)?;
+    Ok(scores)
 }
 
 fn factors(weight: f64, [first, second]: [f64; 2]) -> [f64; 2] {
@@ -115,7 +118,8 @@ impl<A: Predictor, B: Predictor> Predictor for Blend<A, B> {
     }
 
     fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
-        Ok(sum(&self.first.score(question)?, &self.second.score(question)?, self.factors))
+        let first = scores_of(&mut self.first, question)?;
+        Ok(sum(&first, &scores_of(&mut self.second, question)?, self.factors))
     }
 }
 
@@ -132,7 +136,9 @@ impl<A: CatalogueRanker, B: CatalogueRanker> CatalogueRanker for Blend<A, B> {
         let places: Vec<Option<u32>> =
             ids.iter().map(|id| self.second.items().position(id)).collect();
         let [a, b] = self.factors;
-        for (scores, others) in scores.iter_mut().zip(others) {
+        for ((scores, others), question) in scores.iter_mut().zip(others).zip(questions) {
+            check_scores(self.first.name(), &question.id, ids.len(), scores)?;
+            check_scores(self.second.name(), &question.id, self.second.items().len(), &others)?;
             for (score, place) in scores.iter_mut().zip(&places) {
                 let other = place.map_or(0.0, |place| others[place as usize]);
                 *score = scaled(a, *score) + scaled(b, other);
@@ -144,7 +150,10 @@ impl<A: CatalogueRanker, B: CatalogueRanker> CatalogueRanker for Blend<A, B> {
 
 #[cfg(test)]
 mod tests {
+    use nextcart_data::Part;
+
     use super::*;
+    use crate::error::Error;
     use crate::fixtures::question;
     use crate::{Chance, FnPredictor, Popularity};
 
@@ -209,9 +218,23 @@ mod tests {
     fn test_questions_are_refused() {
         let test = [question("q", &[], &["a", "b"], 0)];
         let error = Blend::fit("both", Chance, Chance, &test).unwrap_err().to_string();
-        assert!(error.contains("a question of the test"), "{error}");
+        assert!(error.contains("question `q` of Test"), "{error}");
         let none = Blend::fit("both", Chance, Chance, &[]);
         assert!(matches!(none, Err(Error::NoQuestions { .. })));
+    }
+
+    #[test]
+    fn a_predictor_with_too_few_scores_is_named() {
+        let short = || FnPredictor::new("short", |_| vec![1.0]);
+        for error in [
+            Blend::fit("both", Chance, short(), &validation()).err().unwrap(),
+            Blend::fit("both", short(), Chance, &validation()).err().unwrap(),
+        ] {
+            let Error::ScoreCount { predictor, expected, found, .. } = &error else {
+                panic!("{error}")
+            };
+            assert_eq!((predictor.as_str(), *expected, *found), ("short", 3, 1));
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod rules;
 mod sasrec;
 mod stack;
 mod text;
+mod validation;
 
 pub use blend::Blend;
 pub use classical::{baselines, bought_products, classical_rankers};

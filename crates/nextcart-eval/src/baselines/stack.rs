@@ -1,11 +1,12 @@
 //! Several predictors added up.
 
-use nextcart_data::{Part, Question};
+use nextcart_data::Question;
 
 use super::interactions::ItemIndex;
 use super::ranker::CatalogueRanker;
+use super::validation::check_validation;
 use crate::error::{Error, Result};
-use crate::evaluation::check_answer;
+use crate::evaluation::{check_answer, check_scores};
 use crate::predictor::Predictor;
 
 /// What weights cost: `RIDGE / 2 · Σ w²` beside the loss of all questions together.
@@ -34,8 +35,8 @@ impl Stack {
     /// Fits the weights on validation questions.
     ///
     /// # Errors
-    /// If there are no parts or no questions, one of them is a test question, or a part fails or gives a score that
-    /// is not finite.
+    /// If there are no parts or no questions, one of them is not of validation, or a part fails or gives another number of
+    /// scores than there are candidates, or one that is not finite.
     pub fn fit(
         name: impl Into<String>,
         mut parts: Vec<Box<dyn CatalogueRanker>>,
@@ -44,16 +45,10 @@ impl Stack {
         if parts.is_empty() {
             return Err(Error::option("parts", "at least one predictor", "none"));
         }
-        if validation.is_empty() {
-            return Err(Error::NoQuestions { purpose: "fit weights" });
-        }
+        check_validation(validation, "fit weights")?;
         let mut scored = Vec::with_capacity(validation.len());
         for question in validation {
             check_answer(question)?;
-            if question.part == Part::Test {
-                let expected = "questions of validation";
-                return Err(Error::option("validation", expected, "a question of the test"));
-            }
             scored.push((centred(&mut parts, question)?, question.answer));
         }
         let scales: Vec<f64> = (0..parts.len()).map(|part| 1.0 / spread(&scored, part)).collect();
@@ -78,6 +73,7 @@ fn centred(parts: &mut [Box<dyn CatalogueRanker>], question: &Question) -> Resul
     let mut all = vec![Vec::with_capacity(parts.len()); question.candidates.len()];
     for part in parts {
         let scores = part.score(question)?;
+        check_scores(part.name(), &question.id, all.len(), &scores)?;
         if let Some(score) = scores.iter().find(|score| !score.is_finite()) {
             let found = format!("{score} of `{}` for question `{}`", part.name(), question.id);
             return Err(Error::option("scores of a part", "finite numbers", found));
@@ -145,6 +141,7 @@ impl Predictor for Stack {
         let mut all = vec![0.0; question.candidates.len()];
         for (part, factor) in self.parts.iter_mut().zip(&self.factors) {
             let scores = part.score(question)?;
+            check_scores(part.name(), &question.id, all.len(), &scores)?;
             all.iter_mut().zip(scores).for_each(|(all, score)| *all += factor * score);
         }
         Ok(all)
@@ -163,7 +160,8 @@ impl CatalogueRanker for Stack {
         for (part, factor) in self.parts.iter_mut().zip(&self.factors) {
             let scores = part.score_items(questions)?;
             let places: Vec<Option<u32>> = ids.iter().map(|id| part.items().position(id)).collect();
-            for (all, scores) in all.iter_mut().zip(scores) {
+            for ((all, scores), question) in all.iter_mut().zip(scores).zip(questions) {
+                check_scores(part.name(), &question.id, part.items().len(), &scores)?;
                 for (all, place) in all.iter_mut().zip(&places) {
                     *all += place.map_or(0.0, |place| factor * scores[place as usize]);
                 }
@@ -175,6 +173,8 @@ impl CatalogueRanker for Stack {
 
 #[cfg(test)]
 mod tests {
+    use nextcart_data::Part;
+
     use super::*;
     use crate::fixtures::question;
 
@@ -191,7 +191,10 @@ mod tests {
         }
 
         fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
-            Ok(question.id[self.digits.clone()].bytes().map(|b| f64::from(b - b'0')).collect())
+            Ok(question.id[self.digits.start..self.digits.end.min(question.id.len())]
+                .bytes()
+                .map(|b| f64::from(b - b'0'))
+                .collect())
         }
     }
 
@@ -254,6 +257,23 @@ mod tests {
             |parts, asked: &[Question]| Stack::fit("s", parts, asked).err().unwrap().to_string();
         assert!(error(Vec::new(), &asked()).contains("at least one predictor"));
         let test = [question("900900", &[], &["a", "b", "c"], 0)];
-        assert!(error(parts(), &test).contains("a question of the test"));
+        assert!(error(parts(), &test).contains("question `900900` of Test"));
+    }
+
+    #[test]
+    fn a_part_with_too_few_scores_is_named() {
+        let missing = || Error::ScoreCount {
+            predictor: "second".into(),
+            question: "9000".into(),
+            expected: 3,
+            found: 1,
+        };
+        let mut asked = question("9000", &[], &["a", "b", "c"], 0);
+        let mut stack = Stack::fit("stack", parts(), &self::asked()).unwrap();
+        assert_eq!(stack.score(&asked).unwrap_err().to_string(), missing().to_string());
+        assert_eq!(stack.score_items(&[&asked]).unwrap_err().to_string(), missing().to_string());
+        asked.part = Part::Validation;
+        let error = Stack::fit("stack", parts(), &[asked]).err().unwrap();
+        assert_eq!(error.to_string(), missing().to_string());
     }
 }

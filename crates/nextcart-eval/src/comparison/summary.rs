@@ -9,7 +9,7 @@ use super::training::Training;
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::evaluation::{Comparison, Evaluation, Score, compare, if_paired};
-use crate::report::{BLIND, METRICS, PREDICTIONS, TUNED, read_predictions};
+use crate::report::{BLIND, METRICS, PREDICTIONS, TUNED, calibration, read_predictions};
 
 /// What a finished run reached and what it cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -100,7 +100,7 @@ impl RunSummary {
             blind: blind.as_ref().map(Evaluation::score),
             lift,
             audit: metrics.verdict,
-            calibration: Calibration::of(&evaluation.predictions)?,
+            calibration: calibration(&evaluation)?,
             parameters,
             trainable,
             training_seconds: seconds,

@@ -90,6 +90,14 @@ fn a_run_is_read_back_with_what_it_cost() {
 }
 
 #[test]
+fn counts_are_no_probabilities() {
+    let (folder, questions) = (tempfile::tempdir().unwrap(), questions());
+    let counted = run_of(folder.path(), "counted", &questions, model("popularity", &questions, 9));
+    let found = RunSummary::read(counted).unwrap();
+    assert_eq!((found.predictor.as_str(), found.calibration), ("popularity", None));
+}
+
+#[test]
 fn pairs_are_tested_on_their_questions_and_corrected() {
     let (folder, questions) = (tempfile::tempdir().unwrap(), questions());
     let runs = [("a", 30), ("b", 45), ("c", 33)].map(|(name, right)| {

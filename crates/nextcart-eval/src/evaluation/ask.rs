@@ -12,7 +12,7 @@ use crate::{Answer, Predictor};
 /// Asks a predictor all questions.
 ///
 /// # Errors
-/// If there are no questions, a question's answer is no candidate, or the predictor fails or
+/// If there are no questions, a question has but one candidate or its answer is none of them, or the predictor fails or
 /// returns scores that fit no prediction.
 pub fn evaluate(
     predictor: &mut (impl Predictor + ?Sized),
@@ -48,6 +48,9 @@ pub(crate) fn ask(
     question: &Question,
 ) -> Result<Prediction> {
     check_answer(question)?;
+    if question.candidates.len() < 2 {
+        return Err(Error::NoChoice { question: question.id.clone() });
+    }
     let started = Instant::now();
     let Answer { scores, text, valid } = predictor.answer(question)?;
     let seconds = started.elapsed().as_secs_f64();

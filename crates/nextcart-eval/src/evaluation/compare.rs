@@ -1,6 +1,6 @@
 //! Two predictors, question by question.
 
-use nextcart_metrics::{bootstrap_mean, paired_permutation};
+use nextcart_metrics::{bootstrap_mean, equal_differences, paired_permutation};
 use serde::Serialize;
 
 use super::{CONFIDENCE, Evaluation, RESAMPLE_SEED, RESAMPLES};
@@ -15,7 +15,8 @@ pub struct Comparison {
     pub second: String,
     /// Accuracy of the first minus that of the second.
     pub difference: f64,
-    /// Lower bound of the difference's 95 % bootstrap interval over questions.
+    /// Lower bound of the difference's 95 % bootstrap interval over questions, or of that of
+    /// [`equal_differences`] where it is the same in all of them.
     pub low: f64,
     /// Upper bound.
     pub high: f64,
@@ -40,13 +41,18 @@ pub fn compare(first: &Evaluation, second: &Evaluation) -> Result<Comparison> {
     let differences: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a - b).collect();
     let bootstrap = bootstrap_mean(&differences, RESAMPLES, CONFIDENCE, RESAMPLE_SEED)?
         .ok_or(Error::NoQuestions { purpose: "compare" })?;
+    let interval = match differences.iter().all(|other| *other == differences[0]) {
+        true => equal_differences(differences[0], differences.len(), CONFIDENCE)?,
+        false => None,
+    };
+    let interval = interval.unwrap_or(bootstrap.interval);
     let test = paired_permutation(&a, &b, RESAMPLES, RESAMPLE_SEED)?;
     Ok(Comparison {
         first: first.name.clone(),
         second: second.name.clone(),
         difference: bootstrap.mean,
-        low: bootstrap.interval.low,
-        high: bootstrap.interval.high,
+        low: interval.low,
+        high: interval.high,
         p: test.p,
         n: a.len(),
     })

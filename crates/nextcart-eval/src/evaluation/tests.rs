@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fixtures::question;
-use crate::{Answer, FnPredictor, Predictor};
+use crate::{Answer, Chance, FnPredictor, Predictor};
 
 fn questions() -> Vec<Question> {
     (0..8).map(|i| question(&i.to_string(), &[], &["a", "b", "c", "d"], i % 4)).collect()
@@ -135,4 +135,30 @@ fn a_comparison_pairs_the_questions() {
     assert_eq!(if_paired(compare(&first, &other)).unwrap(), None);
     let failed = if_paired::<()>(Err(Error::NoQuestions { purpose: "compare" }));
     assert!(matches!(failed, Err(Error::NoQuestions { .. })), "{failed:?}");
+}
+
+#[test]
+fn one_candidate_is_no_question() {
+    let asked = [question("q1", &[], &["a"], 0)];
+    let error = evaluate(&mut Chance, &asked).unwrap_err();
+    assert!(matches!(&error, Error::NoChoice { question } if question == "q1"), "{error}");
+}
+
+#[test]
+fn a_difference_that_never_varies_is_not_certain() {
+    let questions: Vec<Question> =
+        (0..8).map(|i| question(&i.to_string(), &[], &["a", "b"], i % 2)).collect();
+    let right =
+        evaluate(&mut FnPredictor::new("right", |q| one_hot(q.answer)), &questions).unwrap();
+    let wrong = evaluate(&mut FnPredictor::new("wrong", |q| one_hot(1 - q.answer)), &questions);
+    let same = compare(&right, &right).unwrap();
+    assert_eq!((same.difference, same.low), (0.0, -same.high));
+    assert!((same.high - 0.324).abs() < 1e-3, "{same:?}");
+    let apart = compare(&right, &wrong.unwrap()).unwrap();
+    assert_eq!((apart.difference, apart.high), (1.0, 1.0));
+    assert!(apart.low < 0.5, "{apart:?}");
+}
+
+fn one_hot(place: usize) -> Vec<f64> {
+    (0..2).map(|other| f64::from(u8::from(other == place))).collect()
 }

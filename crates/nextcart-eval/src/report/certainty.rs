@@ -54,10 +54,15 @@ impl Certainty {
 
     fn words(&self, main: &str, other: Option<&Evaluation>) -> String {
         let Self { customers, by_customer: [low, high], detectable, .. } = *self;
-        let mut text = format!(
-            "Resampled by customer, of whom there are {customers}, the interval of `{main}` is {}.",
-            interval(low, high)
-        );
+        let mut text = match low < high {
+            true => format!(
+                "Resampled by customer, of whom there are {customers}, the interval of `{main}` is {}.",
+                interval(low, high)
+            ),
+            false => format!(
+                "With all of {customers} customers, `{main}` does equally well: resampling them shows no interval."
+            ),
+        };
         let from = match other {
             Some(other) => format!("from `{}` on the same questions", other.name),
             None => "from another model on other questions".to_owned(),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::audit_rows::AuditSection;
 use super::certainty::Certainty;
-use super::{BLIND, Report, TUNED};
+use super::{BLIND, Report};
 use crate::calibration::Calibration;
 use crate::error::Result;
 use crate::errors::ErrorAnalysis;
@@ -30,18 +30,13 @@ pub(super) struct NamedCalibration {
     pub(super) figures: Calibration,
 }
 
-/// Predictors whose scores are log-probabilities.
-const LIKELIHOODS: [&str; 3] = [TUNED, "base", BLIND];
-
 impl Findings {
     pub(super) fn new(report: &Report<'_>) -> Result<Self> {
         let mut calibration = Vec::new();
         for evaluation in report.evaluations {
-            if LIKELIHOODS.contains(&evaluation.name.as_str()) {
-                let name = evaluation.name.clone();
-                let figures = Calibration::of(&evaluation.predictions)?;
-                calibration.extend(figures.map(|figures| NamedCalibration { name, figures }));
-            }
+            let figures = super::calibration(evaluation)?;
+            let name = evaluation.name.clone();
+            calibration.extend(figures.map(|figures| NamedCalibration { name, figures }));
         }
         Ok(Self {
             chance: chance(report.questions),

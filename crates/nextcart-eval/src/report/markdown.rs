@@ -194,7 +194,7 @@ fn examples(page: &mut String, report: &Report<'_>) {
     let Some(evaluation) = report.main() else { return };
     let by_id = |id: &str| report.questions.iter().find(|question| question.id == id);
     let pick = |right: bool| {
-        let matching = evaluation.predictions.iter().filter(move |p| (p.hit == 1.0) == right);
+        let matching = evaluation.predictions.iter().filter(move |p| p.is_right() == right);
         matching.filter_map(|p| by_id(&p.question).map(|question| (p, question))).take(EXAMPLES)
     };
     let shown: Vec<(&Prediction, &Question)> = pick(true).chain(pick(false)).collect();
@@ -276,6 +276,7 @@ fn fenced(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::BASELINES;
     use super::*;
 
     #[test]
@@ -291,19 +292,9 @@ mod tests {
 
     #[test]
     fn every_agreed_name_has_a_meaning() {
-        for name in [
-            "fine_tuned",
-            "base",
-            "history_blind",
-            "popularity",
-            "cooccurrence",
-            "item_knn",
-            "stack",
-            "text",
-            "punctuation_rule",
-            "chance",
-            "oracle",
-        ] {
+        let others =
+            ["fine_tuned", "base", "history_blind", "punctuation_rule", "chance", "oracle"];
+        for name in BASELINES.into_iter().chain(others) {
             assert!(meaning(name).is_some(), "{name}");
         }
         assert_eq!(meaning("mine"), None);

@@ -21,6 +21,7 @@ use nextcart_data::Question;
 use serde::Serialize;
 
 use crate::audit::{Audit, FullAudit, ModelAudit, Verdict};
+use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::errors::{ErrorAnalysis, TrainingFacts};
 use crate::evaluation::{Comparison, Evaluation, Score, compare, if_paired};
@@ -45,6 +46,9 @@ const CHART: &str = "loss.svg";
 pub(crate) const TUNED: &str = "fine_tuned";
 pub(crate) const BLIND: &str = "history_blind";
 
+/// Predictors whose scores are log-probabilities or log-odds.
+const LIKELIHOODS: [&str; 3] = [TUNED, "base", BLIND];
+
 /// Predictors that need no language model, to be beaten by it.
 const BASELINES: [&str; 11] = [
     "popularity",
@@ -59,6 +63,14 @@ const BASELINES: [&str; 11] = [
     "stack",
     "sasrec",
 ];
+
+/// How well scores serve as probabilities; `None` for a predictor whose scores are none, such as counts.
+pub(crate) fn calibration(evaluation: &Evaluation) -> Result<Option<Calibration>> {
+    match LIKELIHOODS.contains(&evaluation.name.as_str()) {
+        true => Calibration::of(&evaluation.predictions),
+        false => Ok(None),
+    }
+}
 
 /// What a run found. Fill in what there is; what is empty is left out of the page.
 #[derive(Debug, Clone, Copy, Default)]
@@ -171,6 +183,9 @@ impl Report<'_> {
         staged.add(HTML, html.as_bytes())?;
         staged.add(METRICS, json.as_bytes())?;
         staged.commit()?;
+        if chart.is_none() {
+            files::remove(&folder.join(CHART))?;
+        }
         tracing::info!(folder = %folder.display(), "wrote the report");
         Ok(ReportFiles {
             metrics: folder.join(METRICS),

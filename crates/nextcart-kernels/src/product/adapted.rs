@@ -5,8 +5,10 @@
 )]
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
+use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Tensor};
+
+use crate::device::{Place, place};
 
 /// `x Wᵀ + scale · x Aᵀ Bᵀ`, in the type of `x` and computed in f32, as one operation; `None` where the device has none
 /// for it, for factors that are not in f32, inputs in f64, a weight that takes gradients, and where a side is empty.
@@ -54,25 +56,13 @@ pub fn has_adapted_product(
     b: &Tensor<2>,
     [d_output, d_input]: [usize; 2],
 ) -> bool {
-    fn is_host(device: &DispatchDevice) -> bool {
-        match device {
-            #[cfg(feature = "cpu")]
-            DispatchDevice::Flex(_) => true,
-            DispatchDevice::Autodiff(device) => is_host(&device.clone().inner()),
-            #[allow(
-                unreachable_patterns,
-                reason = "which variants there are depends on burn's features"
-            )]
-            _ => false,
-        }
-    }
     let ([rows, width], [rank, _]) = (x.dims(), a.dims());
     assert_eq!(width, d_input, "inputs as wide as the weight");
     assert_eq!(a.dims(), [rank, d_input], "A as wide as the weight");
     assert_eq!(b.dims(), [d_output, rank], "B from A's rank to the weight's rows");
     let filled = ![rows, d_input, d_output, rank].contains(&0);
     let wide = [a.dtype(), b.dtype()] == [DType::F32; 2] && x.dtype() != DType::F64;
-    filled && wide && is_host(x.device().as_dispatch())
+    filled && wide && place(x.device().as_dispatch()) == Some(Place::Host)
 }
 
 /// Backends with the product and the update in one piece.

@@ -16,11 +16,12 @@ impl LlamaConfig {
     /// does not compute exactly (another architecture, another scaling of rotary embeddings, biases in
     /// the feed-forward network, another activation).
     pub fn from_file(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::Io { path: path.to_owned(), source })?;
-        let json: Value = serde_json::from_str(&text)
-            .map_err(|source| Error::Json { path: path.to_owned(), source })?;
-        Reader { path, json: &json }.config()
+        Self::from_json(path, &read_json(path)?)
+    }
+
+    /// The config that was read from this file.
+    pub(crate) fn from_json(path: &Path, json: &Value) -> Result<Self> {
+        Reader { path, json }.config()
     }
 
     /// The same config in the layout of `config.json`.
@@ -65,6 +66,13 @@ impl LlamaConfig {
         }
         json
     }
+}
+
+/// Reads a JSON file.
+pub(crate) fn read_json(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })
 }
 
 /// The largest size that a config may state, and the widest that all heads may be together: beyond any model, and small
@@ -287,7 +295,7 @@ mod tests {
     use super::*;
 
     fn read(json: &Value) -> Result<LlamaConfig> {
-        Reader { path: Path::new("config.json"), json }.config()
+        LlamaConfig::from_json(Path::new("config.json"), json)
     }
 
     #[track_caller]

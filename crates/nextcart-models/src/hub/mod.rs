@@ -11,8 +11,9 @@ use hf_hub::repository::{RepoTreeEntry, RepoTypeModel};
 use hf_hub::{HFClient, HFClientSync, HFError, HFRepositorySync, split_id};
 
 use self::pieces::Pieces;
-use crate::checkpoint::{CONFIG, weight_files};
+use crate::checkpoint::CONFIG;
 use crate::error::{Error, Result};
+use crate::shards::Shards;
 
 /// The files of a repository that a checkpoint needs, the weights last; pickled and second copies of these are left out.
 const FILES: [&str; 3] = ["*.json", "*.jinja", "model*.safetensors"];
@@ -250,8 +251,10 @@ impl HubModel {
 
     /// Whether a folder has a config and all weights that belong to it, where they are wanted.
     fn is_whole(&self, folder: &Path) -> bool {
-        let has_weights =
-            || weight_files(folder).is_ok_and(|files| files.iter().all(|file| file.is_file()));
+        let has_weights = || {
+            let shards = Shards::of(folder);
+            shards.is_ok_and(|shards| shards.files.iter().all(|file| file.is_file()))
+        };
         folder.join(CONFIG).is_file() && (!self.weights || has_weights())
     }
 

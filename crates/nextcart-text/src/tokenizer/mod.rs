@@ -312,8 +312,8 @@ struct Run {
     after_special: bool,
 }
 
-fn failed(path: &Path, error: impl std::fmt::Display) -> Error {
-    Error::Tokenizer { path: path.to_owned(), reason: error.to_string() }
+fn failed(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::Tokenizer { path: path.to_owned(), source: error.into() }
 }
 
 #[cfg(test)]

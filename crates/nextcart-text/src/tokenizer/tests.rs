@@ -63,7 +63,13 @@ fn a_file_that_is_no_tokenizer_is_named() {
             matches!(&error, Error::Tokenizer { path: named, .. } if *named == path),
             "{error}"
         );
+        let cause = std::error::Error::source(&error).expect("what the library said");
+        assert!(!error.to_string().contains(&cause.to_string()), "{error}");
     }
+    std::fs::write(&path, trained().to_json().expect("serialised")).expect("written");
+    let error = Tokenizer::from_file(&path, Some(9999)).unwrap_err();
+    let cause = std::error::Error::source(&error).expect("what is missing").to_string();
+    assert_eq!(cause, "expected a token with the id 9999 to end texts, found none");
 }
 
 fn markup(text: &str) -> Segment {

@@ -93,13 +93,17 @@ pub(super) fn sync_folder(path: &Path) {
     }
 }
 
-/// Puts a whole file in the place of another.
+/// Puts a whole file in the place of another, or leaves that as it is and nothing beside it.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let new = path.with_file_name(format!(".{name}.new"));
-    let mut file = File::create(&new).map_err(io(&new))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(io(&new))?;
-    fs::rename(&new, path).map_err(io(path))
+    let write = |mut file: File| file.write_all(content).and_then(|()| file.sync_all());
+    let written = File::create(&new).and_then(write).map_err(io(&new));
+    let replaced = written.and_then(|()| fs::rename(&new, path).map_err(io(path)));
+    if replaced.is_err() {
+        fs::remove_file(&new).ok();
+    }
+    replaced
 }
 
 /// A tensor of f32 or bytes on the host as the safetensors crate asks for it.
@@ -123,5 +127,24 @@ impl View for Borrowed<'_> {
 
     fn data_len(&self) -> usize {
         self.0.as_bytes().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_put_in_place_is_not_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        fs::create_dir(&path).unwrap();
+        let error = replace(&path, b"{}").unwrap_err();
+        assert!(matches!(&error, Error::Io { path: named, .. } if *named == path), "{error}");
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["run.json"]);
+        fs::remove_dir(&path).unwrap();
+        replace(&path, b"{}").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"{}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod best;
 mod files;
+mod identity;
 mod seal;
 mod state;
 
@@ -18,8 +19,9 @@ use crate::parameters::{AnyTensor, HostTensors};
 pub use best::best_checkpoint;
 
 pub(crate) use files::replace;
+pub(crate) use identity::{Identity, Probe};
 pub(crate) use seal::hex;
-pub(crate) use state::{Curves, Identity, Probe, State};
+pub(crate) use state::{Curves, State};
 
 const PREFIX: &str = "checkpoint-";
 const UNFINISHED: &str = ".unfinished-";

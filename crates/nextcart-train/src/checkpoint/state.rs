@@ -4,17 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::DType;
-use nextcart_adapters::Base;
-use nextcart_models::{Llama, LlamaConfig};
-use nextcart_text::{Sample, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::files::{self, FileDigest};
+use super::identity::{Identity, Probe};
 use super::seal;
 use super::{MOMENTS, PARAMETERS, STATE};
-use crate::config::SftConfig;
 use crate::error::{Error, Result, io};
 
 /// Raised whenever an older reader would misunderstand a checkpoint.
@@ -48,113 +44,6 @@ pub(crate) struct State {
 pub(crate) struct Curves<'a> {
     pub(crate) losses: &'a [(u64, f64)],
     pub(crate) evaluations: &'a [(u64, f64)],
-}
-
-/// What makes two runs the same.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Identity {
-    pub(crate) config: SftConfig,
-    pub(crate) model: LlamaConfig,
-    /// What its blocks compute in; some checkpoints do not say.
-    #[serde(default)]
-    activations: Option<String>,
-    samples: SampleDigest,
-    /// What shapes and values of parameters do not tell, by module path.
-    projections: BTreeMap<String, ProjectionFacts>,
-}
-
-/// How a projection is held and adapted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ProjectionFacts {
-    /// `nf4` if it is packed, or the type of its weight.
-    base: String,
-    /// Factor of its adapter.
-    scale: Option<f64>,
-    /// Share of the adapter's inputs that are dropped.
-    dropout: Option<f64>,
-}
-
-impl ProjectionFacts {
-    /// Those of all projections inside the blocks.
-    fn of(model: &Llama) -> BTreeMap<String, Self> {
-        let facts = |(path, projection): (String, &nextcart_adapters::Projection)| {
-            let base = match projection.base() {
-                Base::Nf4(_) => "nf4".to_owned(),
-                _ => named(projection.weight().dtype()),
-            };
-            let adapter = projection.adapter();
-            let (scale, dropout) = (adapter.map(|a| a.scale()), adapter.map(|a| a.dropout()));
-            (path, Self { base, scale, dropout })
-        };
-        model.projections().into_iter().map(facts).collect()
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct SampleDigest {
-    count: usize,
-    sha256: String,
-}
-
-/// The loss of one sample, without dropout.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Probe {
-    pub(crate) sample: usize,
-    pub(crate) loss: f64,
-}
-
-impl Identity {
-    pub(crate) fn new(
-        config: SftConfig,
-        llama: LlamaConfig,
-        model: &Llama,
-        samples: &[Sample],
-    ) -> Self {
-        Self {
-            config,
-            model: llama,
-            activations: Some(named(model.activations())),
-            samples: SampleDigest { count: samples.len(), sha256: digest(samples) },
-            projections: ProjectionFacts::of(model),
-        }
-    }
-
-    /// This run, from a checkpoint, must be `current` but for what changes no parameter.
-    pub(crate) fn check(&self, current: &Self, path: &Path) -> Result<()> {
-        let json = |source| Error::Json { path: path.to_owned(), source };
-        let mut found = self.clone();
-        found.config.checkpoints_kept = current.config.checkpoints_kept;
-        found.activations = found.activations.or_else(|| current.activations.clone());
-        // Through text and back as well, because JSON may change the last bit of a float.
-        let text = serde_json::to_string(current).map_err(json)?;
-        let current: Self = serde_json::from_str(&text).map_err(json)?;
-        if found == current {
-            return Ok(());
-        }
-        let value = |run: &Self| serde_json::to_value(run).map_err(json);
-        let (field, expected, found) = first_difference(&value(&current)?, &value(&found)?);
-        Err(Error::OtherRun { path: path.to_owned(), field, expected, found })
-    }
-}
-
-impl Probe {
-    /// Relative difference up to which a loss counts as the same. Another device, or another number
-    /// of threads, moves it in the sixth digit; another model in the first.
-    const TOLERANCE: f64 = 1e-3;
-
-    /// The model must have the loss that it had when the checkpoint was written.
-    pub(crate) fn check(&self, path: &Path, current: Self) -> Result<()> {
-        let bound = Self::TOLERANCE * self.loss.abs().max(1.0);
-        if self.sample == current.sample && (self.loss - current.loss).abs() <= bound {
-            return Ok(());
-        }
-        Err(Error::OtherRun {
-            path: path.to_owned(),
-            field: format!("loss of sample {}", self.sample),
-            expected: current.loss.to_string(),
-            found: self.loss.to_string(),
-        })
-    }
 }
 
 impl State {
@@ -255,10 +144,6 @@ impl State {
     }
 }
 
-fn named(dtype: DType) -> String {
-    format!("{dtype:?}").to_lowercase()
-}
-
 fn damaged(path: PathBuf, expected: &str, found: &str) -> Error {
     Error::Damaged { path, expected: expected.to_owned(), found: found.to_owned() }
 }
@@ -267,74 +152,10 @@ fn widen(points: &[(u64, f32)]) -> Vec<(u64, f64)> {
     points.iter().map(|&(step, loss)| (step, loss.into())).collect()
 }
 
-/// The dotted name of the first field that differs, and both values.
-fn first_difference(expected: &Value, found: &Value) -> (String, String, String) {
-    if let (Value::Object(left), Value::Object(right)) = (expected, found) {
-        let absent = Value::Null;
-        let names = left.keys().chain(right.keys());
-        for name in names {
-            let value =
-                |side: &serde_json::Map<String, Value>| side.get(name).unwrap_or(&absent).clone();
-            let (left, right) = (value(left), value(right));
-            if left != right {
-                let (field, left, right) = first_difference(&left, &right);
-                let dot = if field.is_empty() { "" } else { "." };
-                return (format!("{name}{dot}{field}"), left, right);
-            }
-        }
-    }
-    (String::new(), expected.to_string(), found.to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::identity::tests::run;
     use super::*;
-
-    fn run(learning_rate: f64) -> Identity {
-        let samples = [Sample::text(&[1, 2]).unwrap()];
-        let config = SftConfig { learning_rate, ..SftConfig::default() };
-        let llama = LlamaConfig {
-            layers: 1,
-            d_model: 8,
-            d_hidden: 8,
-            heads: 1,
-            kv_heads: 1,
-            head_dim: 8,
-            ..LlamaConfig::tiny(8)
-        };
-        let model = llama.init(1, &burn::tensor::Device::flex());
-        Identity::new(config, llama, &model, &samples)
-    }
-
-    /// Whether a run with one rate goes on from a checkpoint with another.
-    fn matches(saved: f64, current: f64) -> bool {
-        let text = serde_json::to_string(&run(saved)).unwrap();
-        let saved: Identity = serde_json::from_str(&text).unwrap();
-        saved.check(&run(current), Path::new("checkpoint-1")).is_ok()
-    }
-
-    #[test]
-    fn a_run_equals_itself_whatever_its_floats_look_like_in_json() {
-        for number in 1..200 {
-            let rate = 1.0 / f64::from(number) / 3e5;
-            assert!(matches(rate, rate), "{rate}");
-            assert!(!matches(rate, rate * (1.0 + 1e-9)), "{rate}");
-        }
-    }
-
-    #[test]
-    fn blocks_that_compute_in_another_type_are_of_another_run() {
-        let (saved, mut current) = (run(1e-4), run(1e-4));
-        current.activations = Some("bf16".to_owned());
-        let refused = |saved: &Identity| saved.check(&current, Path::new("checkpoint-1"));
-        match refused(&saved) {
-            Err(Error::OtherRun { field, expected, found, .. }) => {
-                assert_eq!([field, expected, found], ["activations", "\"bf16\"", "\"f32\""]);
-            }
-            other => panic!("expected a refusal, got {other:?}"),
-        }
-        assert!(refused(&Identity { activations: None, ..saved }).is_ok());
-    }
 
     /// A state with these losses in a folder of its own.
     fn written(losses: &[(u64, f64)], evaluations: &[(u64, f64)]) -> tempfile::TempDir {
@@ -399,13 +220,5 @@ mod tests {
         // Those before had no checksum.
         let (before, _) = text.rsplit_once(",\n").unwrap();
         refused(&(before.replace("\"version\": 4,", "\"version\": 3,") + "\n}\n"), 3);
-    }
-
-    #[test]
-    fn a_difference_is_named_by_its_path() {
-        let (left, right) = (serde_json::json!({"a": {"b": 1}}), serde_json::json!({"a": {}}));
-        let own = |(field, expected, found): (String, String, String)| [field, expected, found];
-        assert_eq!(own(first_difference(&left, &right)), ["a.b", "1", "null"]);
-        assert_eq!(own(first_difference(&right, &left)), ["a.b", "null", "1"]);
     }
 }

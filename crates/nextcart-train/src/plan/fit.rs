@@ -11,7 +11,7 @@ type Change = fn(&mut Planner) -> Option<String>;
 
 /// From those that cost the least on.
 const CHANGES: [Change; 6] =
-    [smaller_evaluation, fewer_logits, small_moments, blocks, smaller_batch, packed];
+    [smaller_evaluation, fewer_logits, small_moments, blocks, smaller_batch, quantized];
 
 impl Planner {
     /// [`estimate`](Self::estimate), if the device has the memory.
@@ -175,8 +175,8 @@ fn shrink(passes: &mut [PassShape], rows: usize) {
     }
 }
 
-fn packed(planner: &mut Planner) -> Option<String> {
-    // What is packed cannot be trained.
+fn quantized(planner: &mut Planner) -> Option<String> {
+    // What is in NF4 cannot be trained.
     let changes = !planner.load.quantized && planner.lora.is_some();
     planner.load.quantized |= changes;
     changes.then(|| "model.quantized = true".to_owned())

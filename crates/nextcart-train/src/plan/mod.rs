@@ -26,6 +26,8 @@ pub use outcome::{PaceOutcome, PlanOutcome};
 pub use pace::Pace;
 pub use workload::{PassShape, StepWork, Workload};
 
+pub(crate) use of_model::is_packed;
+
 /// A run to be planned: adapters on a frozen model, or all weights of one.
 #[derive(Debug, Clone)]
 pub struct Planner {

@@ -25,10 +25,7 @@ impl Planner {
         };
         let weights = precision(model.embedding().dtype());
         let activations = precision(model.activations());
-        let packed = |(_, projection): &(String, &nextcart_adapters::Projection)| {
-            matches!(projection.base(), Base::Nf4(_))
-        };
-        let quantized = model.projections().iter().any(packed);
+        let quantized = is_packed(model);
         Self {
             model: llama.clone(),
             load: LoadOptions { weights, quantized, activations },
@@ -38,6 +35,12 @@ impl Planner {
             memory_limit: None,
         }
     }
+}
+
+/// Whether a model holds projections in NF4.
+pub(crate) fn is_packed(model: &Llama) -> bool {
+    let projections = model.projections();
+    projections.iter().any(|(_, projection)| matches!(projection.base(), Base::Nf4(_)))
 }
 
 /// The configuration that gives adapters as large as a model's; `None` if it has none.

@@ -17,8 +17,7 @@ pub(super) fn draw(losses: &[(u64, f64)], evaluations: &[(u64, f64)]) -> Result<
         return Ok(None);
     }
     let mut svg = String::new();
-    plot(&mut svg, losses, evaluations)
-        .map_err(|error| Error::Chart { reason: error.to_string() })?;
+    plot(&mut svg, losses, evaluations).map_err(|source| Error::Chart { source })?;
     Ok(Some(svg))
 }
 
@@ -26,7 +25,7 @@ fn plot(
     svg: &mut String,
     losses: &[(u64, f64)],
     evaluations: &[(u64, f64)],
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let all = || losses.iter().chain(evaluations).map(|(_, loss)| *loss);
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
     let room = (0.06 * (high - low)).max(0.01);

@@ -4,7 +4,6 @@ mod accuracy;
 mod cgroup;
 mod chart;
 mod crc32c;
-mod difference;
 mod events;
 mod git;
 mod lock;
@@ -44,7 +43,6 @@ use non_finite::{NON_FINITE, SampleIds};
 use planning::Watched;
 
 pub use accuracy::Accuracy;
-pub use difference::Difference;
 pub use machine::Machine;
 pub use memory::peak_memory;
 pub use metrics::{EvaluationMetrics, Metric, StepMetrics, read_metrics};
@@ -70,7 +68,7 @@ type Questions<'a> = Box<
 pub enum Ending {
     /// After its last step.
     Finished,
-    /// Evaluations did not improve for as long as [`WatchConfig::patience`] says.
+    /// Evaluations did not improve for as long as [`WatchConfig::patience`] says, and steps were left.
     Early,
     /// On request, after a step whose checkpoint is written.
     Interrupted,
@@ -241,8 +239,8 @@ impl<'a> Run<'a> {
     /// [`Error::Questions`], which names the checkpoint to go on from; [`Error::NonFinite`] and
     /// [`Error::NonFiniteEvaluation`], which name that of the last good state after the samples are listed in
     /// `non_finite.json`: another call comes to the same number; [`Error::Config`] for a watch that
-    /// does not validate, a configuration of another training, questions without held-out samples, and ids that are not as
-    /// many as the samples;
+    /// does not validate, a configuration of another training, questions or a patience without held-out samples, and ids
+    /// that are not as many as the samples;
     /// [`Error::Token`] for a held-out sample; [`Error::OtherRun`] if the folder's `run.json` is of another
     /// run; [`Error::Locked`]; [`Error::Io`] and others if a file cannot be read or written.
     pub fn train(&mut self, stop: &AtomicBool) -> Result<Ending> {
@@ -275,6 +273,7 @@ impl<'a> Run<'a> {
             let expected = "samples to evaluate when the questions are asked";
             return Err(wrong("data", "held_out", expected, "none"));
         }
+        self.watch.check_patience(self.held_out)?;
         self.ids.check(self.samples.len(), self.held_out.len())?;
         check_list(self.held_out, &self.llama, HELD_OUT)
     }

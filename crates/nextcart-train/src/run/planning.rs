@@ -12,20 +12,40 @@ use super::memory::{device_memory, peak_memory};
 use super::{Run, RunRecord, StepMetrics, Trained};
 use crate::check::{HELD_OUT, TRAINING, check_list};
 use crate::checkpoint::newest_checkpoint;
+use crate::config::wrong;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::plan::{DeviceFacts, Pace, Plan, PlanOutcome, Planner, Workload};
+use crate::plan::{DeviceFacts, Pace, Plan, PlanOutcome, Planner, Workload, is_packed};
 use crate::replicas::beside;
 use crate::run_config::RunConfig;
 use crate::trainer::StepReport;
+use crate::watch::Every;
 
 impl RunConfig {
-    /// The run of this configuration to be planned, for a model of a shape.
+    /// The run of this configuration to be planned, for a checkpoint: projections that it holds packed are planned so,
+    /// whatever the configuration says.
+    ///
+    /// # Errors
+    /// Those of [`planner`](Self::planner).
+    pub fn planner_for(
+        &self,
+        checkpoint: &Checkpoint,
+        samples: &[Sample],
+        held_out: &[Sample],
+    ) -> Result<Planner> {
+        let mut planner = self.planner(checkpoint.config(), samples, held_out)?;
+        planner.load.quantized |= checkpoint.is_quantized();
+        Ok(planner)
+    }
+
+    /// The run of this configuration to be planned, for a model of a shape that is held as it says.
     ///
     /// # Errors
     /// What keeps such a run from starting, as far as it can be known without the model: those of [`Workload::of`],
-    /// [`Error::Token`] for a sample of either list, [`Error::Mixed`], and [`Error::Model`] for adapters that none of its modules gets.
+    /// [`Error::Config`] for a patience, or evaluations at other times than each epoch, without held-out samples,
+    /// [`Error::Token`] for a sample of either list, [`Error::Mixed`], and [`Error::Model`] for adapters that none of its
+    /// modules gets, or entries that match none.
     pub fn planner(
         &self,
         model: &LlamaConfig,
@@ -34,16 +54,15 @@ impl RunConfig {
     ) -> Result<Planner> {
         let workload = Workload::of(samples, &self.training)?
             .with_evaluation(held_out, self.watch.evaluation_batch);
+        self.watch.check_patience(held_out)?;
+        if held_out.is_empty() && self.watch.evaluate != Every::default() {
+            let expected = "its default, as there are no held-out samples to evaluate";
+            return Err(wrong("watch", "evaluate", expected, format!("{:?}", self.watch.evaluate)));
+        }
         check_list(samples, model, TRAINING)?;
         check_list(held_out, model, HELD_OUT)?;
-        let planner = Planner::new(self, model, workload);
-        match planner.trains() {
-            true => Ok(planner),
-            false => {
-                let targets = self.lora.target_modules.clone();
-                Err(self.model.error(nextcart_models::Error::NoTarget { targets }))
-            }
-        }
+        model.check_entries(&self.lora).map_err(|error| self.model.error(error))?;
+        Ok(Planner::new(self, model, workload))
     }
 }
 
@@ -52,9 +71,9 @@ impl<'a> Run<'a> {
     /// [opened](Self::open).
     ///
     /// # Errors
-    /// Before a weight is read, [`Error::Config`] also where there are fewer devices, [`Error::Locked`], those of [`RunConfig::planner`], [`Error::OtherRun`] if the folder
-    /// holds checkpoints and its record is of another run, and [`Error::DoesNotFit`] with the settings that would;
-    /// then those of [`RunConfig::load`] and [`Run::open`].
+    /// Before a weight is read, [`Error::Config`] also where there are fewer devices, [`Error::Locked`], those of
+    /// [`RunConfig::planner`], [`Error::OtherRun`] if the folder holds checkpoints and its record is of another run, and
+    /// [`Error::DoesNotFit`] with the settings that would; then those of [`RunConfig::load`] and [`Run::open`].
     pub fn start(
         folder: impl AsRef<Path>,
         config: &RunConfig,
@@ -66,7 +85,7 @@ impl<'a> Run<'a> {
         beside(device, config.training.devices)?;
         let (folder, llama) = (folder.as_ref(), checkpoint.config());
         let lock = Lock::if_there(folder)?;
-        let planner = config.planner(llama, samples, held_out)?;
+        let planner = config.planner_for(checkpoint, samples, held_out)?;
         if newest_checkpoint(folder)?.is_some() {
             let settings = (&config.training, &config.watch, Some(config));
             let model = (llama, Trained::Adapters);
@@ -88,10 +107,11 @@ impl<'a> Run<'a> {
                 let training = self.trainer.config();
                 let workload = Workload::of(self.samples, training)?
                     .with_evaluation(self.held_out, self.watch.evaluation_batch);
-                let planner = match &self.config {
+                let mut planner = match &self.config {
                     Some(config) => Planner::new(config, &self.llama, workload),
                     None => Planner::of_model(&model, &self.llama, training, workload),
                 };
+                planner.load.quantized |= is_packed(&model);
                 let facts = DeviceFacts::measure_for(&planner, &model.device());
                 let memory = planner.estimate(&facts).memory;
                 let there = memory.weights + memory.adapters;

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::warn;
 
-use super::difference::{Difference, differences};
 use super::machine::Machine;
 use super::trained::Trained;
 use super::{git, remove};
 use crate::checkpoint::{hex, replace};
 use crate::config::SftConfig;
+use crate::difference::{Difference, differences};
 use crate::error::{Error, Result, io};
 use crate::plan::PlanOutcome;
 use crate::run_config::RunConfig;
@@ -99,7 +99,7 @@ impl RunRecord {
         device: &Device,
     ) -> Result<Self> {
         let manifest = config.map(|config| config.data.folder.join(MANIFEST));
-        let bytes = manifest.and_then(|path| fs::read(path).ok());
+        let data_manifest = manifest.map(|path| digest_if_there(&path)).transpose()?.flatten();
         let versions = [("nextcart", env!("CARGO_PKG_VERSION")), ("burn", BURN)];
         let crates = versions.map(|(name, version)| (name.to_owned(), version.to_owned()));
         Ok(Self {
@@ -110,7 +110,7 @@ impl RunRecord {
             trained: Some(trained),
             samples: digest(samples),
             held_out: digest(held_out),
-            data_manifest: bytes.map(|bytes| hex(&bytes)),
+            data_manifest,
             crates: crates.into(),
             git_commit: git::commit(folder).or_else(|| git::commit(Path::new("."))),
             machine: Some(Machine::of(device)),
@@ -220,6 +220,15 @@ impl RunRecord {
     }
 }
 
+/// SHA-256 of a file, if it is there.
+fn digest_if_there(path: &Path) -> Result<Option<String>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(hex(&bytes))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io(path)(error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use nextcart_models::Precision;
@@ -324,6 +333,29 @@ mod tests {
         assert!(matches!(new.keep(folder, 3), Err(Error::Json { .. })));
         new.keep(folder, 0).unwrap();
         assert_eq!(RunRecord::read(folder).unwrap(), new);
+    }
+
+    #[test]
+    fn a_manifest_that_cannot_be_read_is_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(MANIFEST);
+        assert_eq!(digest_if_there(&path).unwrap(), None);
+        fs::create_dir(&path).unwrap();
+        let mut config = RunConfig::tiny_cpu();
+        config.data.folder = folder.path().to_owned();
+        let record = || {
+            let all = (&config.training, &config.watch, Some(&config));
+            let llama = LlamaConfig::tiny(8);
+            let model = (&llama, Trained::Adapters);
+            RunRecord::new(Path::new("."), all, model, (&[], &[]), &Device::flex())
+        };
+        match record() {
+            Err(Error::Io { path: named, .. }) => assert_eq!(named, path),
+            other => panic!("expected an error, got {other:?}"),
+        }
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, "abc").unwrap();
+        assert_eq!(record().unwrap().data_manifest, Some(hex(b"abc")));
     }
 
     #[test]

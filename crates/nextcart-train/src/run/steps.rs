@@ -25,7 +25,8 @@ impl Run<'_> {
             self.evaluate(log)?;
         }
         loop {
-            if patience::is_over(self.trainer.evaluations(), &self.watch) {
+            let steps_left = self.trainer.steps() < self.trainer.total_steps();
+            if steps_left && patience::is_over(self.trainer.evaluations(), &self.watch) {
                 return Ok(Ending::Early);
             }
             let step = self.trainer.step();

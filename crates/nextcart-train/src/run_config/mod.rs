@@ -14,7 +14,7 @@ use nextcart_models::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::config::SftConfig;
+use crate::config::{SftConfig, wrong};
 use crate::error::{Error, Result};
 use crate::watch::WatchConfig;
 use lora::LoraFields;
@@ -90,7 +90,7 @@ fn default_output() -> PathBuf {
 pub struct ModelConfig {
     /// Folder of a checkpoint, or its id on the hub.
     pub name: String,
-    /// Branch, tag or commit on the hub (default `main`).
+    /// Branch, tag or commit on the hub (default `main`); a folder has none.
     #[serde(default)]
     pub revision: Option<String>,
     /// [`LoadOptions::weights`].
@@ -125,20 +125,20 @@ impl ModelConfig {
     /// Opens the folder, or what the hub has under this id; the weights stay on disk.
     ///
     /// # Errors
-    /// [`Error::Model`] if it cannot be fetched, read or computed.
+    /// [`Error::Model`] if it cannot be fetched, read or computed; [`Error::Config`] for a revision of a folder.
     pub fn open(&self) -> Result<Checkpoint> {
-        self.open_from(self.on_hub())
+        self.open_from(self.on_hub()?)
     }
 
     /// As [`open`](Self::open), and tells how far a download is, from a thread of its own.
     ///
     /// # Errors
-    /// [`Error::Model`] if it cannot be fetched, read or computed.
+    /// As there.
     pub fn open_with_progress(
         &self,
         on_progress: impl Fn(DownloadProgress<'_>) + Send + Sync + 'static,
     ) -> Result<Checkpoint> {
-        self.open_from(self.on_hub().map(|model| model.with_progress(on_progress)))
+        self.open_from(self.on_hub()?.map(|model| model.with_progress(on_progress)))
     }
 
     fn open_from(&self, hub: Option<HubModel>) -> Result<Checkpoint> {
@@ -152,21 +152,26 @@ impl ModelConfig {
     /// As [`open`](Self::open), for what a plan takes: of what the hub has, weights are not fetched.
     ///
     /// # Errors
-    /// [`Error::Model`] if it cannot be fetched, read or computed.
+    /// As there.
     pub fn open_to_plan(&self) -> Result<Checkpoint> {
-        let open = || match self.on_hub() {
+        let hub = self.on_hub()?;
+        let open = || match hub {
             Some(model) => Checkpoint::open_without_weights(model.without_weights().fetch()?),
             None => Checkpoint::open_without_weights(&self.name),
         };
         open().map_err(|source| self.error(source))
     }
 
-    fn on_hub(&self) -> Option<HubModel> {
-        let model = HubModel::named(&self.name)?;
-        Some(match &self.revision {
-            Some(revision) => model.with_revision(revision),
-            None => model,
-        })
+    /// The model on the hub; `None` if the name is a folder's, of which there are no revisions.
+    fn on_hub(&self) -> Result<Option<HubModel>> {
+        match (HubModel::named(&self.name), &self.revision) {
+            (Some(model), Some(revision)) => Ok(Some(model.with_revision(revision))),
+            (None, Some(revision)) => {
+                let expected = format!("none, as `{}` names a folder", self.name);
+                Err(wrong("model", "revision", &expected, revision))
+            }
+            (model, None) => Ok(model),
+        }
     }
 
     pub(crate) fn error(&self, source: nextcart_models::Error) -> Error {

@@ -309,3 +309,18 @@ fn a_configuration_loads_its_model_with_its_adapters() {
     let error = missing.open().unwrap_err();
     assert!(error.to_string().contains("./nowhere"), "{error}");
 }
+
+#[test]
+fn a_revision_of_a_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(32) };
+    save_checkpoint(folder.path(), &llama.init(3, &Device::flex()), &llama, None).unwrap();
+    let name = folder.path().display().to_string();
+    let text = format!("config, field `model.revision`: expected none, as `{name}` names a folder");
+    let model = ModelConfig { name, revision: Some("v1".to_owned()), ..unusual().model };
+    let opened = [model.open(), model.open_to_plan(), model.open_with_progress(|_| ())];
+    for error in opened.map(|opened| opened.unwrap_err().to_string()) {
+        assert_eq!(error, format!("{text}, found v1"));
+    }
+    assert!(ModelConfig { revision: None, ..model }.open().is_ok());
+}

@@ -4,12 +4,13 @@ use std::fs;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use nextcart_models::{Checkpoint, LoadOptions, Precision, save_checkpoint};
+use nextcart_models::{Checkpoint, LlamaConfig, LoadOptions, Precision, save_checkpoint};
 use nextcart_text::Sample;
 use nextcart_train::{
-    DeviceFacts, Ending, Error, Metric, ModelConfig, Planner, Run, RunConfig, RunRecord, SftConfig,
-    Trained, Workload, read_metrics,
+    DeviceFacts, Ending, Error, Every, Metric, ModelConfig, Planner, Run, RunConfig, RunRecord,
+    SftConfig, Trained, WatchConfig, Workload, read_metrics,
 };
+use serde_json::json;
 
 use crate::common::{adapted, base, llama};
 use crate::watching::{go, open};
@@ -91,6 +92,58 @@ fn without_a_plan_the_run_makes_one_of_the_model_in_hand() {
 }
 
 #[test]
+fn a_packed_model_is_planned_as_it_is_held_whatever_its_configuration_says() {
+    let _turn = turn();
+    let (samples, _) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let model = base().quantized().unwrap().with_adapters(&lora(), 3).unwrap();
+    let whole = RunConfig { lora: lora(), training: config(3), ..RunConfig::tiny_cpu() };
+    let run = Run::open(folder.path(), model, &llama(), config(3), &samples).unwrap();
+    run.with_config(whole).train(&go()).unwrap();
+    let found = RunRecord::read(folder.path()).unwrap().plan.unwrap().plan;
+    let own = planner(&samples, config(3));
+    let load = LoadOptions { quantized: true, ..own.load };
+    let expected = Planner { load, ..own }.estimate(&DeviceFacts::host(1 << 32, 1e10));
+    assert_eq!(found.memory.weights, expected.memory.weights);
+}
+
+#[test]
+fn a_packed_checkpoint_is_planned_as_it_is_stored_whatever_the_configuration_says() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let [base, path] = ["base", "run"].map(|name| folder.path().join(name));
+    let llama = LlamaConfig::tinyllama_1_1b();
+    let mut json = llama.to_json();
+    json["quantization_config"] = json!({
+        "quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": true,
+    });
+    fs::create_dir(&base).unwrap();
+    fs::write(base.join("config.json"), json.to_string()).unwrap();
+    let checkpoint = Checkpoint::open_without_weights(&base).unwrap();
+    let model = ModelConfig {
+        name: base.display().to_string(),
+        revision: None,
+        weights: Precision::F32,
+        activations: Precision::Bf16, // no steps are timed
+        quantized: false,
+    };
+    let dense =
+        RunConfig { training: config(3), memory_limit: Some(2.0), ..RunConfig::new(model.clone()) };
+    let packed = RunConfig { model: ModelConfig { quantized: true, ..model }, ..dense.clone() };
+    let weights =
+        |planner: Planner| planner.estimate(&DeviceFacts::host(1 << 40, 1e10)).memory.weights;
+    let found = weights(dense.planner_for(&checkpoint, &samples, &held_out).unwrap());
+    assert_eq!(found, weights(packed.planner(&llama, &samples, &held_out).unwrap()));
+    assert!(weights(dense.planner(&llama, &samples, &held_out).unwrap()) > 4_000_000_000);
+    // There is room for it, so that its weights are looked for: there are none.
+    let run = Run::start(&path, &dense, &checkpoint, &Device::flex(), (&samples, &held_out));
+    let error = run.map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::Model { .. }), "{error}");
+}
+
+#[test]
 fn what_does_not_fit_is_refused_before_a_weight_is_read() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
@@ -138,6 +191,14 @@ fn what_does_not_fit_is_refused_before_a_weight_is_read() {
     let warm = SftConfig { warmup_steps: 3, ..config.training.clone() };
     let error = refused(RunConfig { training: warm, ..config.clone() }, &held_out);
     assert!(matches!(error, Error::Config { field: "warmup_steps", .. }), "{error}");
+    for (watch, named) in [
+        (WatchConfig { patience: Some(2), ..WatchConfig::default() }, "patience"),
+        (WatchConfig { evaluate: Every::Steps(2), ..WatchConfig::default() }, "evaluate"),
+    ] {
+        let error = refused(RunConfig { watch, ..config.clone() }, &[]);
+        let is_named = matches!(&error, Error::Config { field, .. } if *field == named);
+        assert!(is_named && error.to_string().contains("no held-out samples"), "{error}");
+    }
     let unknown = [Sample::text(&[1, 99]).unwrap()];
     let error = refused(config.clone(), &unknown);
     assert!(matches!(error, Error::Token { list: "held-out", sample: 0, .. }), "{error}");

@@ -175,6 +175,25 @@ fn a_run_without_improvement_stops_and_keeps_its_best_model() {
 }
 
 #[test]
+fn patience_that_runs_out_at_the_last_step_ends_no_run_early() {
+    let _turn = turn();
+    let (samples, held_out) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let watch = WatchConfig {
+        evaluate: Every::Steps(1),
+        patience: Some(2),
+        min_delta: 10.0,
+        ..WatchConfig::default()
+    };
+    let open = || open(folder.path(), config(3), &samples).with_watch(watch.clone());
+    assert_eq!(open().with_held_out(&held_out).train(&go()).unwrap(), Ending::Finished);
+    // Nor when it is resumed.
+    let mut run = open().with_held_out(&held_out);
+    assert_eq!((run.trainer().steps(), run.trainer().evaluations().len()), (3, 3));
+    assert_eq!(run.train(&go()).unwrap(), Ending::Finished);
+}
+
+#[test]
 fn without_a_whole_checkpoint_that_was_evaluated_there_is_no_best_model() {
     let _turn = turn();
     let (samples, held_out) = samples();
@@ -238,6 +257,8 @@ fn what_does_not_go_together_is_refused_before_a_file_is_written() {
     let whole = RunConfig { training: config(4), ..RunConfig::tiny_cpu() };
     check(open(&folder, config(3), &samples).with_config(whole), "training");
     check(open(&folder, config(3), &samples).with_questions(|_, _| Ok(())), "held_out");
+    let patient = WatchConfig { patience: Some(2), ..watch() };
+    check(open(&folder, config(3), &samples).with_watch(patient), "patience");
     let ids = |count: usize| vec!["an id".to_owned(); count];
     let run = open(&folder, config(3), &samples).with_held_out(&held_out);
     check(run.with_sample_ids(ids(samples.len() - 1), Vec::new()), "sample_ids");

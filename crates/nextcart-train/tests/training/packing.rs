@@ -29,11 +29,9 @@ fn pass(
 fn check(model: &Llama, llama: &LlamaConfig, samples: &[Sample], window: usize) {
     let single: Vec<Vec<&Sample>> = samples.iter().map(|sample| vec![sample]).collect();
     let windows = pack(samples, window).unwrap();
-    assert!(windows.iter().any(|window| window.samples.len() > 2));
-    let packed: Vec<Vec<&Sample>> = windows
-        .iter()
-        .map(|window| window.samples.iter().map(|&index| &samples[index]).collect())
-        .collect();
+    assert!(windows.iter().any(|window| window.len() > 2));
+    let of_window = |window: &Vec<usize>| window.iter().map(|&index| &samples[index]).collect();
+    let packed: Vec<Vec<&Sample>> = windows.iter().map(of_window).collect();
     let expected = pass(model, llama, &single, Checkpointing::None);
     let list = values(&expected.gradients);
     let scale = list.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
@@ -47,10 +45,12 @@ fn check(model: &Llama, llama: &LlamaConfig, samples: &[Sample], window: usize) 
     }
 
     // One after the other as if they were one text, they are worth something else.
-    let joined: Vec<Sample> = windows
-        .iter()
-        .map(|window| Sample::new(window.ids.clone(), window.loss_mask.clone()).unwrap())
-        .collect();
+    let join = |row: &Vec<&Sample>| {
+        let ids = row.iter().flat_map(|sample| sample.ids()).copied().collect();
+        let mask = row.iter().flat_map(|sample| sample.loss_mask()).copied().collect();
+        Sample::new(ids, mask).unwrap()
+    };
+    let joined: Vec<Sample> = packed.iter().map(join).collect();
     let joined: Vec<Vec<&Sample>> = joined.iter().map(|sample| vec![sample]).collect();
     let other = pass(model, llama, &joined, Checkpointing::None);
     let off = largest_difference(&values(&other.gradients), &list) / scale;

@@ -2,7 +2,8 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use nextcart_adapters::LoraConfig;
 use nextcart_models::{
-    Checkpoint, GenerateOptions, Llama, LoadOptions, Precision, generate, save_checkpoint,
+    Checkpoint, GenerateOptions, KvCache, Llama, LoadOptions, ModelInput, Precision, generate,
+    save_checkpoint,
 };
 use nextcart_text::Sample;
 use nextcart_train::{
@@ -121,10 +122,46 @@ fn dora_merging_packing_and_generation_work_on_16_bits() {
     let options = GenerateOptions::new(5, &llama());
     let tokens = generate(&merged, &llama(), &[&[1, 5], &[4]], &options);
     assert_eq!(tokens.len(), 2);
+}
 
-    // Activations in 16 bits as well: a cache of 16 bits, the same answers as without one.
+/// What a model says of the last place.
+fn last(values: Tensor<3>) -> Vec<f32> {
+    let [_, seq, _] = values.dims();
+    let all: Vec<f32> = values.cast(DType::F32).into_data().iter::<f32>().collect();
+    all[all.len() / seq * (seq - 1)..].to_vec()
+}
+
+/// Length of the difference of two vectors, in lengths of the second.
+fn distance(found: &[f32], expected: &[f32]) -> f32 {
+    let length = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let difference: Vec<f32> = found.iter().zip(expected).map(|(one, other)| one - other).collect();
+    length(&difference) / length(expected)
+}
+
+#[test]
+fn a_cache_of_16_bits_gives_the_same_answers_as_none() {
+    let (_folder, checkpoint) = checkpoint();
     let narrow = load(&checkpoint, Precision::Bf16, Precision::Bf16);
-    let options = GenerateOptions { stop_tokens: vec![], ..GenerateOptions::new(4, &llama()) };
-    let answer = generate(&narrow, &llama(), &[&[1, 5, 9]], &options).remove(0);
-    assert_eq!(answer.len(), 4);
+    let model = adapted(narrow, &lora()); // what has learnt looks at more than the last token
+    let (llama, device) = (llama(), model.device());
+    let options = GenerateOptions { stop_tokens: vec![], ..GenerateOptions::new(8, &llama) };
+    let mut text = vec![1_u32, 5, 9];
+    let answer = generate(&model, &llama, &[text.as_slice()], &options).remove(0);
+    assert_eq!(answer.len(), 8);
+
+    let mut cache = KvCache::new(1);
+    let mut next = ModelInput::new(&[text.as_slice()], &llama, &device);
+    for token in answer {
+        let whole = model.hidden(&ModelInput::new(&[text.as_slice()], &llama, &device), None);
+        let logits = last(model.logits(whole.clone()));
+        let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let least = logits.iter().copied().fold(f32::INFINITY, f32::min);
+        // Another one may be as good, up to rounding.
+        let behind = (best - logits[token as usize]) / (best - least);
+        assert!(behind < 0.05, "{token} after {text:?}: {behind} of the spread behind the best");
+        let off = distance(&last(model.hidden(&next, Some(&mut cache))), &last(whole));
+        assert!(off < 0.03, "after {text:?}: {off}");
+        text.push(token);
+        next = ModelInput::continued(&[&[token]], &cache, &llama, &device);
+    }
 }

@@ -249,6 +249,18 @@ fn a_model_off_the_graph_is_put_on_it_and_comes_back_off() {
 }
 
 #[test]
+fn adapters_that_an_evaluation_switched_off_or_merged_train_as_if_it_had_not() {
+    let off = adapted(&lora()).map_projections(|_, mut projection| {
+        projection.set_adapter_enabled(false);
+        Ok(projection)
+    });
+    let expected = bits(&trained(adapted(&lora()), config(), &samples(4)));
+    for model in [off.unwrap(), adapted(&lora()).with_merged_adapters()] {
+        assert_eq!(bits(&trained(model, config(), &samples(4))), expected);
+    }
+}
+
+#[test]
 fn names_what_keeps_a_run_from_starting() {
     let start = |model: Llama, config, samples: &[Sample]| {
         Trainer::new(model, &llama(), config, samples).map(|_| ()).unwrap_err()

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::Device;
-use nextcart_data::{History, Part, Question};
+use nextcart_data::{History, Question};
 use nextcart_metrics::{Rank, TieRule};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -15,6 +15,7 @@ use super::dropout::Dropout;
 use super::model::Model;
 use super::predictor::SasRec;
 use crate::baselines::interactions::Interactions;
+use crate::baselines::validation::check_validation;
 use crate::error::{Error, Result};
 use crate::ranking::target_ranks;
 
@@ -40,13 +41,7 @@ pub(super) fn fit(
     device: &Device,
 ) -> Result<SasRec> {
     config.validate()?;
-    if validation.is_empty() {
-        return Err(Error::NoQuestions { purpose: "stop training by" });
-    }
-    if validation.iter().any(|question| question.part == Part::Test) {
-        let expected = "questions of validation";
-        return Err(Error::option("validation", expected, "a question of the test"));
-    }
+    check_validation(validation, "stop training by")?;
     let interactions = Interactions::new(training.iter().map(|history| &history.items));
     if interactions.histories().all(|history| history.len() < 2) {
         return Err(Error::NoSequences);

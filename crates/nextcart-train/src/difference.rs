@@ -17,7 +17,7 @@ pub struct Difference {
 }
 
 /// The fields that differ between two objects, each by its name, in their order.
-pub(super) fn differences(now: &Value, before: &Value) -> Vec<Difference> {
+pub(crate) fn differences(now: &Value, before: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     collect(&mut found, String::new(), now, before);
     found
