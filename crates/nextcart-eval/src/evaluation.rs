@@ -9,7 +9,7 @@ use nextcart_data::Question;
 use nextcart_metrics::{Bootstrap, bootstrap_clustered, wilson};
 use serde::Serialize;
 
-pub(crate) use ask::{ask, check_answer, check_scores};
+pub(crate) use ask::{ask, check_answer, check_scores, scores_of};
 pub use ask::{chance, evaluate, evaluate_each};
 pub(crate) use compare::if_paired;
 pub use compare::{Comparison, compare};

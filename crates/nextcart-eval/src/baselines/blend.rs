@@ -7,7 +7,7 @@ use super::interactions::ItemIndex;
 use super::ranker::CatalogueRanker;
 use super::validation::check_validation;
 use crate::error::Result;
-use crate::evaluation::{check_answer, check_scores};
+use crate::evaluation::{check_answer, check_scores, scores_of};
 use crate::predictor::Predictor;
 
 /// Steps from the one predictor alone to the other.
@@ -77,13 +77,6 @@ impl<A: Predictor, B: Predictor> Blend<A, B> {
     pub fn weight(&self) -> f64 {
         self.weight
     }
-}
-
-/// One score a candidate.
-fn scores_of(predictor: &mut impl Predictor, question: &Question) -> Result<Vec<f64>> {
-    let scores = predictor.score(question)?;
-    check_scores(predictor.name(), &question.id, question.candidates.len(), &scores)?;
-    Ok(scores)
 }
 
 fn factors(weight: f64, [first, second]: [f64; 2]) -> [f64; 2] {

@@ -6,7 +6,7 @@ use super::interactions::ItemIndex;
 use super::ranker::CatalogueRanker;
 use super::validation::check_validation;
 use crate::error::{Error, Result};
-use crate::evaluation::{check_answer, check_scores};
+use crate::evaluation::{check_answer, check_scores, scores_of};
 use crate::predictor::Predictor;
 
 /// What weights cost: `RIDGE / 2 · Σ w²` beside the loss of all questions together.
@@ -72,8 +72,7 @@ impl Stack {
 fn centred(parts: &mut [Box<dyn CatalogueRanker>], question: &Question) -> Result<Vec<Vec<f64>>> {
     let mut all = vec![Vec::with_capacity(parts.len()); question.candidates.len()];
     for part in parts {
-        let scores = part.score(question)?;
-        check_scores(part.name(), &question.id, all.len(), &scores)?;
+        let scores = scores_of(part.as_mut(), question)?;
         if let Some(score) = scores.iter().find(|score| !score.is_finite()) {
             let found = format!("{score} of `{}` for question `{}`", part.name(), question.id);
             return Err(Error::option("scores of a part", "finite numbers", found));
@@ -140,8 +139,7 @@ impl Predictor for Stack {
     fn score(&mut self, question: &Question) -> Result<Vec<f64>> {
         let mut all = vec![0.0; question.candidates.len()];
         for (part, factor) in self.parts.iter_mut().zip(&self.factors) {
-            let scores = part.score(question)?;
-            check_scores(part.name(), &question.id, all.len(), &scores)?;
+            let scores = scores_of(part.as_mut(), question)?;
             all.iter_mut().zip(scores).for_each(|(all, score)| *all += factor * score);
         }
         Ok(all)

@@ -65,6 +65,16 @@ pub(crate) fn ask(
     Ok(Prediction { question: id, scores, predicted, answer, hit, valid, text, seconds })
 }
 
+/// One score a candidate, all of them numbers.
+pub(crate) fn scores_of(
+    predictor: &mut (impl Predictor + ?Sized),
+    question: &Question,
+) -> Result<Vec<f64>> {
+    let scores = predictor.score(question)?;
+    check_scores(predictor.name(), &question.id, question.candidates.len(), &scores)?;
+    Ok(scores)
+}
+
 /// There must be one score a candidate, all of them numbers.
 pub(crate) fn check_scores(
     predictor: &str,

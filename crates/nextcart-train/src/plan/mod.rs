@@ -26,7 +26,7 @@ pub use outcome::{PaceOutcome, PlanOutcome};
 pub use pace::Pace;
 pub use workload::{PassShape, StepWork, Workload};
 
-pub(crate) use of_model::is_packed;
+pub(crate) use of_model::is_quantized;
 
 /// A run to be planned: adapters on a frozen model, or all weights of one.
 #[derive(Debug, Clone)]

@@ -25,7 +25,7 @@ impl Planner {
         };
         let weights = precision(model.embedding().dtype());
         let activations = precision(model.activations());
-        let quantized = is_packed(model);
+        let quantized = is_quantized(model);
         Self {
             model: llama.clone(),
             load: LoadOptions { weights, quantized, activations },
@@ -38,7 +38,7 @@ impl Planner {
 }
 
 /// Whether a model holds projections in NF4.
-pub(crate) fn is_packed(model: &Llama) -> bool {
+pub(crate) fn is_quantized(model: &Llama) -> bool {
     let projections = model.projections();
     projections.iter().any(|(_, projection)| matches!(projection.base(), Base::Nf4(_)))
 }

@@ -16,7 +16,7 @@ use crate::config::wrong;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::plan::{DeviceFacts, Pace, Plan, PlanOutcome, Planner, Workload, is_packed};
+use crate::plan::{DeviceFacts, Pace, Plan, PlanOutcome, Planner, Workload, is_quantized};
 use crate::replicas::beside;
 use crate::run_config::RunConfig;
 use crate::trainer::StepReport;
@@ -111,7 +111,7 @@ impl<'a> Run<'a> {
                     Some(config) => Planner::new(config, &self.llama, workload),
                     None => Planner::of_model(&model, &self.llama, training, workload),
                 };
-                planner.load.quantized |= is_packed(&model);
+                planner.load.quantized |= is_quantized(&model);
                 let facts = DeviceFacts::measure_for(&planner, &model.device());
                 let memory = planner.estimate(&facts).memory;
                 let there = memory.weights + memory.adapters;
