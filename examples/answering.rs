@@ -14,14 +14,14 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use nextcart_adapters::{ADAPTER_WEIGHTS, load_peft};
-use nextcart_data::{Dataset, FullCatalogue, Part, PrepareOptions, Question};
+use nextcart_data::{Contexts, Dataset, FullCatalogue, Part, PrepareOptions, Question};
 use nextcart_eval::{
     Answering, AuditOptions, CatalogueRanks, Edited, Evaluation, Predictor, ScoreTable,
     TemplateModel, audit_with, chance, evaluate_until, rank_catalogue, spread, write_predictions,
 };
 use nextcart_examples::{
-    STOP, answered, check_choice, check_folder, checkpoint, end, log, purchases_template, say,
-    stop_on_ctrl_c, wrapped,
+    STOP, answered, check_choice, check_folder, checkpoint, end, log, purchases_template,
+    question_file, say, stop_on_ctrl_c, wrapped,
 };
 use nextcart_models::find_device;
 use nextcart_prompt::{Style, Template};
@@ -124,6 +124,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         identity.extend(digest.iter().map(|byte| format!("{byte:02x}")));
     }
 
+    // What training knows is told of a prepared folder; of another, a template that asks for it says so.
+    let told = || Contexts::wanted(folder, &shown, |field| titles.mentions(field));
+    let told = question_file(folder).is_file().then(told).transpose()?;
     let mut evaluations = Vec::new();
     for (name, answering) in forms {
         let template = match name {
@@ -133,8 +136,13 @@ fn run(arguments: &Arguments) -> Result<()> {
             _ => titles.clone(),
         };
         let builder = prompts.builder(&checkpoint, &tokenizer, &template)?;
-        let identity = format!("{identity} {answering:?} {}", digest(&builder.samples(&shown)?));
-        let mut asked = TemplateModel::new(name, &model, llama, builder).with_answering(answering);
+        let samples = match &told {
+            Some(told) => builder.samples(&told.of_all(&shown))?,
+            None => builder.samples(&shown)?,
+        };
+        let identity = format!("{identity} {answering:?} {}", digest(&samples));
+        let asked = TemplateModel::new(name, &model, llama, builder);
+        let mut asked = asked.with_contexts(told.as_ref()).with_answering(answering);
         evaluations.push(ask(&mut asked, &shown, &identity, out)?);
         if TWINS.contains(&name) {
             let mut blind = Edited::without_history(asked);

@@ -45,30 +45,17 @@ fn run(arguments: &Arguments) -> Result<()> {
     let compared = RunComparison::of(runs)?;
     let files = compared.write(&arguments.out)?;
 
-    let text = compared.to_string();
-    let table: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
-    let width = table.iter().map(|row| row.chars().count()).max().unwrap_or_default();
+    let table = compared.table();
+    let wide = table.to_string();
     match columns() {
-        Some(columns) if columns < width => say!("{}", records(&table))?,
-        _ => say!("{}\n", table.join("\n"))?,
+        Some(columns) if wide.lines().any(|row| row.chars().count() > columns) => {
+            say!("{table:#}")?
+        }
+        _ => say!("{wide}")?,
     }
-    let told: Vec<&str> = text.lines().skip(table.len() + 1).collect();
+    let told = compared.sentences().join("\n");
     if !told.is_empty() {
-        say!("{}\n", wrapped(told.join("\n")))?;
+        say!("{}\n", wrapped(told))?;
     }
     say!("page: {}", files.page.display())
-}
-
-/// The rows of a table one after the other, a cell a line behind the name of its column: for narrower terminals.
-fn records(table: &[&str]) -> String {
-    // Columns stand two spaces apart or more, words in a cell one.
-    let mut rows = table.iter().map(|row| {
-        let cells = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
-        cells.collect::<Vec<&str>>()
-    });
-    let names = rows.next().unwrap_or_default();
-    let record = |row: Vec<&str>| -> String {
-        names.iter().zip(row).map(|(name, cell)| format!("{name}: {cell}\n")).collect()
-    };
-    rows.map(record).collect::<Vec<String>>().join("\n")
 }

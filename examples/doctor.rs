@@ -9,11 +9,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
-use nextcart_data::{Part, Question, read_any_questions};
+use nextcart_data::{Contexts, Part, Question, read_any_questions};
 use nextcart_examples::{check_choice, end_of_output, in_colour, print};
 use nextcart_models::LlamaConfig;
 use nextcart_prompt::{ChatTemplate, Layout, Template, Wrapper};
 use nextcart_text::{Error, Lengths, SampleBuilder, Tokenizer, diagnose};
+use serde_json::Value;
 
 /// Looks for faults in samples before a model is trained on them.
 ///
@@ -37,6 +38,9 @@ struct Arguments {
     /// What stands around a prompt.
     #[arg(long, alias = "layout", value_enum, default_value_t = Around::Plain)]
     wrapper: Around,
+    /// Purchases that a sample shows, the latest ones, as `data.history` in configurations; all of them if left out.
+    #[arg(long)]
+    history: Option<usize>,
     /// Longest sample; older purchases are dropped beyond.
     #[arg(long, default_value_t = 2048)]
     max_tokens: usize,
@@ -93,24 +97,38 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut note = |finding, question: &Question| {
         found.entry(finding).or_insert_with(|| (0, question.id.clone())).0 += 1;
     };
-    for question in questions(arguments)? {
-        let samples = match builder.build(&question) {
+    let begins = tokenizer.bos().is_some() || !asks_for_bos(folder)?;
+    let asked = questions(arguments)?;
+    // What training knows beside the questions is told of a folder; a file has nothing but these.
+    let is_told = |field: &str| template.mentions(field);
+    let told = || Contexts::wanted(&arguments.questions, &asked, is_told);
+    let told = arguments.questions.is_dir().then(told).transpose()?;
+    let build = |question: &Question| match &told {
+        Some(told) => builder.build(&told.of(question)),
+        None => builder.build(question),
+    };
+    for question in &asked {
+        let samples = match build(question) {
             Ok(samples) => samples,
             Err(error @ (Error::TooLong { .. } | Error::NoTokens { .. })) => {
-                note(kind(&error), &question);
+                note(kind(&error), question);
                 continue;
             }
             Err(error) => {
-                check_choice([&question], &arguments.questions)?;
+                check_choice([question], &arguments.questions)?;
                 return Err(error).context(format!("question `{}`", question.id));
             }
         };
         for sample in samples {
+            let titles = question.candidates.iter().map(|product| product.title.as_str());
             let diagnosis = diagnose(&sample.sample, &tokenizer)?
                 .with_dropped(sample.dropped)
-                .with_options(question.candidates.iter().map(|product| product.title.as_str()));
+                .with_options(titles);
             for finding in &diagnosis.findings {
-                note(finding.kind(), &question);
+                note(finding.kind(), question);
+            }
+            if !begins {
+                note(NO_BOS, question);
             }
             diagnoses.push(diagnosis);
             built.push(sample);
@@ -153,10 +171,27 @@ fn questions(arguments: &Arguments) -> Result<Vec<Question>> {
         false => read_any_questions(path)?,
     };
     questions.truncate(arguments.questions_at_most);
+    questions.iter_mut().for_each(|question| question.keep_latest(arguments.history));
     if questions.is_empty() {
         bail!("no question to look at in `{}`", path.display());
     }
     Ok(questions)
+}
+
+/// What transformers would do beside `tokenizer.json`.
+const NO_BOS: &str =
+    "nothing begins the text, where `add_bos_token` of tokenizer_config.json asks for it";
+
+/// Whether a checkpoint's tokenizer is told apart from its own file to begin texts.
+fn asks_for_bos(folder: &Path) -> Result<bool> {
+    let path = folder.join("tokenizer_config.json");
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let failed = || format!("cannot read `{}`", path.display());
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(&path).with_context(failed)?).with_context(failed)?;
+    Ok(config["add_bos_token"] == true)
 }
 
 /// Why no sample could be made.

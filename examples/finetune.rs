@@ -20,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The questions are those of the folder that the configuration names, as `prepare` wrote it. Checkpoints, `metrics.jsonl`,
 /// `loss.svg` and at the end `adapter` go to its `output`. What a configuration may say is in docs/training.md.
 #[derive(Parser)]
+#[command(name = "finetune", version)]
 struct Arguments {
     /// The run, in TOML or JSON; `examples/configs` holds some.
     #[arg(long)]

@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_data::Dataset;
-use nextcart_eval::{Assessment, Report};
+use nextcart_eval::Report;
 use nextcart_examples::{RunSamples, end, end_on_ctrl_c, fetching, go_on, in_order, log, say};
 use nextcart_models::{SaveOptions, find_device, save_adapter, save_merged_checkpoint};
 use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig};
@@ -23,6 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// twin. The model comes from a folder or from the hub, which gives 14.5 GB; `--plan` says first what the run needs. With
 /// `--features cuda` or `wgpu` it runs on a GPU, which is what it is made for.
 #[derive(Parser)]
+#[command(name = "finetune_mistral", version)]
 struct Arguments {
     /// Review files, to be prepared in the configuration's data folder; without them it is ready.
     #[arg(long, num_args = 1.., requires = "meta")]
@@ -68,7 +69,7 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
     let (llama, tokenizer, template) = (known.config(), known.tokenizer()?, data.template()?);
     let shop = in_order(|stop| Dataset::prepare_or_open(&reviews, &meta, &data.folder, stop))?;
     let builder = data.builder(&known, &tokenizer, &template)?;
-    let samples = RunSamples::for_report(&shop, data, &template, &builder)?;
+    let samples = RunSamples::new(shop.questions.clone(), data, &template, &builder)?;
     go_on()?;
     let planner = config.planner_for(&known, &samples.training, &samples.held_out)?;
     let most = (plan.unwrap_or(f64::INFINITY) * 1e9) as u64;
@@ -92,8 +93,8 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
         save_merged_checkpoint(out.join("merged"), &model, llama, Some(&tokenizer), &options)
     })?;
 
-    let (model, purchases, bar) = (&model, data.history, ProgressBar::new_spinner());
-    let all = Assessment { model, config: llama, builder, data: &shop, purchases, questions: 300 };
+    let bar = ProgressBar::new_spinner();
+    let all = samples.assessment(&model, llama, &shop, 300);
     let report = Report::of_run("Mistral-7B with QLoRA", &losses[0], &losses[1]);
     let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
     let run = format!("{config:?}");

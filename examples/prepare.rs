@@ -81,7 +81,8 @@ struct Arguments {
     /// Count unverified reviews as purchases.
     #[arg(long)]
     unverified: bool,
-    /// Keep all purchases of one item by one user, not the first alone.
+    /// Keep all purchases of one item by one user, not the first alone: answers may then stand in their histories, and to
+    /// pick what was bought before is mostly right where it can be.
     #[arg(long)]
     repeats: bool,
     /// What all titles lose.

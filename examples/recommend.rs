@@ -14,10 +14,11 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::tensor::Device;
 use clap::{ArgGroup, Parser};
 use nextcart_adapters::load_peft;
-use nextcart_data::{Catalogue, FullCatalogue, Part, Product, Purchase, Question};
+use nextcart_data::{Catalogue, Contexts, FullCatalogue, Part, Product, Purchase, Question};
 use nextcart_eval::{Predictor, TemplateModel};
 use nextcart_examples::{end_of_output, fetching, purchases_template, say, word};
 use nextcart_models::find_device;
+use nextcart_prompt::Template;
 use nextcart_text::Error as TextError;
 use nextcart_train::{ModelConfig, RunConfig};
 use serde_json::json;
@@ -107,7 +108,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         model = model.with_peft(&load_peft(&folder)?).with_context(within)?;
     }
     let builder = config.data.builder(&checkpoint, &tokenizer, &template)?;
-    let mut predictor = TemplateModel::new("model", &model, llama, builder);
+    let told = shop.told(&template)?;
+    let mut predictor =
+        TemplateModel::new("model", &model, llama, builder).with_contexts(told.as_ref());
     let mut rank = |history: &[Product]| -> Result<()> {
         let candidates = candidates.clone().unwrap_or_else(|| shop.others(history));
         ensure!(!candidates.is_empty(), "these purchases leave no item to recommend");
@@ -175,6 +178,7 @@ fn adapter(arguments: &Arguments) -> Option<PathBuf> {
 
 /// What can be bought.
 struct Shop {
+    folder: Option<PathBuf>,
     /// None where any title will do.
     catalogue: Option<Catalogue>,
     /// Those bought in training.
@@ -186,7 +190,9 @@ impl Shop {
         let of_run = arguments.run.as_ref().map(|_| config.data.folder.as_path());
         let folder = match (arguments.data.as_deref().or(of_run), &arguments.candidates) {
             (Some(folder), _) => folder,
-            (None, Some(_)) => return Ok(Self { catalogue: None, bought: Vec::new() }),
+            (None, Some(_)) => {
+                return Ok(Self { folder: None, catalogue: None, bought: Vec::new() });
+            }
             (None, None) => bail!("expected --candidates, or --data with a catalogue of them"),
         };
         let catalogue = Some(Catalogue::read(folder.join("items.parquet"))?);
@@ -194,7 +200,17 @@ impl Shop {
             Some(_) => Vec::new(),
             None => FullCatalogue::read(folder)?.products().to_vec(),
         };
-        Ok(Self { catalogue, bought })
+        Ok(Self { folder: Some(folder.to_owned()), catalogue, bought })
+    }
+
+    /// What training knows, such as relations, as far as the template tells it; none without a folder.
+    fn told(&self, template: &Template) -> Result<Option<Contexts>> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        // Whatever may be bought.
+        let all: Vec<Product> =
+            self.catalogue.iter().flat_map(Catalogue::products).cloned().collect();
+        let asked = [question(&all, Vec::new(), None)];
+        Ok(Some(Contexts::wanted(folder, &asked, |field| template.mentions(field))?))
     }
 
     /// The products that the lines of a file name.

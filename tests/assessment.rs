@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use nextcart_adapters::LoraConfig;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
-use nextcart_data::{Dataset, Part};
+use nextcart_data::{Contexts, Dataset, Part};
 use nextcart_eval::{Assessed, Assessment, Error, Evaluation, Report, Score};
 use nextcart_models::LlamaConfig;
 use nextcart_prompt::{Template, Wrapper};
@@ -28,17 +28,22 @@ fn an_assessment_that_was_stopped_goes_on_to_the_same_scores() {
     let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(tokenizer.vocab()) };
     let lora = LoraConfig::new();
     let model = llama.init(3, &Device::flex()).with_adapters(&lora, 1).unwrap();
-    let template = Template::builtin("options_first").unwrap();
+    let template = Template::builtin("item_relations").unwrap();
+    let is_told = |field: &str| template.mentions(field);
+    let contexts = Contexts::wanted(here.join("data"), &data.questions, is_told).unwrap();
     let assessment = Assessment {
         model: &model,
         config: &llama,
         builder: SampleBuilder::new(&tokenizer, &template, Wrapper::Plain),
+        contexts: Some(&contexts),
         data: &data,
         purchases: Some(2),
         questions: 12,
     };
     let report = Report::of_run("Stopped", &[], &[]);
     let whole = assessment.write(here.join("whole"), "", report, &never, |_, _, _| ()).unwrap();
+    let page = std::fs::read_to_string(here.join("whole/report.md")).unwrap();
+    assert!(page.contains("Customers who bought"), "{page}");
     let asked = whole.evaluations[0].n;
     assert_eq!(asked, 12);
     assert!(data.part(Part::Test, None).len() > asked);

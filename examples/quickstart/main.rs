@@ -80,8 +80,8 @@ struct Arguments {
     /// Optimiser steps of pre-training the small model.
     #[arg(long, default_value_t = 1000, value_parser = value_parser!(u64).range(1..))]
     pretraining_steps: u64,
-    /// Test questions at most.
-    #[arg(long, default_value_t = 600, value_parser = value_parser!(u64).range(1..))]
+    /// Test questions at most; the audit shows a customer the history of another.
+    #[arg(long, default_value_t = 600, value_parser = value_parser!(u64).range(2..))]
     questions: u64,
 }
 

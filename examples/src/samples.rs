@@ -1,9 +1,9 @@
 //! What a run of fine-tuning learns, is evaluated on and is asked, as its configuration says.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nextcart_data::{Contexts, Dataset, Part, Question};
-use nextcart_eval::{TemplateModel, evaluate_each};
-use nextcart_models::LlamaConfig;
+use nextcart_eval::{Assessment, TemplateModel, evaluate_each};
+use nextcart_models::{Llama, LlamaConfig};
 use nextcart_prompt::Template;
 use nextcart_text::{Sample, SampleBuilder};
 use nextcart_train::{DataConfig, Run};
@@ -16,6 +16,7 @@ pub struct RunSamples<'a> {
     pub held_out: Vec<Sample>,
     builder: SampleBuilder<'a>,
     contexts: Contexts,
+    history: Option<usize>,
     asked: Vec<Question>,
     /// Of the questions, those to train on and those held out; none where a question makes several samples.
     ids: Option<[Vec<String>; 2]>,
@@ -32,11 +33,11 @@ impl<'a> RunSamples<'a> {
         template: &Template,
         builder: &SampleBuilder<'a>,
     ) -> Result<Self> {
-        questions.retain(|question| question.part != Part::Test);
-        questions.iter_mut().for_each(|question| question.keep_latest(data.history));
-        // What training knows beside the questions, as far as the template tells it.
+        // What training knows beside the questions, as far as the template tells it; of the test's for the report.
         let is_told = |field: &str| template.mentions(field);
         let contexts = Contexts::wanted(&data.folder, &questions, is_told)?;
+        questions.retain(|question| question.part != Part::Test);
+        questions.iter_mut().for_each(|question| question.keep_latest(data.history));
         let (train, mut other): (Vec<_>, Vec<_>) =
             questions.into_iter().partition(|question| question.part == Part::Train);
         other.truncate(data.held_out);
@@ -48,23 +49,8 @@ impl<'a> RunSamples<'a> {
         let ids = one_each.then(|| [ids(&train), ids(&other)]);
         other.truncate(data.asked);
         let builder = builder.clone();
-        Ok(Self { training, held_out, builder, contexts, asked: other, ids })
-    }
-
-    /// The same for a run that ends with a report, which tells a model questions alone.
-    ///
-    /// # Errors
-    /// As there, and if the template tells more: what the report could not ask is not to be trained.
-    pub fn for_report(
-        shop: &Dataset,
-        data: &DataConfig,
-        template: &Template,
-        builder: &SampleBuilder<'a>,
-    ) -> Result<Self> {
-        let longest = shop.questions.iter().max_by_key(|question| question.history.len());
-        let asked = longest.map(|question| builder.decisions(&question.with_latest(data.history)));
-        asked.transpose().context("`data.template`, as the report asks it")?;
-        Self::new(shop.questions.clone(), data, template, builder)
+        let history = data.history;
+        Ok(Self { training, held_out, builder, contexts, history, asked: other, ids })
     }
 
     /// Those to train on, and those that are held out.
@@ -86,5 +72,17 @@ impl<'a> RunSamples<'a> {
             evaluate_each(&mut predictor, &self.asked, |prediction| accuracy.add(prediction.hit))?;
             Ok(())
         })
+    }
+
+    /// The finished model beside all that gives its score a meaning, asked test questions of the data that these are of.
+    pub fn assessment<'r>(
+        &'r self,
+        model: &'r Llama,
+        config: &'r LlamaConfig,
+        data: &'r Dataset,
+        questions: usize,
+    ) -> Assessment<'r> {
+        let (builder, contexts) = (self.builder.clone(), Some(&self.contexts));
+        Assessment { model, config, builder, contexts, data, purchases: self.history, questions }
     }
 }

@@ -69,6 +69,20 @@ fn every_way_of_answering_has_a_row_and_what_is_answered_is_not_asked_again() {
     assert!(told.starts_with(&again), "{again}\n{told}");
 }
 
+/// Relations are not among a question's fields.
+#[test]
+fn a_template_may_tell_what_training_knows() {
+    let folder = prepared();
+    let here = folder.path();
+    // Such prompts are longer than the texts that the model says it was made for.
+    let base = here.join("base/config.json");
+    let text = fs::read_to_string(&base).unwrap();
+    fs::write(base, text.replace("1024", "2048")).unwrap();
+    let told = [&ARGUMENTS[..], &["--template", "item_relations", "--forms", "letters"]].concat();
+    let told = check_succeeds("answering", here, &told);
+    assert!(scores(&told)[1].starts_with("letters "), "{told}");
+}
+
 #[test]
 fn an_adapter_is_laid_over_the_model() {
     let folder = prepared();

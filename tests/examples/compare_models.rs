@@ -61,19 +61,19 @@ fn runs_are_set_side_by_side() {
 fn a_terminal_narrower_than_the_table_gets_a_run_after_the_other() {
     let folder = tempfile::tempdir().unwrap();
     finished(folder.path(), "small", 20);
-    finished(folder.path(), "large", 36);
-    let shown =
-        |columns| crate::on_terminal("compare_models", folder.path(), "small large", columns);
+    finished(folder.path(), "very  large", 36);
+    let runs = "small 'very  large'";
+    let shown = |columns| crate::on_terminal("compare_models", folder.path(), runs, columns);
     let Some(narrow) = shown(60) else { return };
-    let large = "run: large\naccuracy: 90.0 %\n95 % interval: 76.9 to 96.0 %\nn: 40\n";
+    let large = "run: very  large\naccuracy: 90.0 %\n95 % interval: 76.9 to 96.0 %\nn: 40\n";
     assert!(
         narrow.starts_with(large) && narrow.contains("\n\nrun: small\naccuracy: 50.0 %\n"),
         "{narrow}"
     );
-    assert!(narrow.contains("\n\nlarge is better than small: of 40 questions,"), "{narrow}");
+    assert!(narrow.contains("\n\nvery  large is better than small: of 40 questions,"), "{narrow}");
     assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
     // On a wide one stands what goes elsewhere.
-    let piped = check_succeeds("compare_models", folder.path(), &["small", "large"]);
+    let piped = check_succeeds("compare_models", folder.path(), &["small", "very  large"]);
     let table = piped.split("\n\n").next().unwrap();
     assert!(shown(400).unwrap().starts_with(table));
 }

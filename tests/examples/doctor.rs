@@ -57,6 +57,15 @@ fn what_is_wrong_is_counted_and_a_sample_with_it_shown() {
     assert!(text.contains("too long even with the latest purchase alone"), "{text}");
     let text = run(&[&tokenizer[..], &["--template", "pointwise"]].concat());
     assert!(text.ends_with("nothing found\n"), "{text}");
+    // What training knows beside the questions is told as there.
+    let text = run(&[&tokenizer[..], &["--template", "profile", "--history", "2"]].concat());
+    assert!(text.ends_with("nothing found\n"), "{text}");
+    let kept = [&tokenizer[..], &["--template", "seed_descriptions"]].concat();
+    check_fails("doctor", folder.path(), &kept, &["items.parquet", "`description`"]);
+    // The file that was trained here puts nothing before a text.
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"add_bos_token": true}"#).unwrap();
+    let text = run(&tokenizer);
+    assert!(text.contains("`add_bos_token` of tokenizer_config.json"), "{text}");
 }
 
 #[test]

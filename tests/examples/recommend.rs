@@ -87,6 +87,33 @@ fn files_and_typed_lines_are_ranked_alike() {
     }
 }
 
+/// What others bought with the purchases is no field of a product.
+#[test]
+fn a_template_may_tell_what_training_knows() {
+    let (folder, titles) = tuned();
+    let here = folder.path();
+    fs::write(here.join("history.txt"), titles[..3].join("\n")).unwrap();
+    fs::write(here.join("four.txt"), titles[3..7].join("\n")).unwrap();
+    let four = ["--candidates", "four.txt", "--json", "--history", "history.txt"];
+    let run = [&four[..], &["--run", "out", "--wrapper", "plain", "--template"]].concat();
+    let of =
+        |template| ranking(&check_succeeds("recommend", here, &[&run[..], &[template]].concat())).1;
+    let silent = "Relations: none.\n--- instruction\nWhich next?\n--- input\n{% for item in history %}\n\
+                  {{ item.title | line }}\n{% endfor %}\n--- output\n{{ candidates[answer].title | line }}\n";
+    let told = silent.replace(
+        "| line }}\n{% endfor",
+        "| line }} {% if item.bought_together %}too{% endif %}\n{% endfor",
+    );
+    fs::write(here.join("silent.jinja"), silent).unwrap();
+    fs::write(here.join("told.jinja"), told).unwrap();
+    assert_ne!(of("silent.jinja"), of("told.jinja"));
+    of("item_relations");
+
+    let base = ["--model", "./base", "--template", "told.jinja", "--wrapper", "plain"];
+    let expected = ["told.jinja", "undefined"];
+    check_fails("recommend", here, &[&base[..], &four].concat(), &expected);
+}
+
 #[test]
 fn the_whole_catalogue_is_ranked_but_for_what_was_bought() {
     let (folder, titles) = tuned();

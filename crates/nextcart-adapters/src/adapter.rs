@@ -59,7 +59,7 @@ impl LoraAdapter {
                 return Err(Error::Config { field: "init", expected, found });
             }
         };
-        let b = Tensor::zeros([d_output, config.rank], device);
+        let b = Tensor::zeros([d_output, config.rank], (device, DType::F32));
         let magnitude = config.use_dora.then(|| {
             let norms = base.row_parts().map(|(_, part)| row_norms(part.cast(DType::F32)));
             Tensor::cat(norms.collect(), 0)

@@ -4,7 +4,7 @@
 
 use std::f32::consts::TAU;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -19,9 +19,13 @@ pub enum Init {
     Kaiming,
     /// `A` normal with deviation `1/r`, `B` zero.
     Gaussian,
-    /// What packing took from the weight, as far as rank `r` goes: `scale · B A` is the best approximation of
-    /// `W - dequantize(quantize(W))`. The packed weight is that of bitsandbytes, so that the adapter loads onto any
-    /// base packed to NF4, as with PEFT's `replace_lora_weights_loftq`.
+    /// What packing took from the weight `W`, as far as rank `r` goes: `scale · B A` is the best approximation of
+    /// `W - Q` with `Q = dequantize(quantize(W))`. The codes of `Q` are those of bitsandbytes, its absmax values nearly
+    /// so ([`nf4`](crate::nf4)): the adapter loads onto any base packed to NF4, as with PEFT's
+    /// `replace_lora_weights_loftq`.
+    ///
+    /// It belongs on packed weights. [Merged](crate::MergeOnto::Original) onto `W`, or loaded beside it, it adds what
+    /// packing took a second time: `2 W - Q` at the start.
     ///
     /// After Li et al., *LoftQ* (<https://arxiv.org/abs/2310.08659>), with one step of their alternation.
     Loftq,
@@ -59,7 +63,7 @@ fn unit(rng: &mut ChaCha8Rng) -> f32 {
 }
 
 fn matrix(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(values, shape), device)
+    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@
 //! The crate chooses no backend. Its features `cpu`, `cuda` and `wgpu` turn on burn's backend of the
 //! same kind and the matching implementation of the 4-bit matrix product, which keeps the packed
 //! weight alone for the backward pass. A device whose feature is off still works, through plain
-//! tensor operations that keep the dense weight; and so does a packed weight that was moved from a CPU to a GPU or back,
-//! or that lies on a GPU with burn's fusion on: make it on its device, and leave `fusion` off.
+//! tensor operations that keep the dense weight. So does a packed weight that was moved from a GPU to a CPU or from a
+//! CPU to CUDA, or that lies on a GPU with burn's fusion on. One that was moved from a CPU to wgpu does not work: a CPU
+//! holds bytes, and WGSL has none. Make a packed weight on its device ([`Nf4Base::to_host`], [`Projection::nf4`]), and
+//! leave `fusion` off.
 
 mod adapter;
 mod base;

@@ -1,13 +1,13 @@
 //! The best approximation of a matrix by one of low rank.
 
 use burn::linalg::svd;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::init::gaussian;
 use crate::projection::to_f32;
 
 /// Factors `B [m, rank]` and `A [rank, n]` whose product is close to the best approximation of this rank of
-/// `matrix [m, n]`, each with the root of the singular values.
+/// `matrix [m, n]`, which is in f32 as they are, each with the root of the singular values.
 ///
 /// By random projection and power iteration: Halko, Martinsson, Tropp (<https://arxiv.org/abs/0909.4061>),
 /// algorithm 4.4. What exceeds the shorter side of the matrix in rank is zero.
@@ -37,7 +37,7 @@ pub(crate) fn low_rank(matrix: Tensor<2>, rank: usize, seed: u64) -> (Tensor<2>,
     if rank == kept {
         return (b, a);
     }
-    let zeros = |shape: [usize; 2]| Tensor::zeros(shape, &device);
+    let zeros = |shape: [usize; 2]| Tensor::zeros(shape, (&device, DType::F32));
     let rest = rank - kept;
     (Tensor::cat(vec![b, zeros([m, rest])], 1), Tensor::cat(vec![a, zeros([rest, n])], 0))
 }
@@ -65,7 +65,7 @@ fn basis(matrix: Tensor<2>) -> Tensor<2> {
         column.iter_mut().for_each(|x| *x *= factor);
     }
     let values: Vec<f32> = columns.into_iter().flatten().map(|x| x as f32).collect();
-    Tensor::<2>::from_data(TensorData::new(values, [count, m]), &device).transpose()
+    Tensor::<2>::from_data(TensorData::new(values, [count, m]), (&device, DType::F32)).transpose()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -4,6 +4,8 @@ use burn::tensor::Tensor;
 
 use crate::base::frozen;
 use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::init::Init;
 use crate::projection::Projection;
 
 impl Projection {
@@ -35,7 +37,8 @@ impl Projection {
     ///
     /// The adapter was trained beside what the base holds. Folded into a packed base's
     /// [original](MergeOnto::Original) weight, the layer computes something else than before: closer to the
-    /// original where packing was off, further from what the adapter has learnt to repair.
+    /// original where packing was off, further from what the adapter has learnt to repair. One that started as
+    /// [`Init::Loftq`] repairs from the first step on: fold it into the base's own weight.
     ///
     /// # Errors
     /// [`Error::Shape`] for an original weight of another shape.
@@ -73,6 +76,7 @@ pub enum MergeOnto {
     /// That which the layer holds; a packed one is unpacked.
     #[default]
     Own,
-    /// That which the layer had before it was packed, `[d_output, d_input]`.
+    /// That which the layer had before it was packed, `W [d_output, d_input]`. An adapter that started as
+    /// [`Init::Loftq`] holds what packing to `Q` took from it, and adds that a second time: `2 W - Q` at the start.
     Original(Tensor<2>),
 }

@@ -130,6 +130,9 @@ impl Projection {
     /// # Shapes
     /// - `x`: `[..., d_input]`
     /// - output: `[..., d_output]`
+    ///
+    /// # Panics
+    /// If the input is not as wide as the weight.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let dims = x.dims();
         let x = fold(x); // [rows, d_input]
@@ -338,8 +341,8 @@ impl Projection {
     /// `[d_output, d_input]`, or replaces the one in use: [`Init::Loftq`], whatever `config.init` says.
     ///
     /// # Errors
-    /// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate), [`Error::Shape`]
-    /// for an original of another shape.
+    /// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate), and for a base that is not
+    /// packed, of which nothing was taken; [`Error::Shape`] for an original of another shape.
     pub fn with_loftq(
         mut self,
         original: Tensor<2>,
@@ -347,6 +350,11 @@ impl Projection {
         seed: u64,
     ) -> Result<Self> {
         config.validate()?;
+        if !matches!(self.base, Base::Nf4(_)) {
+            // Both factors would be zero, and with them every gradient, for good.
+            let expected = "another start than `loftq` where the weight is not packed";
+            return Err(Error::Config { field: "init", expected, found: "loftq".to_owned() });
+        }
         self.check_original(&original)?;
         let held = constant(self.base.weight()).cast(DType::F32);
         let taken = constant(original).cast(DType::F32) - held.clone();

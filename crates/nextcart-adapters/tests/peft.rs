@@ -152,6 +152,20 @@ fn adapters_of_another_configuration_are_not_written() {
 }
 
 #[test]
+fn an_adapter_that_lacks_a_target_is_not_written() {
+    let bare = Projection::dense(Tensor::ones([D_OUTPUT, D_INPUT], &Device::flex()), None);
+    let projections = [(MODULES[0], projection(&config(), 1.0)), (MODULES[1], bare)];
+    let dir = tempfile::tempdir().unwrap();
+    let error = save(dir.path(), &config(), &projections).unwrap_err();
+    let expected = "adapter configuration, `target_modules`: expected what names modules with an adapter alone, found \
+                    model.layers.1.mlp.up_proj";
+    assert_eq!(error.to_string(), expected);
+    assert!(files(dir.path()).is_empty());
+    // Where it is no target, nothing is missing.
+    save(dir.path(), &config().with_target_modules(["q_proj"].into()), &projections).unwrap();
+}
+
+#[test]
 fn numbers_that_are_not_finite_are_not_written() {
     let device = Device::flex();
     let config = config().with_use_dora(true).with_bias(Bias::LoraOnly);

@@ -26,8 +26,7 @@ impl<'a> Asker<'a> {
         tally: &mut QuestionTally,
     ) -> Vec<QuestionRow<'a>> {
         let events = &history.events;
-        let bought = events.iter().map(|event| event.item);
-        let owned = self.pool.owned(bought.chain(history.owned.iter().copied()));
+        let owned = self.pool.owned(self.not_offered(history, 0));
         let last_of = |part| events.iter().rposition(|event| event.part == part);
         let later = [last_of(Part::Validation), last_of(Part::Test)];
 
@@ -77,10 +76,13 @@ impl<'a> Asker<'a> {
         let mut rng = seeded_rng(self.options.seed, &["question", &id]);
         let shown = &before[before.len().saturating_sub(self.options.max_history)..];
         let items: Vec<u32> = shown.iter().map(|event| event.item).collect();
+        // Where answers are among what was bought before, other options must be, too.
+        let repeatable = self.options.may_repeat();
+        let later = repeatable.then(|| self.pool.owned(self.not_offered(history, position)));
         let asked = Asked {
             target: target.item,
             history: &items,
-            owned,
+            owned: later.as_ref().unwrap_or(owned),
             count: self.options.candidates - 1,
         };
         let filled = &mut tally.filled_by_popularity;
@@ -100,7 +102,7 @@ impl<'a> Asker<'a> {
             history: shown.iter().map(|event| self.purchase(event)).collect(),
             candidates: candidates.iter().map(|item| self.catalogue.product(*item)).collect(),
             answer,
-            excluded: self.excluded(history, target.item),
+            excluded: self.excluded(history, position),
         })
     }
 
@@ -108,14 +110,21 @@ impl<'a> Asker<'a> {
         (self.catalogue.product(event.item), event.time, event.rating)
     }
 
-    /// The user's items other than the target, where the whole catalogue stands as candidates.
-    fn excluded(&self, history: &UserHistory, target: u32) -> Vec<&'a str> {
+    /// What the user bought from this purchase on, and what they have besides.
+    fn not_offered(&self, history: &UserHistory, position: usize) -> impl Iterator<Item = u32> {
+        let bought = history.events[position..].iter().map(|event| event.item);
+        bought.chain(history.owned.iter().copied())
+    }
+
+    /// What does not stand against the target, where the whole catalogue stands as candidates.
+    fn excluded(&self, history: &UserHistory, position: usize) -> Vec<&'a str> {
         if !self.pool.is_whole_catalogue() {
             return Vec::new();
         }
-        let bought = history.events.iter().map(|event| event.item);
-        let mut items: Vec<&str> = bought
-            .chain(history.owned.iter().copied())
+        let target = history.events[position].item;
+        let from = if self.options.may_repeat() { position } else { 0 };
+        let mut items: Vec<&str> = self
+            .not_offered(history, from)
             .filter(|item| *item != target)
             .map(|item| self.catalogue.product(item).item.as_str())
             .collect();

@@ -61,7 +61,7 @@ pub struct Question {
     pub candidates: Vec<Product>,
     /// Index of the target in `candidates`.
     pub answer: usize,
-    /// The user's other items, where the whole catalogue stands against the target and `candidates` holds
+    /// The user's other items (where [repeats are kept](crate::Repeats::Keep), those of later purchases), where the whole catalogue stands against the target and `candidates` holds
     /// the target alone ([`Distractors::Catalogue`](crate::Distractors::Catalogue)); else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<String>,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nextcart_data::{Dataset, Part, Question};
+use nextcart_data::{Contexts, Dataset, Part, Question};
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::SampleBuilder;
 
@@ -41,6 +41,8 @@ pub struct Assessment<'a> {
     pub config: &'a LlamaConfig,
     /// Asks as training did.
     pub builder: SampleBuilder<'a>,
+    /// What training knows beside each question, for templates that tell it, such as `item_relations`.
+    pub contexts: Option<&'a Contexts>,
     /// Questions, training histories and catalogue.
     pub data: &'a Dataset,
     /// Latest purchases that the model is shown, as in training; the other predictors are shown all of them.
@@ -139,6 +141,7 @@ impl Assessment<'_> {
 
     fn predictor<'b>(&'b self, name: &str, model: &'b Llama) -> TemplateModel<'b> {
         TemplateModel::new(name, model, self.config, self.builder.clone())
+            .with_contexts(self.contexts)
     }
 
     /// What the data are, and the caller's notes.
@@ -159,7 +162,7 @@ impl Assessment<'_> {
     fn prompt(&self, question: Option<&Question>) -> Result<Option<String>> {
         let Some(question) = question else { return Ok(None) };
         let failed = |source| Error::predictor(TUNED, &question.id, source);
-        let decisions = self.builder.decisions(question).map_err(failed)?;
+        let decisions = self.predictor(TUNED, self.model).decisions(question)?;
         let text = |tokens: &[u32]| self.builder.tokenizer().decode(tokens).map_err(failed);
         decisions.first().map(|decision| text(&decision.prompt)).transpose()
     }

@@ -45,7 +45,7 @@ pub use baselines::{
 };
 pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use choice_model::ChoiceModel;
-pub use comparison::{ComparisonFiles, RunComparison, RunPair, RunSummary};
+pub use comparison::{ComparisonFiles, RunComparison, RunPair, RunSummary, RunTable};
 pub use edited::Edited;
 pub use error::{Error, Result};
 pub use errors::{

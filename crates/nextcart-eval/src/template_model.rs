@@ -61,13 +61,13 @@ impl<'a> TemplateModel<'a> {
     /// The same with what training knows told beside each question, for templates that ask for it, such as
     /// relations (default: nothing). What is told follows from the history that the predictor is shown.
     #[must_use]
-    pub fn with_contexts(mut self, contexts: &'a Contexts) -> Self {
-        self.contexts = Some(contexts);
+    pub fn with_contexts(mut self, contexts: impl Into<Option<&'a Contexts>>) -> Self {
+        self.contexts = contexts.into();
         self
     }
 
     /// The prompts of a question, each with at least one token.
-    fn decisions(&self, question: &Question) -> Result<Vec<BuiltDecision>> {
+    pub(crate) fn decisions(&self, question: &Question) -> Result<Vec<BuiltDecision>> {
         let built = match self.contexts {
             Some(contexts) => self.builder.decisions(&contexts.of(question)),
             None => self.builder.decisions(question),

@@ -1,14 +1,29 @@
 //! The product with a frozen weight against burn's own product.
 
-use burn::tensor::{DType, Device, Distribution, Tensor, Tolerance};
+use burn::tensor::{DType, Device, Tensor, TensorData, Tolerance};
 use nextcart_kernels::{adapted_product, frozen_product};
 use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Weight and input for a seedless draw; the weight rounded to a type and widened again.
-fn drawn(rows: usize, shape: [usize; 2], dtype: DType) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
-    let device = Device::flex().autodiff();
-    let weight = Tensor::<2>::random(shape, Distribution::Normal(0.0, 0.5), &device).cast(dtype);
-    let x = Tensor::<2>::random([rows, shape[1]], Distribution::Normal(0.0, 1.0), &device);
+/// Uniform values from -0.9 to 0.9, whose deviation is about a half.
+fn matrix(seed: u64, shape: [usize; 2]) -> Tensor<2> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..shape[0] * shape[1])
+        .map(|_| rng.next_u32() as f32 / u32::MAX as f32 * 1.8 - 0.9)
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex().autodiff())
+}
+
+/// Input and weight; the weight rounded to a type, and widened again.
+fn drawn(
+    seed: u64,
+    rows: usize,
+    shape: [usize; 2],
+    dtype: DType,
+) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
+    let weight = matrix(seed, shape).cast(dtype);
+    let x = matrix(!seed, [rows, shape[1]]) * 2.0;
     (x, weight.clone(), weight.cast(DType::F32))
 }
 
@@ -23,12 +38,13 @@ proptest! {
     /// Few rows and many, one tile and several, weights in every type; forward and backward.
     #[test]
     fn products_and_gradients_are_burns(
+        seed in any::<u64>(),
         rows in prop_oneof![1_usize..=20, 100_usize..=120],
         d_output in prop_oneof![1_usize..=40, 900_usize..=1100],
         d_input in prop_oneof![1_usize..=40, 1000_usize..=1200],
         dtype in prop_oneof![Just(DType::F32), Just(DType::BF16), Just(DType::F16)],
     ) {
-        let (x, weight, wide) = drawn(rows, [d_output, d_input], dtype);
+        let (x, weight, wide) = drawn(seed, rows, [d_output, d_input], dtype);
         let run = |f: &dyn Fn(Tensor<2>) -> Tensor<2>| {
             let x = x.clone().require_grad();
             let y = f(x.clone());
@@ -49,6 +65,7 @@ proptest! {
     /// With an update: the output and all three gradients, or those that are asked for.
     #[test]
     fn updates_and_their_gradients_are_burns(
+        seed in any::<u64>(),
         rows in prop_oneof![1_usize..=20, 60_usize..=70],
         d_output in prop_oneof![1_usize..=40, 300_usize..=400],
         d_input in prop_oneof![1_usize..=40, 300_usize..=400],
@@ -57,9 +74,9 @@ proptest! {
         tracked in proptest::array::uniform3(any::<bool>()),
     ) {
         const SCALE: f64 = 1.7;
-        let (x, weight, wide) = drawn(rows, [d_output, d_input], dtype);
-        let (_, a, _) = drawn(1, [rank, d_input], DType::F32);
-        let (_, b, _) = drawn(1, [d_output, rank], DType::F32);
+        let (x, weight, wide) = drawn(seed, rows, [d_output, d_input], dtype);
+        let a = matrix(seed.wrapping_add(1), [rank, d_input]);
+        let b = matrix(seed.wrapping_add(2), [d_output, rank]);
         let run = |f: &dyn Fn(&Tensor<2>, &Tensor<2>, &Tensor<2>) -> Tensor<2>| {
             let leaves = [x.clone(), a.clone(), b.clone()];
             let mut tracked = tracked.iter();
@@ -90,9 +107,9 @@ proptest! {
 
 #[test]
 fn updates_of_inputs_in_16_bits_are_in_their_type() {
-    let (x, weight, _) = drawn(30, [70, 40], DType::BF16);
-    let (_, a, _) = drawn(1, [4, 40], DType::F32);
-    let (_, b, _) = drawn(1, [70, 4], DType::F32);
+    let (x, weight, _) = drawn(1, 30, [70, 40], DType::BF16);
+    let a = matrix(2, [4, 40]);
+    let b = matrix(3, [70, 4]);
     let (a, b) = (a.detach().require_grad(), b.detach().require_grad());
     let x = x.cast(DType::BF16).detach().require_grad();
     let y = adapted_product(&x, &weight, &a, &b, 0.5).expect("an operation of its own");
@@ -106,9 +123,9 @@ fn updates_of_inputs_in_16_bits_are_in_their_type() {
 /// Parts of larger tensors, and tensors that lie the other way round.
 #[test]
 fn updates_read_views_as_they_are() {
-    let (x, weight, _) = drawn(20, [30, 40], DType::F32);
-    let (_, a, _) = drawn(1, [4, 40], DType::F32);
-    let (_, b, _) = drawn(1, [30, 4], DType::F32);
+    let (x, weight, _) = drawn(1, 20, [30, 40], DType::F32);
+    let a = matrix(2, [4, 40]);
+    let b = matrix(3, [30, 4]);
     let turned = |tensor: &Tensor<2>| {
         let [rows, _] = tensor.dims();
         let eye = Tensor::eye(rows, &tensor.device());
@@ -141,9 +158,9 @@ fn updates_read_views_as_they_are() {
 /// One adapter in two places of a graph gets the gradients of both.
 #[test]
 fn updates_used_twice_add_up() {
-    let (x, weight, wide) = drawn(12, [24, 24], DType::F32);
-    let (_, a, _) = drawn(1, [3, 24], DType::F32);
-    let (_, b, _) = drawn(1, [24, 3], DType::F32);
+    let (x, weight, wide) = drawn(1, 12, [24, 24], DType::F32);
+    let a = matrix(2, [3, 24]);
+    let b = matrix(3, [24, 3]);
     let run = |f: &dyn Fn(&Tensor<2>, &Tensor<2>, &Tensor<2>) -> Tensor<2>| {
         let leaves = [a.clone(), b.clone()].map(|leaf| leaf.detach().require_grad());
         let once = f(&x, &leaves[0], &leaves[1]);
@@ -164,9 +181,9 @@ fn updates_used_twice_add_up() {
 #[test]
 fn threads_change_no_bit_of_an_update() {
     for rows in [3, 70] {
-        let (x, weight, _) = drawn(rows, [500, 300], DType::F32);
-        let (_, a, _) = drawn(1, [8, 300], DType::F32);
-        let (_, b, _) = drawn(1, [500, 8], DType::F32);
+        let (x, weight, _) = drawn(1, rows, [500, 300], DType::F32);
+        let a = matrix(2, [8, 300]);
+        let b = matrix(3, [500, 8]);
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             pool.expect("threads").install(|| {
@@ -184,9 +201,9 @@ fn threads_change_no_bit_of_an_update() {
 
 #[test]
 fn other_types_and_trained_weights_have_no_such_operation() {
-    let (x, weight, _) = drawn(3, [7, 4], DType::F32);
-    let (_, a, _) = drawn(1, [2, 4], DType::F32);
-    let (_, b, _) = drawn(1, [7, 2], DType::F32);
+    let (x, weight, _) = drawn(1, 3, [7, 4], DType::F32);
+    let a = matrix(2, [2, 4]);
+    let b = matrix(3, [7, 2]);
     let trained = weight.clone().detach().require_grad();
     assert!(adapted_product(&x, &weight, &a, &b, 1.0).is_some());
     assert!(adapted_product(&x, &trained, &a, &b, 1.0).is_none());
@@ -195,15 +212,42 @@ fn other_types_and_trained_weights_have_no_such_operation() {
 
 #[test]
 fn a_weight_that_wants_gradients_gets_them() {
-    let (x, weight, _) = drawn(3, [4, 5], DType::F32);
-    let weight = weight.detach().require_grad();
-    let gradients = frozen_product(x, weight.clone()).sum().backward();
-    assert!(weight.grad(&gradients).is_some());
+    let (x, weight, _) = drawn(1, 3, [4, 5], DType::F32);
+    let leaf = weight.detach().require_grad();
+    // A parameter, and what is computed from one.
+    for (weight, factor) in [(leaf.clone(), 1.0), (leaf.clone() * 2.0, 2.0)] {
+        let gradients = frozen_product(x.clone(), weight).sum().backward();
+        let found = leaf.grad(&gradients).expect("a gradient");
+        assert_close(found, x.clone().sum_dim(0).repeat_dim(0, 4) * factor);
+    }
+}
+
+/// In f32, which is what the CPU's own product computes in, they would be off by 1e-7.
+#[test]
+fn inputs_in_f64_are_multiplied_in_f64() {
+    for (rows, dtype) in [(3, DType::F32), (30, DType::F32), (3, DType::BF16), (30, DType::F16)] {
+        let (x, weight, _) = drawn(1, rows, [70, 40], dtype);
+        let x = x.cast(DType::F64).detach();
+        let wide = weight.clone().cast(DType::F64);
+        let run = |f: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+            let x = x.clone().require_grad();
+            let y = f(x.clone());
+            let gradients = y.clone().square().sum().backward();
+            [y.detach(), x.grad(&gradients).expect("a gradient")].map(Tensor::into_data)
+        };
+        let found = run(&|x| frozen_product(x, weight.clone()));
+        let expected = run(&|x| x.matmul(wide.clone().transpose()));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.dtype(), DType::F64);
+            let tolerance = Tolerance::absolute(1e-12).set_relative(1e-12);
+            found.assert_approx_eq::<f64>(expected, tolerance);
+        }
+    }
 }
 
 #[test]
 fn a_frozen_weight_in_16_bits_gives_inputs_in_16_bits_their_own_type() {
-    let (x, weight, wide) = drawn(30, [70, 40], DType::BF16);
+    let (x, weight, wide) = drawn(1, 30, [70, 40], DType::BF16);
     let found = frozen_product(x.clone().cast(DType::BF16), weight);
     assert_eq!(found.dtype(), DType::BF16);
     let exact = x.cast(DType::BF16).cast(DType::F32).matmul(wide.transpose());
@@ -213,7 +257,7 @@ fn a_frozen_weight_in_16_bits_gives_inputs_in_16_bits_their_own_type() {
 
 #[test]
 fn transposed_views_are_read_as_they_are() {
-    let (x, weight, _) = drawn(20, [30, 40], DType::F32);
+    let (x, weight, _) = drawn(1, 20, [30, 40], DType::F32);
     let turned = x.clone().transpose().matmul(Tensor::eye(20, &x.device())).transpose(); // [20, 40]
     let view = weight.clone().transpose().matmul(Tensor::eye(30, &x.device())).transpose();
     assert_close(frozen_product(turned, view), x.matmul(weight.transpose()));

@@ -137,7 +137,14 @@ fn validate(probabilities: &[f64], outcomes: &[bool]) -> Result<()> {
 fn equal_width(probabilities: &[f64], bins: usize) -> Vec<Vec<usize>> {
     let mut members = vec![Vec::new(); bins];
     for (index, p) in probabilities.iter().enumerate() {
-        let bin = ((p * bins as f64).ceil() as usize).saturating_sub(1).min(bins - 1);
+        let mut bin = ((p * bins as f64).ceil() as usize).saturating_sub(1).min(bins - 1);
+        // The product is rounded, so that a value at a bound may be one bin off.
+        let bound = |bin: usize| bin as f64 / bins as f64;
+        if bin > 0 && *p <= bound(bin) {
+            bin -= 1;
+        } else if bin + 1 < bins && *p > bound(bin + 1) {
+            bin += 1;
+        }
         members[bin].push(index);
     }
     members
@@ -167,6 +174,18 @@ mod tests {
         assert_eq!(negative_log_likelihood(&[], &[], 0.0), Ok(None));
         assert_eq!(expected_calibration_error(&[], &[], 10, Binning::EqualMass), Ok(None));
         assert_eq!(maximum_calibration_error(&[], &[], 10, Binning::EqualWidth), Ok(None));
+    }
+
+    #[test]
+    fn a_bound_is_in_the_bin_below_it_however_many_there_are() {
+        for bins in 1..200 {
+            let bounds: Vec<f64> = (1..=bins).map(|bin| bin as f64 / bins as f64).collect();
+            let members = equal_width(&bounds, bins);
+            let alone = members.iter().enumerate().all(|(bin, of)| *of == [bin]);
+            assert!(alone, "{bins}: {members:?}");
+        }
+        // 0.55 · 100 is rounded to more than 55.
+        assert_eq!(equal_width(&[0.55], 100)[54], [0]);
     }
 
     #[test]

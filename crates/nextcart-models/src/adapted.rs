@@ -62,7 +62,8 @@ impl Llama {
     /// took from the weights, which are read from the original checkpoint one at a time: [`Init::Loftq`].
     ///
     /// # Errors
-    /// As there, if the checkpoint is of another shape or packed itself, or a file cannot be read.
+    /// As there, if a targeted projection is not packed, the checkpoint is of another shape or packed itself, or a file
+    /// cannot be read.
     pub fn with_loftq(self, original: &Checkpoint, config: &LoraConfig, seed: u64) -> Result<Self> {
         let device = self.device();
         self.adapted(config, seed, |path, projection, config, seed| {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
+use burn::module::Module as _;
 use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::config::LlamaConfig;
@@ -104,7 +105,8 @@ impl TextRows {
             means[text * places..][range.clone()].fill(1.0 / range.len() as f32);
         }
         let means = TensorData::new(means, [self.tokens.len(), places]);
-        Tensor::from_data(means, &hidden.device()).matmul(hidden.cast(DType::F32))
+        let means = Tensor::from_data(means, (&hidden.device(), DType::F32));
+        means.matmul(hidden.cast(DType::F32))
     }
 }
 
@@ -140,6 +142,8 @@ pub fn unit(rows: Tensor<2>) -> Tensor<2> {
 /// The texts are read side by side, hidden from each other, but each column is standardised over all of them: give
 /// a whole catalogue.
 ///
+/// It computes off the autodiff graph and with dropout off, on whatever device the model is.
+///
 /// # Panics
 /// If a text has fewer than two tokens, or the model does not know one.
 #[must_use]
@@ -158,6 +162,7 @@ pub fn embed_texts_with(
     texts: &[&[u32]],
     mut done: impl FnMut(usize),
 ) -> Vec<Vec<f32>> {
+    let model = &model.valid();
     // Like lengths together, so that little is padded.
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&text| Reverse(texts[text].len()));

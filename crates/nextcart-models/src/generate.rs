@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use burn::module::Module as _;
 use burn::tensor::{DType, Int, Tensor};
 use nextcart_text::Tokenizer;
 use rand_chacha::ChaCha8Rng;
@@ -47,6 +48,8 @@ impl GenerateOptions {
 /// position a row, with the keys and values of the earlier ones from a cache. Returns the new
 /// tokens of each prompt.
 ///
+/// It computes off the autodiff graph and with dropout off, on whatever device the model is.
+///
 /// # Panics
 /// If a prompt has no token.
 #[must_use]
@@ -78,6 +81,7 @@ pub fn generate_with(
 ) -> Vec<Vec<u32>> {
     assert!(prompts.iter().all(|prompt| !prompt.is_empty()), "a prompt needs at least one token");
     assert!(within.is_none_or(|trie| !trie.is_empty()), "a trie needs at least one sequence");
+    let model = &model.valid();
     let device = model.device();
     let mut cache = KvCache::new(prompts.len());
     let mut rows: Vec<Row<'_>> =

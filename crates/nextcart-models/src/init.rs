@@ -1,6 +1,6 @@
 //! Models with random weights.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -47,12 +47,12 @@ impl TensorSource for Random<'_> {
             values.extend(self.normal_pair().map(|value| (value * deviation) as f32));
         }
         values.truncate(count);
-        Ok(Tensor::from_data(TensorData::new(values, shape), self.device))
+        Ok(Tensor::from_data(TensorData::new(values, shape), (self.device, DType::F32)))
     }
 
     fn vector(&mut self, name: &str, length: usize) -> Result<Tensor<1>> {
         let value = if name.ends_with(".bias") { 0.0 } else { 1.0 };
-        Ok(Tensor::full([length], value, self.device))
+        Ok(Tensor::full([length], value, (self.device, DType::F32)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one place where token ids become tensors.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::branched::{Branched, Token};
 use crate::cache::KvCache;
@@ -35,7 +35,7 @@ impl ModelInput {
     /// Rows of token ids, right-padded to the longest.
     ///
     /// # Panics
-    /// If `rows` is empty or every row is.
+    /// If `rows` is empty, every row is, or the model does not know a token.
     #[must_use]
     pub fn new(rows: &[&[u32]], config: &LlamaConfig, device: &Device) -> Self {
         Self::padded(rows, Padding::Right, config, device)
@@ -44,7 +44,7 @@ impl ModelInput {
     /// Rows of token ids, padded to the longest on the given side.
     ///
     /// # Panics
-    /// If `rows` is empty or every row is.
+    /// If `rows` is empty, every row is, or the model does not know a token.
     #[must_use]
     pub fn padded(
         rows: &[&[u32]],
@@ -61,7 +61,7 @@ impl ModelInput {
     /// Not to be continued with a cache, which knows one text a row.
     ///
     /// # Panics
-    /// If there is no token.
+    /// If there is no token, or the model does not know one.
     #[must_use]
     pub fn packed(rows: &[Vec<&[u32]>], config: &LlamaConfig, device: &Device) -> Self {
         let mut branched: Vec<Vec<Branched<'_>>> = Vec::with_capacity(rows.len());
@@ -75,7 +75,7 @@ impl ModelInput {
     /// position and see it, but not each other.
     ///
     /// # Panics
-    /// If there is no token.
+    /// If there is no token, or the model does not know one.
     #[must_use]
     pub fn packed_branched(
         rows: &[Vec<Branched<'_>>],
@@ -93,6 +93,7 @@ impl ModelInput {
         let mut ids = Vec::with_capacity(batch * seq);
         let mut tokens: Vec<Vec<Option<Token>>> = Vec::with_capacity(batch);
         for texts in rows {
+            texts.iter().flat_map(Branched::ids).for_each(|id| check_token(id, config));
             ids.extend(texts.iter().flat_map(Branched::ids).map(i64::from));
             ids.resize((tokens.len() + 1) * seq, 0);
             let of_text = |(text, branched): (usize, &Branched<'_>)| branched.tokens(text);
@@ -117,7 +118,7 @@ impl ModelInput {
         Self {
             ids: Tensor::from_data(TensorData::new(ids, [batch, seq]), device),
             rope: RotaryEmbedding::new(&turns(&positions), config, device),
-            bias: Tensor::from_data(TensorData::new(values, [batch, 1, seq, seq]), device),
+            bias: in_f32(values, [batch, 1, seq, seq], device),
             positions,
         }
     }
@@ -125,7 +126,7 @@ impl ModelInput {
     /// One row: a prompt, then branches that all continue it and do not see each other.
     ///
     /// # Panics
-    /// If there is no token.
+    /// If there is no token, or the model does not know one.
     pub(crate) fn branched(
         prompt: &[u32],
         branches: &[&[u32]],
@@ -139,7 +140,7 @@ impl ModelInput {
     /// Rows that continue what `cache` holds, right-padded to the longest.
     ///
     /// # Panics
-    /// If `rows` is empty, every row is, or their number is not the cache's.
+    /// If `rows` is empty, every row is, their number is not the cache's, or the model does not know a token.
     #[must_use]
     pub fn continued(
         rows: &[&[u32]],
@@ -172,6 +173,7 @@ impl ModelInput {
                 Padding::Right => (0, fill),
             };
             ids.extend(std::iter::repeat_n(0, before));
+            row.iter().for_each(|&id| check_token(id, config));
             ids.extend(row.iter().map(|&id| i64::from(id)));
             ids.extend(std::iter::repeat_n(0, after));
             let mut of_row = vec![None; before];
@@ -302,12 +304,38 @@ fn bias(
             }));
         }
     }
-    Tensor::from_data(TensorData::new(values, [batch, 1, seq, keys]), device)
+    in_f32(values, [batch, 1, seq, keys], device)
+}
+
+/// As `HIDDEN` needs it, whatever the device makes where nothing is said.
+fn in_f32(values: Vec<f32>, shape: [usize; 4], device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
+}
+
+/// # Panics
+/// If the model has no such token: a GPU would read beyond its embedding.
+fn check_token(id: u32, config: &LlamaConfig) {
+    let vocab = config.vocab;
+    assert!((id as usize) < vocab, "expected tokens below the model's {vocab}, found {id}");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_that_a_model_does_not_know_are_refused_before_a_gpu_would_read_them() {
+        let (device, config) = (Device::flex(), LlamaConfig::tiny(16));
+        let fails = |make: &dyn Fn()| {
+            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(make)).unwrap_err();
+            panic.downcast_ref::<String>().cloned().unwrap_or_default()
+        };
+        let expected = "expected tokens below the model's 16, found 16";
+        let row: [&[u32]; 1] = [&[3, 16]];
+        assert_eq!(fails(&|| drop(ModelInput::new(&row, &config, &device))), expected);
+        let rows = [vec![row[0]]];
+        assert_eq!(fails(&|| drop(ModelInput::packed(&rows, &config, &device))), expected);
+    }
 
     #[test]
     fn packed_texts_have_positions_and_a_view_of_their_own() {

@@ -16,7 +16,8 @@ pub enum MergeTarget<'a> {
     /// Those that the model holds, beside which the adapters were trained; packed ones are unpacked.
     Own,
     /// Those of the checkpoint that the model was packed from. The merged model computes something else than
-    /// the model with adapters did.
+    /// the model with adapters did; not for adapters that began as [`Init::Loftq`](nextcart_adapters::Init::Loftq), which
+    /// hold already what packing took.
     Original(&'a Checkpoint),
 }
 

@@ -1,5 +1,6 @@
 //! A whole catalogue behind one prompt.
 
+use burn::module::Module as _;
 use burn::tensor::{DType, Int, Tensor, TensorData, activation};
 
 use crate::cache::KvCache;
@@ -17,6 +18,8 @@ use crate::trie::{ROOT, TokenTrie};
 /// prompts times the number of such branchings one above the other. Of sequences that are equal, all have
 /// the score.
 ///
+/// It computes off the autodiff graph and with dropout off, on whatever device the model is.
+///
 /// # Panics
 /// If the prompt has no token, `rows` is 0 or the model does not know a token of the trie.
 #[must_use]
@@ -29,6 +32,7 @@ pub fn score_trie(
 ) -> Vec<ContinuationScore> {
     assert!(!prompt.is_empty(), "a prompt needs at least one token");
     assert!(rows > 0, "at least one beginning is computed at a time");
+    let model = &model.valid();
     let none = ContinuationScore { log_likelihood: f64::NEG_INFINITY, tokens: 0 };
     let mut ranking = Ranking { model, config, trie, rows, scores: vec![none; trie.len()] };
     if !trie.is_empty() {

@@ -1,6 +1,6 @@
 //! Positions as rotations of queries and keys.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use nextcart_kernels::rotate_heads;
 
 use crate::config::LlamaConfig;
@@ -43,8 +43,8 @@ impl RotaryEmbedding {
         }
         let shape = [batch, 1, seq, config.head_dim];
         Self {
-            cos: Tensor::from_data(TensorData::new(cos, shape), device),
-            sin: Tensor::from_data(TensorData::new(sin, shape), device),
+            cos: Tensor::from_data(TensorData::new(cos, shape), (device, DType::F32)),
+            sin: Tensor::from_data(TensorData::new(sin, shape), (device, DType::F32)),
         }
     }
 

@@ -214,7 +214,7 @@ fn write_weights<V: View>(path: &Path, tensors: Vec<(String, V)>) -> Result<()> 
 /// they belong to.
 ///
 /// # Errors
-/// If a file cannot be written.
+/// If the config does not name the modules that have an adapter, or a file cannot be written.
 pub fn save_adapter(
     folder: impl AsRef<Path>,
     model: &Llama,

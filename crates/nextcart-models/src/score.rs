@@ -1,5 +1,6 @@
 //! Likelihood of continuations that share a prompt.
 
+use burn::module::Module as _;
 use burn::tensor::{DType, Int, Tensor, TensorData, activation};
 use nextcart_text::{Tokenizer, shared_prefix};
 
@@ -40,6 +41,8 @@ impl ContinuationScore {
 /// where they have more than 64 tokens together and more than a quarter of the prompt's, they follow as one batch
 /// behind its keys and values.
 ///
+/// It computes off the autodiff graph and with dropout off, on whatever device the model is.
+///
 /// # Panics
 /// If the prompt or a continuation has no token, there are no continuations, or the model does not know a token.
 #[must_use]
@@ -52,6 +55,7 @@ pub fn score_continuations(
     assert!(!prompt.is_empty(), "a prompt needs at least one token");
     assert!(!continuations.is_empty(), "at least one continuation");
     assert!(continuations.iter().all(|c| !c.is_empty()), "a continuation needs at least one token");
+    let model = &model.valid();
     // The last token of a continuation predicts nothing that is asked for.
     let branches: Vec<&[u32]> = continuations.iter().map(|c| &c[..c.len() - 1]).collect();
     let tokens: usize = branches.iter().map(|branch| branch.len()).sum();

@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::Path;
 
+use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_adapters::{Bias, Init, LoraConfig, Projection, TargetModules, load_peft, nf4};
 use nextcart_models::{
-    Checkpoint, Error, Llama, LlamaConfig, MERGE_RECORD, MergeRecord, MergeTarget, MergedWeights,
-    ModelInput, Precision, SaveOptions, save_adapter, save_checkpoint, save_checkpoint_with,
-    save_merged_checkpoint,
+    Checkpoint, Error, GenerateOptions, Llama, LlamaConfig, MERGE_RECORD, MergeRecord, MergeTarget,
+    MergedWeights, ModelInput, Precision, SaveOptions, embed_texts, generate, save_adapter,
+    save_checkpoint, save_checkpoint_with, save_merged_checkpoint, score_continuations,
 };
 use tempfile::TempDir;
 
@@ -28,12 +29,12 @@ fn off(a: &[f32], b: &[f32]) -> f32 {
 
 /// The model with adapters that change what it says, by a number.
 fn adapted(model: Llama, lora: &LoraConfig, number: f32) -> Llama {
-    let model = model.with_adapters(lora, 5).unwrap();
+    let (device, model) = (model.device(), model.with_adapters(lora, 5).unwrap());
     let changed = model.map_projections(|path, mut projection| {
         let Some(adapter) = projection.adapter() else { return Ok(projection) };
         let shape = adapter.b().dims();
         let values = (0..shape[0] * shape[1]).map(|i| (i as f32 * number).sin() * 0.3);
-        let b = Tensor::from_data(TensorData::new(values.collect(), shape), &Device::flex());
+        let b = Tensor::from_data(TensorData::new(values.collect(), shape), &device);
         let (a, magnitude) = (adapter.a(), adapter.magnitude());
         projection.set_adapter(a, b, magnitude, &lora.at(path))?;
         Ok(projection)
@@ -45,6 +46,24 @@ fn paths(model: &Llama) -> Vec<String> {
     let projections = model.projections();
     let adapted = projections.iter().filter(|(_, projection)| projection.adapter().is_some());
     adapted.map(|(path, _)| path.clone()).collect()
+}
+
+#[test]
+fn answers_hang_neither_on_dropout_nor_on_a_graph() {
+    let lora = LoraConfig::new().with_dropout(0.5);
+    let model = adapted(config().init(3, &Device::flex().autodiff()), &lora, 1.7);
+    let answers = |model: &Llama| {
+        let scores = score_continuations(model, &config(), &[1, 8, 40], &[&[5, 7], &[9]]);
+        let scores: Vec<f64> = scores.iter().map(|score| score.log_likelihood).collect();
+        let options = GenerateOptions::new(6, &config());
+        let texts: [&[u32]; 2] = [&[1, 8, 40, 2], &[1, 5]];
+        (
+            scores,
+            generate(model, &config(), &[&[1, 8]], &options),
+            embed_texts(model, &config(), &texts),
+        )
+    };
+    assert_eq!(answers(&model), answers(&model.valid()));
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::{ChatTemplate, Message, Prompt, Segment, SegmentKind, Wrapper};
 
+/// Noon of the 26th of July 2024, in seconds since 1970 in UTC.
+const NOW: i64 = 1_721_995_200;
+
 /// What stands around the parts of a prompt: a wrapper, or a checkpoint's chat template.
 #[derive(Debug, Clone)]
 pub enum Layout {
@@ -13,7 +16,8 @@ pub enum Layout {
     /// A conversation, for a chat model: instruction and input are what the user says, each from a
     /// line of its own, and the answer is what the assistant says.
     Chat {
-        /// The checkpoint's template.
+        /// The checkpoint's template. Made [from](Self::from) one, a layout tells it that it is the 26th of July 2024, as
+        /// Llama 3's own template does where no clock is: a question is to give the same sample on every day.
         template: Arc<ChatTemplate>,
         /// What stands before the conversation, for templates that have a place for it.
         system: Option<String>,
@@ -34,6 +38,7 @@ impl From<Wrapper> for Layout {
 
 impl From<ChatTemplate> for Layout {
     fn from(template: ChatTemplate) -> Self {
+        let template = template.with_now(NOW);
         Self::Chat { template: Arc::new(template), system: None }
     }
 }

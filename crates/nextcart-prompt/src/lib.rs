@@ -15,6 +15,7 @@
 
 mod catalogue;
 mod chat;
+mod code;
 mod decision;
 mod error;
 mod fields;

@@ -25,7 +25,7 @@ pub enum Wrapper {
     #[default]
     Plain,
     /// The wording of Stanford Alpaca (<https://github.com/tatsu-lab/stanford_alpaca>), the form
-    /// without an input where the input is empty.
+    /// without an input where the input is empty, and a line break after `### Response:`.
     Alpaca,
     /// What the seed project put around its prompts, a variant of Alpaca's second form; for the
     /// template `seed` and its kin, whose input is empty. Another input follows the instruction.
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn alpaca_is_the_published_wording_byte_for_byte() {
+    fn alpaca_is_the_published_wording_and_a_line_break() {
         let expected = "Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nDo\n\n### Input:\nthis\n\n### Response:\n";
         check(Wrapper::Alpaca, "Do", "this", expected);
     }

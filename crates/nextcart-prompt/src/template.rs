@@ -6,10 +6,14 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
+use crate::code::{code, words};
 use crate::error::{Error, Result};
 use crate::parts::{self, Section, Sections};
 use crate::style::Style;
 use crate::{Choice, Decision, Fields, Form, Prompt, PromptPart, catalogue, filters};
+
+/// Filters whose result depends on the style.
+const STYLED: [&str; 3] = ["chosen", "label", "ranking"];
 
 /// Three Jinja templates that turn a question into a [`Prompt`].
 ///
@@ -121,7 +125,8 @@ impl Template {
         };
         let shows_candidates = uses(&instruction, "candidates") || uses(&input, "candidates");
         let takes_style = output.is_ok_and(|output| {
-            ["| chosen", "| ranking"].iter().any(|filter| output.source().contains(filter))
+            let mut filters = code(output.source()).flat_map(|code| code.split('|').skip(1));
+            filters.any(|filter| words(filter).next().is_some_and(|name| STYLED.contains(&name)))
         });
         let (name, style) = (name.to_owned(), Style::default());
         Ok(Self {
@@ -169,20 +174,18 @@ impl Template {
         self.form
     }
 
-    /// Whether [`Self::with_style`] takes another style: whether the output uses `chosen` or `ranking`.
+    /// Whether [`Self::with_style`] takes another style: whether the output uses `chosen`, `ranking` or
+    /// `label`.
     #[must_use]
     pub fn takes_style(&self) -> bool {
         self.takes_style
     }
 
-    /// Whether a part names a field, be it of the question or of what is listed in it; a word of its text counts too.
+    /// Whether a part names a field between Jinja's braces, be it of the question or of what is listed in it.
     #[must_use]
     pub fn mentions(&self, field: &str) -> bool {
-        let is_inside = |sign: char| sign.is_alphanumeric() || sign == '_';
         let parts = PromptPart::ALL.map(|part| self.environment.get_template(part.name()));
-        parts.into_iter().flatten().any(|part| {
-            part.source().split(|sign: char| !is_inside(sign)).any(|word| word == field)
-        })
+        parts.iter().flatten().any(|part| code(part.source()).flat_map(words).any(|it| it == field))
     }
 
     /// How options are marked and answers written.

@@ -206,6 +206,15 @@ fn a_folder_gives_template_and_tokens() {
     config("{");
     let error = ChatTemplate::from_folder(&folder).unwrap_err();
     assert!(matches!(&error, Error::Json { path, .. } if path.ends_with("tokenizer_config.json")));
+    for (text, field) in [
+        (r#"{"bos_token": 1}"#, "`bos_token`"),
+        (r#"{"chat_template": {"a": 1}}"#, "`chat_template`"),
+    ] {
+        config(text);
+        let error = ChatTemplate::from_folder(&folder).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("expected a text") && cause.contains(field), "{cause}");
+    }
     config("{}");
     fs::write(folder.path().join("chat_template.jinja"), "a\n{% if %}").unwrap();
     let error = ChatTemplate::from_folder(&folder).unwrap_err().to_string();
@@ -222,4 +231,20 @@ fn times_are_told_and_false_formats_refused() {
     assert!((2024..2200).contains(&year));
     assert_eq!(now("%d %b %Y").unwrap().len(), 11);
     assert!(matches!(now("%!"), Err(Error::ChatRender { .. })));
+
+    // A sample is the same on every day.
+    let source =
+        "{{ strftime_now('%d %b %Y %H:%M') }}|{% for m in messages %}{{ m.content }}|{% endfor %}";
+    let chat = || ChatTemplate::new(source, []).unwrap();
+    assert_eq!(chat().with_now(0).render(&[], false).unwrap(), "01 Jan 1970 00:00|");
+    let Layout::Chat { template, .. } = Layout::from(chat()) else { panic!("a chat") };
+    assert_eq!(template.render(&[], false).unwrap(), "26 Jul 2024 12:00|");
+}
+
+#[test]
+fn braces_that_close_at_once_are_no_panic() {
+    let refused = ChatTemplate::new("{%}", []);
+    assert!(matches!(refused, Err(Error::ChatSyntax { .. })), "{refused:?}");
+    let commented = ChatTemplate::new("{# use {%} #}a", []).unwrap();
+    assert_eq!(commented.render(&[], false).unwrap(), "a");
 }

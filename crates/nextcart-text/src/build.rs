@@ -1,6 +1,6 @@
 //! Questions to samples that fit.
 
-use nextcart_prompt::{Decision, Fields, Layout, Prompt, Template};
+use nextcart_prompt::{Choice, Decision, Fields, Form, Layout, Prompt, Template};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -84,6 +84,7 @@ impl<'a> SampleBuilder<'a> {
             let samples = prompts.iter().map(|prompt| self.sample(prompt));
             let samples = samples.collect::<Result<Vec<Sample>>>()?;
             let longest = samples.iter().map(Sample::len).max().unwrap_or_default();
+            let longest = self.with_any_answer(fields, longest);
             Ok((prompts.into_iter().zip(samples).collect::<Vec<_>>(), longest))
         })?;
         let built = built.into_iter();
@@ -167,6 +168,23 @@ impl<'a> SampleBuilder<'a> {
             candidates: options.len(),
         })?;
         Sample::choice(prompt, &options, right)
+    }
+
+    /// Tokens of a question with its longest answer, given those with the right one: what is dropped must not follow
+    /// from the answer, and be the same where the question is predicted. Only near the limit is it looked at, as no
+    /// answer is half as long as a sample may be.
+    fn with_any_answer(&self, fields: &Fields, tokens: usize) -> usize {
+        if self.template.form() != Form::Question || tokens <= self.max_tokens / 2 {
+            return tokens;
+        }
+        // Without candidates there is no other answer.
+        let decisions = self.template.decisions(fields).into_iter().flatten();
+        let prompts = decisions.flat_map(|Decision { prompt, choices }| {
+            let answered = move |choice: Choice| Prompt { output: choice.output, ..prompt.clone() };
+            choices.into_iter().map(answered)
+        });
+        let lengths = prompts.filter_map(|prompt| Some(self.sample(&prompt).ok()?.len()));
+        lengths.fold(tokens, usize::max)
     }
 
     fn sample(&self, prompt: &Prompt) -> Result<Sample> {
@@ -256,10 +274,14 @@ mod tests {
                 prompt.input.lines().filter(|line| line.starts_with("Tea")).collect();
             let expected: Vec<String> = (*dropped..12).map(|n| format!("Tea No. {n}")).collect();
             assert_eq!(kept, expected);
-            // One purchase more would not have fitted.
+            // One purchase more would not have fitted with the longer answer.
             let fields = Fields::new(&question(12)).recent(12 - dropped + 1);
-            let more = template.render_fields(&fields).unwrap();
-            assert!(tokenizer.sample(&more.segments(Wrapper::Plain)).unwrap().len() > limit);
+            let more = &template.decisions(&fields).unwrap()[0];
+            let more = more.choices.iter().map(|choice| {
+                let prompt = Prompt { output: choice.output.clone(), ..more.prompt.clone() };
+                tokenizer.sample(&prompt.segments(Wrapper::Plain)).unwrap().len()
+            });
+            assert!(more.max() > Some(limit));
         }
     }
 
@@ -288,6 +310,30 @@ mod tests {
         let builder = SampleBuilder::new(&tokenizer, &pairs, Wrapper::Plain);
         let error = builder.choice(&question(3), 1).unwrap_err();
         assert!(matches!(error, Error::NotOneQuestion { questions: 2 }), "{error}");
+    }
+
+    #[test]
+    fn what_is_dropped_does_not_follow_from_the_answer() {
+        let (tokenizer, template) = (tokenizer(), Template::builtin("next_purchase").unwrap());
+        let builder = SampleBuilder::new(&tokenizer, &template, Wrapper::Plain);
+        let asked = |answer: usize| {
+            let mut question = question(12);
+            question["candidates"][0]["title"] = "Tea".into();
+            question["candidates"][1]["title"] = "A leash for dogs of every size".into();
+            question["answer"] = answer.into();
+            question
+        };
+        let length = |answer| builder.build(&asked(answer)).unwrap()[0].sample.len();
+        let (short, long) = (length(0), length(1));
+        assert!(short + 5 < long);
+        for limit in short - 5..=long {
+            let builder = builder.clone().with_max_tokens(limit);
+            let expected = builder.decisions(&asked(0)).unwrap()[0].dropped;
+            assert_eq!(expected > 0, limit < long);
+            for answer in [0, 1] {
+                assert_eq!(builder.build(&asked(answer)).unwrap()[0].dropped, expected, "{limit}");
+            }
+        }
     }
 
     #[test]

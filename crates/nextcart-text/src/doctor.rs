@@ -171,17 +171,18 @@ impl Diagnosis {
         self
     }
 
-    /// Adds options that say the same.
+    /// Adds options that say the same in a prompt, where white space is one space and no title ends in a colon.
     #[must_use]
     pub fn with_options<'a>(mut self, options: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut times: BTreeMap<String, usize> = BTreeMap::new();
         for option in options {
-            *times.entry(option).or_default() += 1;
+            let words: Vec<&str> = option.split_whitespace().collect();
+            let said = words.join(" ").trim_end_matches([':', ' ']).to_owned();
+            *times.entry(said).or_default() += 1;
         }
         let more = times.into_iter().filter(|(_, times)| *times > 1);
-        self.findings.extend(
-            more.map(|(option, times)| Finding::DuplicateOption { option: option.into(), times }),
-        );
+        self.findings
+            .extend(more.map(|(option, times)| Finding::DuplicateOption { option, times }));
         self
     }
 
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(findings(&[1, 0], &[8, 2]), [Finding::UnknownToken { place: 1 }]);
         let sample = Sample::completion(&[1, 9], &[8, 2]).unwrap();
         let diagnosis = diagnose(&sample, &tokenizer()).unwrap();
-        let told = diagnosis.with_dropped(3).with_options(["Tea", "Honey", "Tea"]);
+        let told = diagnosis.with_dropped(3).with_options(["Tea", "Honey", " Tea: "]);
         let duplicate = Finding::DuplicateOption { option: "Tea".into(), times: 2 };
         assert_eq!(told.findings, [Finding::Truncated { dropped: 3 }, duplicate]);
         let shown = told.show(false);

@@ -1,6 +1,6 @@
 //! The loss of contrasts between titles.
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{DType, Int, Tensor, TensorData, activation};
 use nextcart_models::TextRows;
 use nextcart_models::embed::{standardized, unit};
 use nextcart_text::{Contrast, Sample};
@@ -75,7 +75,8 @@ impl Group {
         }
         let rows = targets.len();
         let table = |values| {
-            Tensor::<2>::from_data(TensorData::new(values, [rows, count]), &device) // [purchases, titles]
+            let values = TensorData::new(values, [rows, count]);
+            Tensor::<2>::from_data(values, (&device, DType::F32)) // [purchases, titles]
         };
         let titles = standardized(self.layout.means(hidden)); // [titles, d_model]
         let customers = unit(table(weights).matmul(titles.clone())); // [purchases, d_model]

@@ -8,7 +8,7 @@ use crate::batch::{Aim, Batch};
 use crate::contrast::{Group, contrast_loss};
 use crate::decision::objective;
 use crate::gradients::Gradients;
-use crate::loss::{chunks, log_likelihoods, values};
+use crate::loss::{chunks, in_f32, log_likelihoods, values};
 
 /// The loss of a batch and what it passes down to its hidden states.
 pub(crate) struct HeadPass {
@@ -47,9 +47,7 @@ pub(crate) fn head_pass(
         });
         objective(decisions, &untracked(model, slices))
     });
-    let slopes_of = between
-        .as_ref()
-        .map(|objective| Tensor::<1>::from_floats(objective.slopes.as_slice(), &model.device()));
+    let slopes_of = between.as_ref().map(|objective| in_f32(&objective.slopes, &model.device()));
     let mut losses = Vec::new();
     let mut slopes = Vec::new();
     for (start, rows) in chunks(count, rows) {
@@ -66,7 +64,7 @@ pub(crate) fn head_pass(
         losses.push(loss.inner());
     }
     let loss = match between {
-        Some(objective) => Tensor::from_floats([objective.loss as f32], &hidden.device()),
+        Some(objective) => in_f32(&[objective.loss as f32], &hidden.device()),
         None => Tensor::cat(losses, 0).sum(),
     };
     HeadPass { loss, slope: Tensor::cat(slopes, 0) }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use burn::module::Module;
-use burn::tensor::{DType, Int, Tensor, activation};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation};
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
 
@@ -53,7 +53,7 @@ fn loss_sum_with(model: &Llama, batch: &Batch, rows: usize) -> Tensor<1> {
     // Its value is the loss, and its gradient that of the loss: the slopes are constants of the graph.
     let (values, device) = (values(likelihoods.clone()), likelihoods.device());
     let Objective { loss, slopes } = objective(decisions, &values);
-    let slopes = Tensor::<1>::from_floats(slopes.as_slice(), &device);
+    let slopes = in_f32(&slopes, &device);
     let sloped = (likelihoods * slopes).sum();
     sloped.clone() - sloped.detach() + loss
 }
@@ -71,6 +71,11 @@ pub(crate) fn log_likelihoods(
     let logits = model.logits(hidden).cast(DType::F32); // [rows, vocab]
     let targets = targets.unsqueeze_dim::<2>(1); // [rows, 1]
     activation::log_softmax(logits, 1).gather(1, targets).squeeze_dim(1)
+}
+
+/// Numbers in f32, whatever the device makes where nothing is said.
+pub(crate) fn in_f32(values: &[f32], device: &Device) -> Tensor<1> {
+    Tensor::from_data(TensorData::from(values), (device, DType::F32))
 }
 
 /// Numbers of a tensor, on the host.

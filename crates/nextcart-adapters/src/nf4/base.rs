@@ -36,7 +36,7 @@ impl Nf4Base {
 
         let floats = |values: Vec<f32>| {
             let shape = [values.len()];
-            frozen(Tensor::from_data(TensorData::new(values, shape), device))
+            frozen(Tensor::from_data(TensorData::new(values, shape), (device, DType::F32)))
         };
         Self {
             packed: bytes_to_device(packed, device),

@@ -2,7 +2,7 @@
 
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
 use nextcart_kernels::{Flat, HostWeight, LowRank, Side, multiply_on_host};
 
 use super::op::dequantize_on;
@@ -22,7 +22,8 @@ pub(super) fn dequantize(
     Some(FlexTensor::from_data(TensorData::new(values, [d_output, d_input])))
 }
 
-/// `x Wᵀ` or `x W` with a part of the weight unpacked at a time; `None` as above.
+/// `x Wᵀ` or `x W` with a part of the weight unpacked at a time; `None` as above, and for inputs in f64, which would be
+/// narrowed.
 pub(super) fn multiply(
     x: &FlexTensor,
     packed: &FlexTensor,
@@ -32,6 +33,9 @@ pub(super) fn multiply(
     shape: [usize; 2],
     side: Side,
 ) -> Option<FlexTensor> {
+    if x.dtype() == DType::F64 {
+        return None;
+    }
     multiply_on_host(x, &Packed::new(packed, codes, scales, offset)?, shape, side, None)
 }
 

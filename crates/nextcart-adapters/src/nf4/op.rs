@@ -33,7 +33,11 @@ pub(super) struct Parts {
 }
 
 /// `x Wᵀ` for `x [rows, d_input]`.
+///
+/// # Panics
+/// If `x` is not as wide as the weight.
 pub(super) fn forward(x: Tensor<2>, parts: Parts, shape: [usize; 2]) -> Tensor<2> {
+    assert_eq!(x.dims()[1], shape[1], "inputs as wide as the weight");
     if !has_backend(x.device().as_dispatch()) {
         let weight = dequantize(parts, shape).cast(x.dtype());
         return linear(x, weight, None);

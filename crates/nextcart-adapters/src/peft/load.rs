@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::{bf16, f16};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -33,9 +33,9 @@ pub struct PeftAdapter {
 pub struct TrainedBias(TensorData);
 
 impl TrainedBias {
-    /// The bias, of shape `[d_output]`.
+    /// The bias, of shape `[d_output]`, in f32.
     pub fn to_tensor(&self, device: &Device) -> Tensor<1> {
-        Tensor::from_data(self.0.clone(), device)
+        Tensor::from_data(self.0.clone(), (device, DType::F32))
     }
 }
 
@@ -54,19 +54,20 @@ impl AdapterWeights {
         &self.module
     }
 
-    /// Factor `A`, of shape `[rank, d_input]`.
+    /// Factor `A`, of shape `[rank, d_input]`, in f32.
     pub fn a(&self, device: &Device) -> Tensor<2> {
-        Tensor::from_data(self.a.clone(), device)
+        Tensor::from_data(self.a.clone(), (device, DType::F32))
     }
 
-    /// Factor `B`, of shape `[d_output, rank]`.
+    /// Factor `B`, of shape `[d_output, rank]`, in f32.
     pub fn b(&self, device: &Device) -> Tensor<2> {
-        Tensor::from_data(self.b.clone(), device)
+        Tensor::from_data(self.b.clone(), (device, DType::F32))
     }
 
-    /// DoRA's magnitude vector, of shape `[d_output]`.
+    /// DoRA's magnitude vector, of shape `[d_output]`, in f32.
     pub fn magnitude(&self, device: &Device) -> Option<Tensor<1>> {
-        self.magnitude.clone().map(|magnitude| Tensor::from_data(magnitude, device))
+        let magnitude = self.magnitude.clone();
+        magnitude.map(|magnitude| Tensor::from_data(magnitude, (device, DType::F32)))
     }
 
     /// Length of an input of the module.

@@ -17,15 +17,17 @@ use crate::projection::{Projection, to_f32};
 /// loads; with them the biases that the configuration [trains](LoraConfig::trains_bias).
 ///
 /// Each projection comes with the dotted path of its module in the Hugging Face model, such as
-/// `model.layers.0.self_attn.q_proj`, and may be without an adapter. Tensors are written as f32. Each file is written under another
-/// name first, the configuration last: a folder that has one is whole.
+/// `model.layers.0.self_attn.q_proj`. One that the configuration does not [target](LoraConfig::targets) is without an
+/// adapter, and given for its bias. Tensors are written as f32. Each file is written under another name first, the
+/// configuration last: a folder that has one is whole.
 ///
 /// # Errors
-/// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate) or not target every adapter, and
-/// for projections without any adapter; [`Error::Shape`], [`Error::Magnitude`] and [`Error::Scale`] for an adapter that
-/// was made with another one; [`Error::NotFinite`] for a tensor with a NaN or an infinity in it, which
-/// [`load_peft`](crate::load_peft) refuses; [`Error::Safetensors`] if the tensors cannot be laid out as one file. Then
-/// nothing is written, and what was there stays. [`Error::Write`] if a file cannot be written.
+/// [`Error::Config`] for a configuration that does not [validate](LoraConfig::validate), or that targets others of the
+/// projections than those with an adapter, and for projections without any adapter; [`Error::Shape`],
+/// [`Error::Magnitude`] and [`Error::Scale`] for an adapter that was made with another one; [`Error::NotFinite`] for a
+/// tensor with a NaN or an infinity in it, which [`load_peft`](crate::load_peft) refuses; [`Error::Safetensors`] if the
+/// tensors cannot be laid out as one file. Then nothing is written, and what was there stays. [`Error::Write`] if a
+/// file cannot be written.
 pub fn save_peft<S: AsRef<str>>(
     dir: &Path,
     base_model: &str,
@@ -45,6 +47,13 @@ pub fn save_peft<S: AsRef<str>>(
             return Err(Error::Config { field: "target_modules", expected, found });
         }
         adapter.check(&config.at(module)).map_err(|error| error.within(module))?;
+    }
+    for (module, projection) in projections {
+        let module = module.as_ref();
+        if projection.adapter().is_none() && config.targets(module) {
+            let (expected, found) = ("what names modules with an adapter alone", module.to_owned());
+            return Err(Error::Config { field: "target_modules", expected, found });
+        }
     }
 
     let mut tensors = Vec::new();

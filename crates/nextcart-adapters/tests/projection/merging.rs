@@ -77,6 +77,20 @@ fn merged_onto_the_original_the_difference_is_what_packing_took() {
 }
 
 #[test]
+fn loftq_onto_the_original_adds_what_packing_took_a_second_time() {
+    let device = Device::flex();
+    let dense = base([24, 40], false, &device);
+    let packed = dense.clone().quantize().unwrap();
+    // Of full rank, the adapter holds all that was taken.
+    let config = LoraConfig::new().with_rank(24);
+    let started = packed.clone().with_loftq(dense.weight(), &config, 3).unwrap();
+    let merged = |onto: MergeOnto| started.clone().merge_and_unload(onto).unwrap().weight();
+    close("own", &merged(MergeOnto::Own), &dense.weight(), 1e-5);
+    let twice = dense.weight() * 2.0 - packed.weight();
+    close("original", &merged(MergeOnto::Original(dense.weight())), &twice, 1e-5);
+}
+
+#[test]
 fn an_original_of_another_shape_is_refused() {
     let device = Device::flex();
     let config = LoraConfig::new().with_rank(4);

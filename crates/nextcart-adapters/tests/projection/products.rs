@@ -1,6 +1,6 @@
 //! Products with random shapes: packed and dense, fused and apart, merged and not.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData, Tolerance};
 use nextcart_adapters::{Base, LoraConfig, MergeOnto, Projection};
 use proptest::prelude::*;
 
@@ -108,5 +108,31 @@ proptest! {
         let merged = projection.merge_and_unload(MergeOnto::Own).unwrap();
         let off: f32 = (merged.forward(x) - expected).abs().max().into_scalar();
         prop_assert!(off <= 1e-5 * scale.max(1.0), "{} of {}", off, scale);
+    }
+}
+
+/// In f32, which is what the CPU unpacks to and multiplies in, they would be off by 1e-7.
+#[test]
+fn inputs_in_f64_are_multiplied_in_f64_with_a_packed_weight() {
+    let device = Device::flex().autodiff();
+    let packed = base([24, 40], true, &device);
+    let weight = packed.weight().cast(DType::F64);
+    let bias = packed.bias().unwrap().cast(DType::F64);
+    for rows in [3, 30] {
+        let x = random([rows, 40], &device).cast(DType::F64).detach();
+        let run = |f: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+            let x = x.clone().require_grad();
+            let y = f(x.clone());
+            let gradients = y.clone().square().sum().backward();
+            [y.detach(), x.grad(&gradients).unwrap()].map(Tensor::into_data)
+        };
+        let found = run(&|x| packed.forward(x));
+        let expected =
+            run(&|x| x.matmul(weight.clone().transpose()) + bias.clone().unsqueeze_dim(0));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.dtype(), DType::F64);
+            let tolerance = Tolerance::absolute(1e-12).set_relative(1e-12);
+            found.assert_approx_eq::<f64>(expected, tolerance);
+        }
     }
 }

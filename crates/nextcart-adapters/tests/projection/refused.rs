@@ -43,6 +43,14 @@ fn a_bias_of_another_length_is_a_mistake_of_the_caller() {
 }
 
 #[test]
+#[should_panic(expected = "inputs as wide as the weight")]
+fn inputs_of_another_width_are_a_mistake_of_the_caller() {
+    let device = Device::flex();
+    // As many values as two rows have.
+    let _ = base([6, 8], true, &device).forward(Tensor::<2>::ones([4, 4], &device));
+}
+
+#[test]
 fn weights_that_are_not_finite_are_not_packed() {
     let weight = Tensor::<2>::from_floats([[1.0, 2.0], [f32::NAN, 4.0]], &Device::flex());
     let error = Projection::dense(weight, None).quantize().unwrap_err().to_string();

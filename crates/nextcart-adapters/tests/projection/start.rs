@@ -66,3 +66,16 @@ fn loftq_starts_closer_to_the_original_weight() {
     let other = Tensor::ones([3, 4], &device);
     assert!(matches!(packed.with_loftq(other, &config, 1), Err(Error::Shape { .. })));
 }
+
+#[test]
+fn loftq_needs_a_packed_weight() {
+    let device = Device::flex();
+    let dense = base([6, 8], false, &device);
+    let config = LoraConfig::new().with_rank(2);
+    let error = dense.clone().with_loftq(dense.weight(), &config, 1).unwrap_err();
+    let expected = "adapter configuration, `init`: expected another start than `loftq` where the weight is not packed, \
+                    found loftq";
+    assert_eq!(error.to_string(), expected);
+    let packed = dense.clone().quantize().unwrap();
+    assert!(packed.with_loftq(dense.weight(), &config, 1).is_ok());
+}

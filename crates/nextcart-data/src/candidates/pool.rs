@@ -30,7 +30,8 @@ enum Method<'a> {
     Catalogue,
 }
 
-/// One number for each distinct title, upper and lower case alike.
+/// One number for each distinct title: upper and lower case are alike, and so is white space and a colon at the end,
+/// which prompts do not show.
 #[derive(Debug)]
 pub(super) struct Titles {
     of: Vec<u32>,
@@ -59,7 +60,9 @@ impl Titles {
         let mut numbers = HashMap::new();
         let of = catalogue.products().map(|product| {
             let next = numbers.len() as u32;
-            *numbers.entry(product.title.to_lowercase()).or_insert(next)
+            let words: Vec<&str> = product.title.split_whitespace().collect();
+            let title = words.join(" ").to_lowercase();
+            *numbers.entry(title.trim_end_matches([':', ' ']).to_owned()).or_insert(next)
         });
         Self { of: of.collect() }
     }

@@ -154,22 +154,25 @@ impl QuestionContext<'_> {
 }
 
 impl Contexts {
-    /// Reads what a prepared folder knows and [kept](ContextOptions::kept_by), if any [field](QuestionContext::TOLD)
-    /// of that is wanted. Else nothing is read, and no relation, description or review is told.
+    /// Reads what a prepared folder knows, if any [field](QuestionContext::TOLD) of that is wanted. Else nothing is read,
+    /// and no relation, description or review is told.
     ///
     /// # Errors
-    /// If the folder holds no prepared tables, or one cannot be read.
+    /// As [`read`](Self::read): if descriptions or reviews are wanted and the folder kept none, too.
     pub fn wanted(
         folder: impl AsRef<Path>,
         questions: &[Question],
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Self> {
-        if !QuestionContext::TOLD.into_iter().any(is_wanted) {
+        if !QuestionContext::TOLD.into_iter().any(&is_wanted) {
             return Ok(Self::default());
         }
-        let prepared = Prepared::open(folder)?;
-        let options = ContextOptions::kept_by(&prepared);
-        Self::read(&prepared, questions, &options, &Resources::default())
+        let options = ContextOptions {
+            review: is_wanted("review").then_some(REVIEW),
+            descriptions: is_wanted("description"),
+            ..ContextOptions::default()
+        };
+        Self::read(&Prepared::open(folder)?, questions, &options, &Resources::default())
     }
 
     /// Reads what a prepared folder knows that the questions may tell.

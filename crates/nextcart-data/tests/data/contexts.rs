@@ -204,6 +204,10 @@ fn what_is_told_is_known_by_name_and_read_only_where_it_is_wanted() {
     // Nothing is read, nor need there be a folder.
     assert!(Contexts::wanted("nowhere", &questions, |_| false).is_ok());
     assert!(Contexts::wanted("nowhere", &questions, |_| true).is_err());
+    // What was not kept is not told as nothing.
+    let missed = Contexts::wanted(&prepared.folder, &questions, |told| told == "description");
+    let error = missed.unwrap_err().to_string();
+    assert!(error.contains("items.parquet") && error.contains("`description`"), "{error}");
 }
 
 #[test]

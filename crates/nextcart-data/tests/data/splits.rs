@@ -157,6 +157,21 @@ fn repeats_stay_if_they_are_asked_for() {
         question.history.iter().any(|purchase| purchase.product.item == *target)
     });
     assert!(answered_before, "the last purchase of all users is a repeat");
+    // What was bought before is no mark of the answer; what is bought later is no distractor.
+    let mut offered_before = 0;
+    for question in &kept.questions {
+        let history = kept.questions.iter().filter(|it| it.user == question.user);
+        let later = history.filter(|it| it.time > question.time).map(|it| &it.target().item);
+        let later: HashSet<&String> = later.collect();
+        assert!(distractors(question).all(|item| !later.contains(&item.to_owned())));
+        let had: HashSet<&str> =
+            question.history.iter().map(|purchase| purchase.product.item.as_str()).collect();
+        offered_before += distractors(question).filter(|item| had.contains(*item)).count();
+    }
+    assert!(offered_before > 0);
+    assert!(first.questions.iter().all(|question| {
+        distractors(question).all(|item| !question.history.iter().any(|it| it.product.item == item))
+    }));
 }
 
 #[test]

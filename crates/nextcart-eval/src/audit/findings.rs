@@ -32,8 +32,8 @@ impl Count {
 pub struct Findings {
     /// Questions whose answer stands at each place, from the first.
     pub places: Vec<usize>,
-    /// Questions in which another option has the answer's title, but for case and white space: nobody can tell
-    /// the two apart.
+    /// Questions in which another option has the answer's title, but for case, white space and a colon at the end:
+    /// nobody can tell the two apart.
     pub title_collisions: Count,
     /// Questions whose answer is in the history already.
     pub answer_in_history: Count,
@@ -94,7 +94,7 @@ fn asked(question: &Question) -> Asked<'_> {
 
 fn same_title(title: &str) -> String {
     let words: Vec<String> = title.split_whitespace().map(str::to_lowercase).collect();
-    words.join(" ")
+    words.join(" ").trim_end_matches([':', ' ']).to_owned()
 }
 
 impl Findings {

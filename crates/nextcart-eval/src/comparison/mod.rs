@@ -18,6 +18,7 @@ use crate::evaluation::{Evaluation, Prediction};
 use crate::report::Staged;
 
 pub use summary::RunSummary;
+pub use table::RunTable;
 
 const PAGE: &str = "compare.html";
 const MARKDOWN: &str = "compare.md";

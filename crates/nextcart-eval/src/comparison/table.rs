@@ -86,30 +86,60 @@ pub(super) const LEGEND: &str = "Accuracy with Wilson's 95 % interval over n que
      share of parameters that training changed, an answer the mean time of one, training the time of its steps, and a \
      point what a point of accuracy above chance took of it.";
 
-/// Aligned columns, for a terminal.
-impl fmt::Display for RunComparison {
+/// Runs as aligned columns, for a terminal; with `{:#}` one after the other, a cell a line behind the
+/// name of its column, for one that is narrower.
+#[derive(Debug, Clone)]
+pub struct RunTable {
+    rows: Vec<[String; 16]>,
+}
+
+impl RunComparison {
+    /// What each run reached and what it cost.
+    #[must_use]
+    pub fn table(&self) -> RunTable {
+        RunTable { rows: self.runs.iter().map(cells).collect() }
+    }
+
+    /// The test of each pair in words, behind a warning where not all runs answered the same questions.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let warning = warning(self).map(str::to_owned);
+        warning.into_iter().chain(self.pairs.iter().map(sentence)).collect()
+    }
+}
+
+impl fmt::Display for RunTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<[String; 16]> =
-            std::iter::once(HEADER.map(str::to_owned)).chain(self.runs.iter().map(cells)).collect();
+        if f.alternate() {
+            let record = |row: &[String; 16]| -> String {
+                HEADER.iter().zip(row).map(|(name, cell)| format!("{name}: {cell}\n")).collect()
+            };
+            return f.write_str(&self.rows.iter().map(record).collect::<Vec<_>>().join("\n"));
+        }
+        let header = HEADER.map(str::to_owned);
+        let rows: Vec<&[String; 16]> = std::iter::once(&header).chain(&self.rows).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
         let widths: Vec<usize> = (0..HEADER.len()).filter_map(width).collect();
-        for row in &rows {
+        for row in rows {
             write!(f, "{:<width$}", row[0], width = widths[0])?;
             for (cell, width) in row.iter().zip(&widths).skip(1) {
                 write!(f, "  {cell:>width$}")?;
             }
             writeln!(f)?;
         }
-        for text in
-            warning(self).map(str::to_owned).into_iter().chain(self.pairs.iter().map(sentence))
-        {
-            write!(f, "\n{text}")?;
-        }
         Ok(())
     }
 }
 
-/// The same as Markdown. Writing into a `String` cannot fail, hence the ignored results.
+/// The table and the sentences.
+impl fmt::Display for RunComparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.table(), f)?;
+        self.sentences().iter().try_for_each(|text| write!(f, "\n{text}"))
+    }
+}
+
+/// All of it as Markdown. Writing into a `String` cannot fail, hence the ignored results.
 pub(super) fn markdown(runs: &RunComparison) -> String {
     let mut page = format!("# Runs compared\n\n| {} |\n|---|", HEADER.join(" | "));
     page.push_str(&"--:|".repeat(HEADER.len() - 1));

@@ -134,6 +134,19 @@ fn pairs_are_tested_on_their_questions_and_corrected() {
 }
 
 #[test]
+fn a_cell_stands_behind_the_name_of_its_column_whatever_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut odd = RunSummary::read(run(folder.path(), "two  spaces", &questions(), 45)).unwrap();
+    odd.audit = Some(String::new());
+    let found = RunComparison::of(vec![odd]).unwrap();
+    assert!(found.to_string().contains("\ntwo  spaces    75.0 %"), "{found}");
+    let records = format!("{:#}", found.table());
+    assert!(records.starts_with("run: two  spaces\naccuracy: 75.0 %\n"), "{records}");
+    assert!(records.contains("\naudit: \nNLL: "), "{records}");
+    assert!(found.sentences().is_empty(), "{found}");
+}
+
+#[test]
 fn runs_on_other_questions_are_not_tested_against_each_other() {
     let (folder, questions) = (tempfile::tempdir().unwrap(), questions());
     let mut others = questions.clone();
@@ -156,6 +169,8 @@ fn runs_on_other_questions_are_not_tested_against_each_other() {
         .iter()
         .filter(|run| run.name.ends_with("x/same") || run.name.ends_with("y/same"));
     assert_eq!(long.count(), 2);
+    let told = found.sentences();
+    assert!(told.len() == 4 && told[0].starts_with("These runs did not all"), "{told:?}");
     assert!(found.to_string().contains("no questions in common"), "{found}");
     assert!(RunComparison::of(vec![]).is_err());
 }

@@ -32,7 +32,8 @@ pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) ->
     })
 }
 
-/// `silu(gate) · up`; Shazeer (<https://arxiv.org/abs/2002.05202>).
+/// `silu(gate) · up`, computed in the type of `gate`, on the CPU in f32, and given in the former; Shazeer
+/// (<https://arxiv.org/abs/2002.05202>).
 ///
 /// # Shapes
 /// - `gate`, `up`, output: the same
@@ -51,7 +52,8 @@ pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
 }
 
 /// Splits heads and turns each by its position, halves of a head paired, as Hugging Face stores them:
-/// `x · cos + rotate_half(x) · sin`; Su et al. (<https://arxiv.org/abs/2104.09864>).
+/// `x · cos + rotate_half(x) · sin`, computed in the type of `x`, on the CPU in f32, and given in the former; Su et al.
+/// (<https://arxiv.org/abs/2104.09864>).
 ///
 /// # Shapes
 /// - `x`: `[batch, seq, heads · head_dim]`
@@ -101,14 +103,20 @@ pub fn masked_softmax(scores: Tensor<4>, bias: Tensor<4>, scale: f64) -> Tensor<
 mod tests {
     use burn::backend::Flex;
     use burn::backend::tensor::FloatTensor;
-    use burn::tensor::{DType, Device, Distribution, Tolerance};
+    use burn::tensor::{DType, Device, TensorData, Tolerance};
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
 
     use super::*;
 
     type Float = FloatTensor<Flex>;
 
-    fn random<const D: usize>(shape: [usize; D], dtype: DType) -> Float {
-        let drawn = Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.5), &Device::flex());
+    /// Values from -2.5 to 2.5.
+    fn random<const D: usize>(shape: [usize; D], dtype: DType, rng: &mut ChaCha8Rng) -> Float {
+        let count: usize = shape.iter().product();
+        let values: Vec<f32> =
+            (0..count).map(|_| rng.next_u32() as f32 / u32::MAX as f32 * 5.0 - 2.5).collect();
+        let drawn = Tensor::<D>::from_data(TensorData::new(values, shape), &Device::flex());
         flex_of(drawn.cast(dtype))
     }
 
@@ -137,9 +145,10 @@ mod tests {
         const SCALE: f64 = 0.3;
         let [batch, seq, heads, head_dim, keys] = [2, 7, 3, 10, 19];
         for dtype in [DType::F32, DType::BF16, DType::F16] {
-            let rows = || random([batch, seq, heads * head_dim], dtype);
+            let mut rng = ChaCha8Rng::seed_from_u64(7);
+            let mut rows = || random([batch, seq, heads * head_dim], dtype, &mut rng);
             let (x, y, g) = (rows(), rows(), rows());
-            let gamma = random([heads * head_dim], DType::F32);
+            let gamma = random([heads * head_dim], DType::F32, &mut rng);
             let close = |found: Float, expected: Float| assert_close(&found, &expected, dtype);
             close(
                 flex::rms_norm(x.clone(), gamma.clone(), EPSILON),
@@ -155,20 +164,21 @@ mod tests {
             close(found.0, expected.0);
             close(found.1, expected.1);
 
-            let table = || random([batch, 1, seq, head_dim], DType::F32);
+            let mut table = || random([batch, 1, seq, head_dim], DType::F32, &mut rng);
             let (cos, sin) = (table(), table());
             close(
                 flex::rotate_heads(x.clone(), cos.clone(), sin.clone()),
                 plain::rotate_heads::<Flex>(x, cos.clone(), sin.clone()),
             );
-            let g = random([batch, heads, seq, head_dim], dtype);
+            let g = random([batch, heads, seq, head_dim], dtype, &mut rng);
             close(
                 flex::rotate_heads_input(g.clone(), cos.clone(), sin.clone()),
                 plain::rotate_heads_input::<Flex>(g, cos, sin),
             );
 
-            let scores = || random([batch, heads, seq, keys], dtype);
-            let (s, g, bias) = (scores(), scores(), random([batch, 1, seq, keys], DType::F32));
+            let mut scores = || random([batch, heads, seq, keys], dtype, &mut rng);
+            let (s, g) = (scores(), scores());
+            let bias = random([batch, 1, seq, keys], DType::F32, &mut rng);
             let weights = flex::masked_softmax(s.clone(), bias.clone(), SCALE);
             close(weights.clone(), plain::masked_softmax::<Flex>(s, bias, SCALE));
             close(

@@ -38,14 +38,17 @@ impl LowRank<'_> {
     }
 }
 
-/// The product with a dense weight; `None` where the weight is a view or of a type that burn alone multiplies,
-/// and where a side is empty.
+/// The product with a dense weight; `None` where the weight is a view or of a type that burn alone multiplies, for
+/// inputs in f64, which would be narrowed, and where a side is empty.
 pub(super) fn dense(
     x: &FlexTensor,
     weight: &FlexTensor,
     side: Side,
     update: Option<LowRank<'_>>,
 ) -> Option<FlexTensor> {
+    if x.dtype() == DType::F64 {
+        return None;
+    }
     let shape = dims(weight);
     match weight.dtype() {
         DType::F32 => multiply(x, weight.as_slice::<f32>()?, shape, side, update),
@@ -55,10 +58,16 @@ pub(super) fn dense(
     }
 }
 
-/// `x Wᵀ` or `x W` for a weight `[d_output, d_input]` of the given shape, with an update added, computed in f32 and
-/// rounded to the type of `x`; `None` if one of them is empty.
+/// `x Wᵀ` or `x W` for a weight `[d_output, d_input]` of the given shape, with an update added, computed in f32, even
+/// for `x` in f64, and given in the type of `x`; `None` if one of them is empty.
 ///
 /// No more of the weight is held in f32 than some hundred KiB for each thread.
+///
+/// # Shapes
+/// - `x`: `[rows, d_input]`, or `[rows, d_output]` along the output
+///
+/// # Panics
+/// If `x` is not as wide as the weight on its side.
 pub fn multiply<W: Flat + ?Sized>(
     x: &FlexTensor,
     weight: &W,
@@ -66,7 +75,11 @@ pub fn multiply<W: Flat + ?Sized>(
     side: Side,
     update: Option<LowRank<'_>>,
 ) -> Option<FlexTensor> {
-    let rows = x.shape()[0];
+    let [rows, width] = dims(x);
+    match side {
+        Side::Input => assert_eq!(width, shape[1], "inputs as wide as the weight"),
+        Side::Output => assert_eq!(width, shape[0], "gradients as wide as the weight has rows"),
+    }
     if rows == 0 || shape.contains(&0) {
         return None;
     }
@@ -200,4 +213,27 @@ fn turned(values: &[f32], rows: usize) -> Vec<f32> {
         }
     });
     turned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two rows of a width times a weight `[3, 4]`.
+    fn multiplied(width: usize, side: Side) -> Option<FlexTensor> {
+        let x = tensor(vec![1.0; 2 * width], [2, width]);
+        multiply(&x, &[1.0_f32; 12][..], [3, 4], side, None)
+    }
+
+    #[test]
+    #[should_panic(expected = "inputs as wide as the weight")]
+    fn inputs_of_another_width_are_a_mistake_of_the_caller() {
+        multiplied(3, Side::Input);
+    }
+
+    #[test]
+    #[should_panic(expected = "gradients as wide as the weight has rows")]
+    fn gradients_of_another_width_are_a_mistake_of_the_caller() {
+        multiplied(4, Side::Output);
+    }
 }

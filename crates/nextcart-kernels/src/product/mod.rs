@@ -57,8 +57,8 @@ impl Side {
 /// `x Wᵀ`, in the type of `x`.
 ///
 /// The weight may be in a narrower type than `x`: it is widened for the length of the product, on the CPU a part
-/// at a time. The weight counts as a constant, and only what is stored is kept for the backward pass; but a leaf that
-/// requires gradients gets them.
+/// at a time. The weight counts as a constant, and only what is stored is kept for the backward pass; but a weight that
+/// takes gradients, for itself or for what it was computed from, gets them.
 ///
 /// # Shapes
 /// - `x`: `[rows, d_input]`
@@ -70,7 +70,7 @@ impl Side {
 #[must_use]
 pub fn frozen_product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     assert_eq!(x.dims()[1], weight.dims()[1], "inputs as wide as the weight");
-    if weight.is_require_grad() || !has_backend(x.device().as_dispatch()) {
+    if weight.is_tracked() || !has_backend(x.device().as_dispatch()) {
         let weight = weight.cast(x.dtype());
         return x.matmul(weight.transpose());
     }

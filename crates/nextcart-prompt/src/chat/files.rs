@@ -29,7 +29,10 @@ struct TokenizerConfig {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a text as `chat_template`, or a list of `name` and `template`"
+)]
 enum Templates {
     One(String),
     Several(Vec<Named>),
@@ -43,7 +46,10 @@ struct Named {
 
 /// A special token, as text or with its properties.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a text as `bos_token` and the other special tokens, or an object with its `content`"
+)]
 enum Token {
     Text(String),
     Added { content: String },

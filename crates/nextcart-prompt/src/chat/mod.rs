@@ -77,6 +77,14 @@ impl ChatTemplate {
         Self::compile(IN_MEMORY.to_owned(), source, special.collect())
     }
 
+    /// The same template with another time for `strftime_now`, in seconds since 1970 in UTC (default: what the clock
+    /// says when it renders).
+    #[must_use]
+    pub fn with_now(mut self, seconds: i64) -> Self {
+        python::set_now(&mut self.environment, Some(seconds));
+        self
+    }
+
     fn compile(origin: String, source: &str, special: BTreeMap<String, String>) -> Result<Self> {
         let mut environment = Environment::new();
         let mut syntax = SyntaxConfig::builder();

@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::fmt;
 use std::io;
 
-use chrono::Local;
 use chrono::format::StrftimeItems;
+use chrono::{DateTime, Local};
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
@@ -19,16 +19,23 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         let error = Error::new(ErrorKind::InvalidOperation, reason.clone());
         Err(error.with_source(Raised(reason)))
     });
-    environment.add_function("strftime_now", |format: String| {
-        match StrftimeItems::new(&format).parse() {
-            Ok(items) => Ok(Local::now().format_with_items(items.into_iter()).to_string()),
-            Err(_) => {
-                let detail = format!("`{format}` is no format of a time");
-                Err(Error::new(ErrorKind::InvalidOperation, detail))
-            }
-        }
-    });
     environment.add_filter("tojson", to_json);
+    set_now(environment, None);
+}
+
+/// What `strftime_now` tells: this time, in seconds since 1970 in UTC, or what the clock here says.
+pub(super) fn set_now(environment: &mut Environment<'static>, now: Option<i64>) {
+    environment.add_function("strftime_now", move |format: String| {
+        let Ok(items) = StrftimeItems::new(&format).parse() else {
+            let detail = format!("`{format}` is no format of a time");
+            return Err(Error::new(ErrorKind::InvalidOperation, detail));
+        };
+        let told = match now.and_then(|now| DateTime::from_timestamp(now, 0)) {
+            Some(now) => now.format_with_items(items.into_iter()).to_string(),
+            None => Local::now().format_with_items(items.into_iter()).to_string(),
+        };
+        Ok(told)
+    });
 }
 
 /// What a template says by `raise_exception`.
@@ -62,7 +69,7 @@ pub(super) fn without_generation(source: &str) -> String {
     while let Some(start) = rest.find("{%") {
         let (before, tag) = rest.split_at(start);
         text.push_str(before);
-        let Some(end) = tag.find("%}") else {
+        let Some(end) = tag[2..].find("%}").map(|inside| 2 + inside) else {
             rest = tag;
             break;
         };

@@ -401,5 +401,18 @@ fn a_template_knows_which_fields_it_mentions() {
     let template =
         Template::new("own", "", "{{ item.bought_next_day }} {{ profile }}", "x").unwrap();
     assert!(template.mentions("profile") && !template.mentions("bought_next"));
+    let template = Template::new("own", "A review, and its profile:", "{# paths #}", "x").unwrap();
+    assert!(["review", "profile", "paths"].iter().all(|word| !template.mentions(word)));
     assert!(!Template::builtin("next_purchase").unwrap().mentions("profile"));
+}
+
+#[test]
+fn a_filter_may_stand_close() {
+    for output in ["{{ candidates|chosen(answer) }}", "{{ answer |label }}"] {
+        let template = Template::new("own", "", "{{ history | length }}", output).unwrap();
+        assert!(template.takes_style(), "{output}");
+    }
+    let own =
+        Template::new("own", "", "", "{{ candidates[answer].title | line }} | chosen").unwrap();
+    assert!(!own.takes_style());
 }
