@@ -20,8 +20,8 @@ use nextcart_eval::{
     TemplateModel, audit_with, chance, evaluate_until, rank_catalogue, spread, write_predictions,
 };
 use nextcart_examples::{
-    STOP, answered, check_choice, check_folder, checkpoint, end, log, purchases_template,
-    question_file, say, stop_on_ctrl_c, wrapped,
+    STOP, answered, check_choice, check_folder, checkpoint, end, log, purchases_template, say,
+    stop_on_ctrl_c, wrapped,
 };
 use nextcart_models::find_device;
 use nextcart_prompt::{Style, Template};
@@ -124,9 +124,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         identity.extend(digest.iter().map(|byte| format!("{byte:02x}")));
     }
 
-    // What training knows is told of a prepared folder; of another, a template that asks for it says so.
-    let told = || Contexts::wanted(folder, &shown, |field| titles.mentions(field));
-    let told = question_file(folder).is_file().then(told).transpose()?;
+    let told = Contexts::wanted(&data.folder, &shown, |field| titles.mentions(field))?;
     let mut evaluations = Vec::new();
     for (name, answering) in forms {
         let template = match name {
@@ -136,13 +134,10 @@ fn run(arguments: &Arguments) -> Result<()> {
             _ => titles.clone(),
         };
         let builder = prompts.builder(&checkpoint, &tokenizer, &template)?;
-        let samples = match &told {
-            Some(told) => builder.samples(&told.of_all(&shown))?,
-            None => builder.samples(&shown)?,
-        };
+        let samples = builder.samples(&told.of_all(&shown))?;
         let identity = format!("{identity} {answering:?} {}", digest(&samples));
         let asked = TemplateModel::new(name, &model, llama, builder);
-        let mut asked = asked.with_contexts(told.as_ref()).with_answering(answering);
+        let mut asked = asked.with_contexts(&told).with_answering(answering);
         evaluations.push(ask(&mut asked, &shown, &identity, out)?);
         if TWINS.contains(&name) {
             let mut blind = Edited::without_history(asked);
@@ -228,8 +223,10 @@ fn rank(
             bail!("stopped while the catalogue was ranked; the same command ranks it anew");
         }
         let mut asked = question.with_latest(Some(history));
-        let has = question.history.iter().map(|purchase| purchase.product.item.clone());
-        asked.excluded.extend(has);
+        let has = question.history.iter().map(|purchase| &purchase.product.item);
+        if has.clone().all(|item| *item != question.target().item) {
+            asked.excluded.extend(has.cloned());
+        }
         let one = rank_catalogue(predictor, &[asked], catalogue)?;
         found.ranks.extend(one.ranks);
         found.seconds += one.seconds;

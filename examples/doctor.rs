@@ -13,7 +13,7 @@ use nextcart_data::{Contexts, Part, Question, read_any_questions};
 use nextcart_examples::{check_choice, end_of_output, in_colour, print};
 use nextcart_models::LlamaConfig;
 use nextcart_prompt::{ChatTemplate, Layout, Template, Wrapper};
-use nextcart_text::{Error, Lengths, SampleBuilder, Tokenizer, diagnose};
+use nextcart_text::{Error, Finding, Lengths, SampleBuilder, Tokenizer, diagnose};
 use serde_json::Value;
 
 /// Looks for faults in samples before a model is trained on them.
@@ -97,7 +97,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut note = |finding, question: &Question| {
         found.entry(finding).or_insert_with(|| (0, question.id.clone())).0 += 1;
     };
-    let begins = tokenizer.bos().is_some() || !asks_for_bos(folder)?;
+    // Where the tokenizer has one, a text without it is found anyway.
+    let bos = if tokenizer.bos().is_none() { bos_of(folder)? } else { None };
     let asked = questions(arguments)?;
     // What training knows beside the questions is told of a folder; a file has nothing but these.
     let is_told = |field: &str| template.mentions(field);
@@ -124,11 +125,13 @@ fn run(arguments: &Arguments) -> Result<()> {
             let diagnosis = diagnose(&sample.sample, &tokenizer)?
                 .with_dropped(sample.dropped)
                 .with_options(titles);
+            let mut diagnosis = diagnosis;
+            let first = sample.sample.ids().first().and_then(|id| tokenizer.name(*id));
+            if bos.is_some() && bos != first {
+                diagnosis.findings.push(Finding::MissingBos);
+            }
             for finding in &diagnosis.findings {
                 note(finding.kind(), question);
-            }
-            if !begins {
-                note(NO_BOS, question);
             }
             diagnoses.push(diagnosis);
             built.push(sample);
@@ -178,20 +181,18 @@ fn questions(arguments: &Arguments) -> Result<Vec<Question>> {
     Ok(questions)
 }
 
-/// What transformers would do beside `tokenizer.json`.
-const NO_BOS: &str =
-    "nothing begins the text, where `add_bos_token` of tokenizer_config.json asks for it";
-
-/// Whether a checkpoint's tokenizer is told apart from its own file to begin texts.
-fn asks_for_bos(folder: &Path) -> Result<bool> {
+/// The token with which transformers begins texts where tokenizer_config.json asks for it, whatever tokenizer.json does.
+fn bos_of(folder: &Path) -> Result<Option<String>> {
     let path = folder.join("tokenizer_config.json");
     if !path.is_file() {
-        return Ok(false);
+        return Ok(None);
     }
     let failed = || format!("cannot read `{}`", path.display());
     let config: Value =
         serde_json::from_slice(&std::fs::read(&path).with_context(failed)?).with_context(failed)?;
-    Ok(config["add_bos_token"] == true)
+    let bos = &config["bos_token"];
+    let name = bos.as_str().or_else(|| bos["content"].as_str()).map(str::to_owned);
+    Ok(name.filter(|_| config["add_bos_token"] == true))
 }
 
 /// Why no sample could be made.

@@ -69,7 +69,7 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
     let (llama, tokenizer, template) = (known.config(), known.tokenizer()?, data.template()?);
     let shop = in_order(|stop| Dataset::prepare_or_open(&reviews, &meta, &data.folder, stop))?;
     let builder = data.builder(&known, &tokenizer, &template)?;
-    let samples = RunSamples::new(shop.questions.clone(), data, &template, &builder)?;
+    let samples = RunSamples::for_report(&shop, data, &template, &builder, 300)?;
     go_on()?;
     let planner = config.planner_for(&known, &samples.training, &samples.held_out)?;
     let most = (plan.unwrap_or(f64::INFINITY) * 1e9) as u64;
@@ -94,7 +94,7 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
     })?;
 
     let bar = ProgressBar::new_spinner();
-    let all = samples.assessment(&model, llama, &shop, 300);
+    let all = samples.assessment(&model, llama, &shop);
     let report = Report::of_run("Mistral-7B with QLoRA", &losses[0], &losses[1]);
     let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
     let run = format!("{config:?}");

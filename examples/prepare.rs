@@ -82,7 +82,7 @@ struct Arguments {
     #[arg(long)]
     unverified: bool,
     /// Keep all purchases of one item by one user, not the first alone: answers may then stand in their histories, and to
-    /// pick what was bought before is mostly right where it can be.
+    /// pick what was bought before is right more often than chance.
     #[arg(long)]
     repeats: bool,
     /// What all titles lose.

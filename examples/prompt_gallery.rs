@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{
-    ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, Prepared, Question,
-    RelationOptions, Resources, prepare,
+    ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, Prepared, Question, Resources,
+    prepare,
 };
 use nextcart_examples::{check_choice, end_of_output, print};
 use nextcart_prompt::{
@@ -88,7 +88,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         None => small_shop(generated.path())?,
     };
     let crawl = arguments.crawl || arguments.folder.is_none();
-    let (question, contexts) = ask(&prepared, arguments.question, crawl)?;
+    let mut told = match &templates[..] {
+        [only] => ContextOptions::wanted(|field| only.mentions(field)),
+        _ => ContextOptions::kept_by(&prepared), // and where nothing was kept, some of them show that
+    };
+    told.relations.crawl = crawl;
+    let (question, contexts) = ask(&prepared, arguments.question, &told)?;
     let context = contexts.of(&question);
     let fields = Fields::new(&context);
 
@@ -146,11 +151,7 @@ fn check(template: &Template, arguments: &Arguments) -> Result<()> {
 }
 
 /// A test question, and what may be told beside it.
-fn ask(prepared: &Prepared, index: usize, crawl: bool) -> Result<(Question, Contexts)> {
-    let options = ContextOptions {
-        relations: RelationOptions { crawl, ..RelationOptions::default() },
-        ..ContextOptions::kept_by(prepared)
-    };
+fn ask(prepared: &Prepared, index: usize, told: &ContextOptions) -> Result<(Question, Contexts)> {
     let questions = prepared.load()?.questions;
     let mut test = questions.into_iter().filter(|question| question.part == Part::Test);
     let Some(question) = test.nth(index) else {
@@ -158,7 +159,7 @@ fn ask(prepared: &Prepared, index: usize, crawl: bool) -> Result<(Question, Cont
         bail!("expected a test question {index}, found {asked} of them in `{folder}`");
     };
     let questions = std::slice::from_ref(&question);
-    let contexts = Contexts::read(prepared, questions, &options, &Resources::default())?;
+    let contexts = Contexts::read(prepared, questions, told, &Resources::default())?;
     Ok((question, contexts))
 }
 

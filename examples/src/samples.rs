@@ -1,8 +1,8 @@
 //! What a run of fine-tuning learns, is evaluated on and is asked, as its configuration says.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nextcart_data::{Contexts, Dataset, Part, Question};
-use nextcart_eval::{Assessment, TemplateModel, evaluate_each};
+use nextcart_eval::{Assessment, TemplateModel, evaluate_each, spread};
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_prompt::Template;
 use nextcart_text::{Sample, SampleBuilder};
@@ -17,6 +17,8 @@ pub struct RunSamples<'a> {
     builder: SampleBuilder<'a>,
     contexts: Contexts,
     history: Option<usize>,
+    /// Questions that a report asks.
+    reported: usize,
     asked: Vec<Question>,
     /// Of the questions, those to train on and those held out; none where a question makes several samples.
     ids: Option<[Vec<String>; 2]>,
@@ -50,7 +52,30 @@ impl<'a> RunSamples<'a> {
         other.truncate(data.asked);
         let builder = builder.clone();
         let history = data.history;
-        Ok(Self { training, held_out, builder, contexts, history, asked: other, ids })
+        let (asked, reported) = (other, 0);
+        Ok(Self { training, held_out, builder, contexts, history, reported, asked, ids })
+    }
+
+    /// The same for a run that ends with a report, which asks so many test questions.
+    ///
+    /// # Errors
+    /// As there, and if one of these cannot be asked, with its history or without: else that would be known after training.
+    pub fn for_report(
+        shop: &Dataset,
+        data: &DataConfig,
+        template: &Template,
+        builder: &SampleBuilder<'a>,
+        questions: usize,
+    ) -> Result<Self> {
+        let samples = Self::new(shop.questions.clone(), data, template, builder)?;
+        for question in spread(&shop.part(Part::Test, data.history), questions) {
+            for question in [question.with_latest(Some(0)), question] {
+                let built = builder.decisions(&samples.contexts.of(&question));
+                let asked = || format!("`data.template`, as the report asks `{}`", question.id);
+                built.with_context(asked)?;
+            }
+        }
+        Ok(Self { reported: questions, ..samples })
     }
 
     /// Those to train on, and those that are held out.
@@ -80,9 +105,9 @@ impl<'a> RunSamples<'a> {
         model: &'r Llama,
         config: &'r LlamaConfig,
         data: &'r Dataset,
-        questions: usize,
     ) -> Assessment<'r> {
         let (builder, contexts) = (self.builder.clone(), Some(&self.contexts));
+        let questions = self.reported;
         Assessment { model, config, builder, contexts, data, purchases: self.history, questions }
     }
 }

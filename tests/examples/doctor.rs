@@ -63,9 +63,9 @@ fn what_is_wrong_is_counted_and_a_sample_with_it_shown() {
     let kept = [&tokenizer[..], &["--template", "seed_descriptions"]].concat();
     check_fails("doctor", folder.path(), &kept, &["items.parquet", "`description`"]);
     // The file that was trained here puts nothing before a text.
-    fs::write(folder.path().join("tokenizer_config.json"), r#"{"add_bos_token": true}"#).unwrap();
-    let text = run(&tokenizer);
-    assert!(text.contains("`add_bos_token` of tokenizer_config.json"), "{text}");
+    let config = r#"{"add_bos_token": true, "bos_token": {"content": "<s>"}}"#;
+    fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+    assert!(run(&tokenizer).contains("the text does not begin with BOS"));
 }
 
 #[test]

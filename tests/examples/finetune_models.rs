@@ -212,6 +212,21 @@ fn held_out_are_questions_and_not_samples() {
     assert_eq!(RunRecord::read(here.join("out")).unwrap().held_out, digest(&samples));
 }
 
+/// The twin that cannot see the history has none to take the latest purchase of.
+#[test]
+fn a_template_that_the_report_cannot_fill_in_is_refused_before_training() {
+    let folder = folder(Architecture::Mistral);
+    let here = folder.path();
+    let own = "Of the latest.\n--- instruction\nWhich next?\n--- input\n{{ history[-1].title | line }}\n\
+               --- output\n{{ candidates[answer].title | line }}\n";
+    fs::write(here.join("own.jinja"), own).unwrap();
+    let config = CONFIG.replace("template = \"seed\"", "template = \"own.jinja\"");
+    fs::write(here.join("run.toml"), config).unwrap();
+    let run = check("finetune_mistral", here, &[&RUN[..], &FILES].concat());
+    check_error(&run, &["data.template", "report", "own", "is undefined"]);
+    assert!(!here.join("out").exists());
+}
+
 /// Relations are not among a question's fields: the report tells them as training did.
 #[test]
 fn a_report_tells_what_training_told() {

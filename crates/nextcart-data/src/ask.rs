@@ -76,9 +76,9 @@ impl<'a> Asker<'a> {
         let mut rng = seeded_rng(self.options.seed, &["question", &id]);
         let shown = &before[before.len().saturating_sub(self.options.max_history)..];
         let items: Vec<u32> = shown.iter().map(|event| event.item).collect();
-        // Where answers are among what was bought before, other options must be, too.
-        let repeatable = self.options.may_repeat();
-        let later = repeatable.then(|| self.pool.owned(self.not_offered(history, position)));
+        // Of an answer that was bought before, other options may be so, too, or the history would tell it.
+        let later = self.is_repeat(history, position);
+        let later = later.then(|| self.pool.owned(self.not_offered(history, position)));
         let asked = Asked {
             target: target.item,
             history: &items,
@@ -110,6 +110,12 @@ impl<'a> Asker<'a> {
         (self.catalogue.product(event.item), event.time, event.rating)
     }
 
+    /// Whether the user bought the same before.
+    fn is_repeat(&self, history: &UserHistory, position: usize) -> bool {
+        let (before, from) = history.events.split_at(position);
+        before.iter().any(|event| from.first().is_some_and(|target| event.item == target.item))
+    }
+
     /// What the user bought from this purchase on, and what they have besides.
     fn not_offered(&self, history: &UserHistory, position: usize) -> impl Iterator<Item = u32> {
         let bought = history.events[position..].iter().map(|event| event.item);
@@ -122,7 +128,7 @@ impl<'a> Asker<'a> {
             return Vec::new();
         }
         let target = history.events[position].item;
-        let from = if self.options.may_repeat() { position } else { 0 };
+        let from = if self.is_repeat(history, position) { position } else { 0 };
         let mut items: Vec<&str> = self
             .not_offered(history, from)
             .filter(|item| *item != target)

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use crate::{Catalogue, Product, Question, Result, histories::read_training};
+use crate::{Catalogue, Product, Question, Result, histories::read_training, title_key};
 
 /// The items that stand against the target of a question of
 /// [`Distractors::Catalogue`](crate::Distractors::Catalogue): all that were bought in training.
@@ -30,9 +30,8 @@ impl FullCatalogue {
         let mut products: Vec<Product> =
             items.iter().filter_map(|item| catalogue.get(item)).cloned().collect();
         products.sort_by(|a, b| a.item.cmp(&b.item));
-        let titles = catalogue
-            .products()
-            .map(|product| (product.item.clone(), product.title.to_lowercase()));
+        let titles =
+            catalogue.products().map(|product| (product.item.clone(), title_key(&product.title)));
         Ok(Self { products, titles: titles.collect() })
     }
 
@@ -51,12 +50,12 @@ impl FullCatalogue {
         let excluded: HashSet<&str> = question.excluded.iter().map(String::as_str).collect();
         let mut known: HashSet<String> =
             excluded.iter().filter_map(|item| self.titles.get(*item)).cloned().collect();
-        known.insert(target.title.to_lowercase());
+        known.insert(title_key(&target.title));
         let mut candidates: Vec<Product> = self
             .products
             .iter()
             .filter(|product| !excluded.contains(&*product.item))
-            .filter(|product| known.insert(product.title.to_lowercase()))
+            .filter(|product| known.insert(title_key(&product.title)))
             .cloned()
             .collect();
         let answer = candidates.partition_point(|product| product.item < target.item);

@@ -43,6 +43,7 @@ pub mod source;
 mod split;
 pub mod synthetic;
 mod table;
+mod title_key;
 
 pub use candidates::Distractors;
 pub use catalogue::Catalogue;
@@ -67,3 +68,4 @@ pub use relations::{Related, RelationOptions, Relations};
 pub use resources::{DEFAULT_MEMORY_BYTES, Resources};
 pub use seed::{read_seed_questions, seed_protocol};
 pub use split::{Split, SplitMethod};
+pub use title_key::title_key;

@@ -61,8 +61,9 @@ pub struct Question {
     pub candidates: Vec<Product>,
     /// Index of the target in `candidates`.
     pub answer: usize,
-    /// The user's other items (where [repeats are kept](crate::Repeats::Keep), those of later purchases), where the whole catalogue stands against the target and `candidates` holds
-    /// the target alone ([`Distractors::Catalogue`](crate::Distractors::Catalogue)); else empty.
+    /// Where the whole catalogue stands against the target and `candidates` holds the target alone
+    /// ([`Distractors::Catalogue`](crate::Distractors::Catalogue)), the user's other items; of a target that was bought
+    /// before, those of later purchases. Else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<String>,
 }

@@ -74,8 +74,9 @@ impl Assessment<'_> {
     /// Asks every predictor and writes the report into a folder. Title, notes and losses are those of `report`, after
     /// notes on the data.
     ///
-    /// `identity` says what decides the model's answers beside the questions, as in [`evaluate_in`]. `each` is told of
-    /// every new answer: the predictor's name, its answers so far, and all that it is to give.
+    /// `identity` says what decides the model's answers beside the questions, as in [`evaluate_in`]; what
+    /// [`contexts`](Self::contexts) are read from is of that. `each` is told of every new answer: the predictor's name, its
+    /// answers so far, and all that it is to give.
     ///
     /// # Errors
     /// [`Error::Interrupted`] soon after `stop` is true; those of [`evaluate_in`], [`audit_with`], [`audit_model`] and

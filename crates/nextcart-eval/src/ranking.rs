@@ -144,8 +144,8 @@ impl CatalogueRanks {
 /// Ranks all items of a predictor but those that the customer has, for every question.
 ///
 /// What a customer has is the question's history, its excluded items and the customer's purchases in
-/// `training`: the questions are those of validation or test, whose targets come later. A target that
-/// training never saw counts as missed; equal scores count by [`TieRule::Expected`].
+/// `training`: the questions are those of validation or test, whose targets come later. Where the target itself was
+/// bought before, all other items are ranked but the excluded ones. A target that training never saw counts as missed; equal scores count by [`TieRule::Expected`].
 ///
 /// # Errors
 /// If there are no questions, an answer is no candidate, or the predictor fails or returns other than one number an
@@ -191,8 +191,13 @@ fn rank(
 ) -> Result<Option<Rank>> {
     let Some(target) = items.position(&question.target().item) else { return Ok(None) };
     let shown = question.history.iter().map(|purchase| &purchase.product.item);
-    let known = shown.chain(&question.excluded).chain(earlier);
-    let mut known: HashSet<u32> = known.filter_map(|item| items.position(item)).collect();
+    let position = |item| items.position(item);
+    let had: HashSet<u32> = shown.chain(earlier).filter_map(position).collect();
+    let mut known: HashSet<u32> = question.excluded.iter().filter_map(position).collect();
+    // A target that was bought before stands against the rest of what was, which would else tell it.
+    if !had.contains(&target) {
+        known.extend(had);
+    }
     known.remove(&target);
     let mut others = Vec::with_capacity(scores.len());
     let mut place = 0;

@@ -9,8 +9,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use nextcart_adapters::{Bias, Init, LoraConfig, Projection, TargetModules, load_peft, nf4};
 use nextcart_models::{
     Checkpoint, Error, GenerateOptions, Llama, LlamaConfig, MERGE_RECORD, MergeRecord, MergeTarget,
-    MergedWeights, ModelInput, Precision, SaveOptions, embed_texts, generate, save_adapter,
-    save_checkpoint, save_checkpoint_with, save_merged_checkpoint, score_continuations,
+    MergedWeights, ModelInput, Precision, SaveOptions, TokenTrie, embed_texts, generate,
+    save_adapter, save_checkpoint, save_checkpoint_with, save_merged_checkpoint,
+    score_continuations, score_trie,
 };
 use tempfile::TempDir;
 
@@ -55,10 +56,13 @@ fn answers_hang_neither_on_dropout_nor_on_a_graph() {
     let answers = |model: &Llama| {
         let scores = score_continuations(model, &config(), &[1, 8, 40], &[&[5, 7], &[9]]);
         let scores: Vec<f64> = scores.iter().map(|score| score.log_likelihood).collect();
+        let trie = TokenTrie::new([[5, 7].as_slice(), &[9]]);
+        let ranked = score_trie(model, &config(), &[1, 8, 40], &trie, 2);
+        let ranked: Vec<f64> = ranked.iter().map(|score| score.log_likelihood).collect();
         let options = GenerateOptions::new(6, &config());
         let texts: [&[u32]; 2] = [&[1, 8, 40, 2], &[1, 5]];
         (
-            scores,
+            [scores, ranked],
             generate(model, &config(), &[&[1, 8]], &options),
             embed_texts(model, &config(), &texts),
         )

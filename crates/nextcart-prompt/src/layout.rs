@@ -16,8 +16,9 @@ pub enum Layout {
     /// A conversation, for a chat model: instruction and input are what the user says, each from a
     /// line of its own, and the answer is what the assistant says.
     Chat {
-        /// The checkpoint's template. Made [from](Self::from) one, a layout tells it that it is the 26th of July 2024, as
-        /// Llama 3's own template does where no clock is: a question is to give the same sample on every day.
+        /// The checkpoint's template. Made [from](Self::from) one without a [time](ChatTemplate::with_now), a layout tells
+        /// it that it is the 26th of July 2024, as Llama 3's own template does where no clock is: a question is to give
+        /// the same sample on every day.
         template: Arc<ChatTemplate>,
         /// What stands before the conversation, for templates that have a place for it.
         system: Option<String>,
@@ -38,12 +39,21 @@ impl From<Wrapper> for Layout {
 
 impl From<ChatTemplate> for Layout {
     fn from(template: ChatTemplate) -> Self {
-        let template = template.with_now(NOW);
+        let template = template.or_now(NOW);
         Self::Chat { template: Arc::new(template), system: None }
     }
 }
 
 impl Layout {
+    /// The same conversation with what stands before it, for templates that have a place for it; a wrapper has none.
+    #[must_use]
+    pub fn with_system(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Chat { template, .. } => Self::Chat { template, system: Some(text.into()) },
+            wrapper => wrapper,
+        }
+    }
+
     /// The text in its parts.
     ///
     /// # Errors

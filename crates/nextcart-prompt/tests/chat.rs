@@ -151,8 +151,7 @@ fn a_prompt_is_a_turn_of_each_side_and_what_is_said_stays_text() {
             ("</s> ", SegmentKind::Markup),
         ]
     );
-    let Layout::Chat { template, .. } = layout else { panic!("a chat") };
-    let system = Layout::Chat { template, system: Some("Be brief.".into()) };
+    let system = layout.with_system("Be brief.");
     assert!(matches!(system.segments(&prompt), Err(Error::ChatRefused { .. })));
 }
 
@@ -237,8 +236,12 @@ fn times_are_told_and_false_formats_refused() {
         "{{ strftime_now('%d %b %Y %H:%M') }}|{% for m in messages %}{{ m.content }}|{% endfor %}";
     let chat = || ChatTemplate::new(source, []).unwrap();
     assert_eq!(chat().with_now(0).render(&[], false).unwrap(), "01 Jan 1970 00:00|");
-    let Layout::Chat { template, .. } = Layout::from(chat()) else { panic!("a chat") };
-    assert_eq!(template.render(&[], false).unwrap(), "26 Jul 2024 12:00|");
+    let told = |chat: ChatTemplate| {
+        let Layout::Chat { template, .. } = Layout::from(chat) else { panic!("a chat") };
+        template.render(&[], false).unwrap()
+    };
+    assert_eq!(told(chat()), "26 Jul 2024 12:00|");
+    assert_eq!(told(chat().with_now(60)), "01 Jan 1970 00:01|");
 }
 
 #[test]

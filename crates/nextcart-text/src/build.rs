@@ -1,6 +1,6 @@
 //! Questions to samples that fit.
 
-use nextcart_prompt::{Choice, Decision, Fields, Form, Layout, Prompt, Template};
+use nextcart_prompt::{Decision, Fields, Form, Layout, Prompt, Template};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -84,7 +84,7 @@ impl<'a> SampleBuilder<'a> {
             let samples = prompts.iter().map(|prompt| self.sample(prompt));
             let samples = samples.collect::<Result<Vec<Sample>>>()?;
             let longest = samples.iter().map(Sample::len).max().unwrap_or_default();
-            let longest = self.with_any_answer(fields, longest);
+            let longest = self.with_any_answer(fields, longest)?;
             Ok((prompts.into_iter().zip(samples).collect::<Vec<_>>(), longest))
         })?;
         let built = built.into_iter();
@@ -170,21 +170,31 @@ impl<'a> SampleBuilder<'a> {
         Sample::choice(prompt, &options, right)
     }
 
-    /// Tokens of a question with its longest answer, given those with the right one: what is dropped must not follow
-    /// from the answer, and be the same where the question is predicted. Only near the limit is it looked at, as no
-    /// answer is half as long as a sample may be.
-    fn with_any_answer(&self, fields: &Fields, tokens: usize) -> usize {
-        if self.template.form() != Form::Question || tokens <= self.max_tokens / 2 {
-            return tokens;
+    /// Tokens of a whole question with its longest answer, given those with the right one: what is dropped must not
+    /// follow from the answer, and be the same where the question is predicted.
+    fn with_any_answer(&self, fields: &Fields, tokens: usize) -> Result<usize> {
+        let is_open = tokens <= self.max_tokens && self.max_tokens < usize::MAX;
+        if !is_open || self.template.form() != Form::Question {
+            return Ok(tokens);
         }
-        // Without candidates there is no other answer.
-        let decisions = self.template.decisions(fields).into_iter().flatten();
-        let prompts = decisions.flat_map(|Decision { prompt, choices }| {
-            let answered = move |choice: Choice| Prompt { output: choice.output, ..prompt.clone() };
-            choices.into_iter().map(answered)
-        });
-        let lengths = prompts.filter_map(|prompt| Some(self.sample(&prompt).ok()?.len()));
-        lengths.fold(tokens, usize::max)
+        let decisions = match self.template.decisions(fields) {
+            Err(nextcart_prompt::Error::NoCandidates { .. }) => return Ok(tokens),
+            decisions => decisions?,
+        };
+        let answers = || decisions.iter().flat_map(|decision| &decision.choices);
+        // No token stands for less than a byte, but for one that the tokenizer puts before a word.
+        let bytes = answers().map(|choice| choice.output.len()).max().unwrap_or_default();
+        if tokens + 2 * bytes <= self.max_tokens {
+            return Ok(tokens);
+        }
+        let mut longest = tokens;
+        for Decision { prompt, choices } in &decisions {
+            for choice in choices {
+                let output = choice.output.clone();
+                longest = longest.max(self.sample(&Prompt { output, ..prompt.clone() })?.len());
+            }
+        }
+        Ok(longest)
     }
 
     fn sample(&self, prompt: &Prompt) -> Result<Sample> {

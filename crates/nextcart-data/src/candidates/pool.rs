@@ -10,7 +10,7 @@ use super::{
     picker::{Picker, Weighted},
     popular::Ranking,
 };
-use crate::{Catalogue, PrepareOptions, seeded::FastSet};
+use crate::{Catalogue, PrepareOptions, seeded::FastSet, title_key};
 
 /// Items seen in training, and what is known of them from training.
 #[derive(Debug)]
@@ -30,8 +30,7 @@ enum Method<'a> {
     Catalogue,
 }
 
-/// One number for each distinct title: upper and lower case are alike, and so is white space and a colon at the end,
-/// which prompts do not show.
+/// One number for all titles of the same [key](title_key).
 #[derive(Debug)]
 pub(super) struct Titles {
     of: Vec<u32>,
@@ -60,9 +59,7 @@ impl Titles {
         let mut numbers = HashMap::new();
         let of = catalogue.products().map(|product| {
             let next = numbers.len() as u32;
-            let words: Vec<&str> = product.title.split_whitespace().collect();
-            let title = words.join(" ").to_lowercase();
-            *numbers.entry(title.trim_end_matches([':', ' ']).to_owned()).or_insert(next)
+            *numbers.entry(title_key(&product.title)).or_insert(next)
         });
         Self { of: of.collect() }
     }

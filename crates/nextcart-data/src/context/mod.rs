@@ -59,6 +59,16 @@ impl Default for ContextOptions {
 }
 
 impl ContextOptions {
+    /// The defaults, with the start of reviews and with descriptions where these [fields](QuestionContext::TOLD) are wanted.
+    #[must_use]
+    pub fn wanted(is_wanted: impl Fn(&str) -> bool) -> Self {
+        Self {
+            review: is_wanted("review").then_some(REVIEW),
+            descriptions: is_wanted("description"),
+            ..Self::default()
+        }
+    }
+
     /// The defaults, with the start of reviews and with descriptions where a folder's preparation kept them.
     #[must_use]
     pub fn kept_by(prepared: &Prepared) -> Self {
@@ -167,11 +177,7 @@ impl Contexts {
         if !QuestionContext::TOLD.into_iter().any(&is_wanted) {
             return Ok(Self::default());
         }
-        let options = ContextOptions {
-            review: is_wanted("review").then_some(REVIEW),
-            descriptions: is_wanted("description"),
-            ..ContextOptions::default()
-        };
+        let options = ContextOptions::wanted(is_wanted);
         Self::read(&Prepared::open(folder)?, questions, &options, &Resources::default())
     }
 
@@ -307,7 +313,8 @@ fn descriptions(items: &Path, questions: &[Question]) -> Result<HashMap<String, 
     let mut found = HashMap::new();
     Table::open(items)?.for_each(|batch| {
         let names = batch.column("item", "text")?.texts()?;
-        let texts = batch.column("description", "text, kept on request")?.optional_texts()?;
+        let texts =
+            batch.column("description", "text, kept with `--descriptions`")?.optional_texts()?;
         for (name, text) in names.iter().flatten().zip(&texts) {
             if let (true, Some(text)) = (wanted.contains(name), text) {
                 found.insert(name.to_owned(), text.to_owned());

@@ -31,7 +31,7 @@ impl Reviews {
             let names = batch.column("user", "text")?.texts()?;
             let items = batch.column("item", "text")?.texts()?;
             let times = batch.column("time", "whole numbers")?.optional_integers()?;
-            let texts = batch.column(column, "text, kept on request")?.optional_texts()?;
+            let texts = batch.column(column, "text, kept with `--text`")?.optional_texts()?;
             for row in (0..batch.rows()).filter(|row| texts.is_valid(*row)) {
                 let Some(snippets) = users.get_mut(names.value(row)) else { continue };
                 snippets.push(Snippet {

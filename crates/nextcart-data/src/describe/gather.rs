@@ -12,6 +12,7 @@ use crate::{
     prepare::HISTORIES,
     publish::TABLES,
     table::Table,
+    title_key,
 };
 
 pub(super) fn gather(prepared: &Prepared) -> Result<Description> {
@@ -70,7 +71,7 @@ fn titles(prepared: &Prepared) -> Result<Titles> {
     Table::open(&prepared.folder.join(TABLES[1]))?.for_each(|batch| {
         let titles = batch.column("title", "text")?.optional_texts()?;
         for row in (0..titles.len()).filter(|row| titles.is_valid(*row)) {
-            *holders.entry(titles.value(row).to_lowercase()).or_default() += 1;
+            *holders.entry(title_key(titles.value(row))).or_default() += 1;
         }
         Ok(())
     })?;

@@ -27,6 +27,8 @@ pub struct Prepared {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Dataset {
+    /// The prepared folder.
+    pub folder: PathBuf,
     /// What went in, what was kept and dropped.
     pub manifest: Manifest,
     /// The training part of the histories, and nothing of later ones. Users without any are absent.
@@ -128,6 +130,7 @@ impl Prepared {
     /// If a file cannot be read.
     pub fn load(&self) -> Result<Dataset> {
         Ok(Dataset {
+            folder: self.folder.clone(),
             manifest: self.manifest.clone(),
             histories: self.histories()?,
             catalogue: Catalogue::read(self.folder.join(TABLES[1]))?,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nextcart_data::{Part, Question};
+use nextcart_data::{Part, Question, title_key};
 use serde::Serialize;
 
 /// How many of some questions something holds of.
@@ -71,8 +71,8 @@ pub(super) fn findings(questions: &[Question]) -> Findings {
             let candidates = question.candidates.iter().enumerate();
             candidates.filter(|(place, _)| *place != question.answer).map(|(_, other)| other)
         };
-        let title = same_title(&answer.title);
-        found.title_collisions.add(others().any(|other| same_title(&other.title) == title));
+        let title = title_key(&answer.title);
+        found.title_collisions.add(others().any(|other| title_key(&other.title) == title));
         let history: HashSet<&str> =
             question.history.iter().map(|purchase| purchase.product.item.as_str()).collect();
         found.answer_in_history.add(history.contains(answer.item.as_str()));
@@ -90,11 +90,6 @@ pub(super) fn findings(questions: &[Question]) -> Findings {
 fn asked(question: &Question) -> Asked<'_> {
     let history = question.history.iter().map(|purchase| purchase.product.item.as_str());
     (history.collect(), &question.target().item)
-}
-
-fn same_title(title: &str) -> String {
-    let words: Vec<String> = title.split_whitespace().map(str::to_lowercase).collect();
-    words.join(" ").trim_end_matches([':', ' ']).to_owned()
 }
 
 impl Findings {

@@ -50,6 +50,7 @@ pub struct ChatTemplate {
     origin: String,
     environment: Environment<'static>,
     special: BTreeMap<String, String>,
+    has_now: bool,
 }
 
 impl ChatTemplate {
@@ -82,7 +83,12 @@ impl ChatTemplate {
     #[must_use]
     pub fn with_now(mut self, seconds: i64) -> Self {
         python::set_now(&mut self.environment, Some(seconds));
-        self
+        Self { has_now: true, ..self }
+    }
+
+    /// The same template, with this time unless it was given one.
+    pub(crate) fn or_now(self, seconds: i64) -> Self {
+        if self.has_now { self } else { self.with_now(seconds) }
     }
 
     fn compile(origin: String, source: &str, special: BTreeMap<String, String>) -> Result<Self> {
@@ -99,7 +105,7 @@ impl ChatTemplate {
             line: source.line().unwrap_or(1),
             source: Box::new(source),
         })?;
-        Ok(Self { origin, environment, special })
+        Ok(Self { origin, environment, special, has_now: false })
     }
 
     /// The conversation as text; with `add_generation_prompt` it ends where the assistant would go on.
