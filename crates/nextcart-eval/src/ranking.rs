@@ -191,7 +191,7 @@ fn rank(
 ) -> Result<Option<Rank>> {
     let Some(target) = items.position(&question.target().item) else { return Ok(None) };
     let shown = question.history.iter().map(|purchase| &purchase.product.item);
-    let position = |item| items.position(item);
+    let position = |item: &String| items.position(item);
     let had: HashSet<u32> = shown.chain(earlier).filter_map(position).collect();
     let mut known: HashSet<u32> = question.excluded.iter().filter_map(position).collect();
     // A target that was bought before stands against the rest of what was, which would else tell it.
