@@ -322,7 +322,7 @@ fn titles_that_collide_never_stand_in_one_question() {
             question.candidates.iter().map(|product| title_key(&product.title)).collect();
         assert_eq!(titles.len(), 2);
         let target = title_key(&question.target().title);
-        let bought = question.history.iter().map(|bought| bought.title_key(&product.title));
+        let bought = question.history.iter().map(|bought| title_key(&bought.product.title));
         assert!(bought.into_iter().all(|title| title != target));
     }
     assert!(dataset.manifest.questions.repeated_title > 0);
