@@ -61,7 +61,12 @@ fn what_is_wrong_is_counted_and_a_sample_with_it_shown() {
     let text = run(&[&tokenizer[..], &["--template", "profile", "--history", "2"]].concat());
     assert!(text.ends_with("nothing found\n"), "{text}");
     let kept = [&tokenizer[..], &["--template", "seed_descriptions"]].concat();
-    check_fails("doctor", folder.path(), &kept, &["items.parquet", "`description`"]);
+    check_fails(
+        "doctor",
+        folder.path(),
+        &kept,
+        &["`description`", "items.parquet", "--descriptions"],
+    );
     // The file that was trained here puts nothing before a text.
     let config = r#"{"add_bos_token": true, "bos_token": {"content": "<s>"}}"#;
     fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
@@ -105,7 +110,9 @@ fn what_cannot_be_read_is_one_line() {
     let more = |more: &'static [&str]| [&eos("tokenizer.json")[..], more].concat();
     check(&more(&["--wrapper", "chat"]), &["no chat template"]);
     check(&more(&["--layout", "chat"]), &["no chat template"]); // its name of before
-    let relations = more(&["--template", "crowd"]);
+    // A file alone does not say what training knows.
+    let file = ["out/questions.parquet", "--eos", "2", "--tokenizer", "tokenizer.json"];
+    let relations = [&file[..], &["--template", "crowd"]].concat();
     check(&relations, &["question `", "`similar_users_bought` is undefined"]);
     check(&more(&["--show", "99999999"]), &["expected a sample 99999999"]);
 }

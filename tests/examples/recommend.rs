@@ -110,7 +110,7 @@ fn a_template_may_tell_what_training_knows() {
     of("item_relations");
 
     let base = ["--model", "./base", "--template", "told.jinja", "--wrapper", "plain"];
-    let expected = ["told.jinja", "undefined"];
+    let expected = ["`told`", "`item.bought_together` is undefined"];
     check_fails("recommend", here, &[&base[..], &four].concat(), &expected);
 }
 
