@@ -3,6 +3,7 @@
 use std::fs;
 
 use nextcart_text::Tokenizer;
+use serde_json::Value;
 
 #[cfg(target_os = "linux")]
 use crate::on_terminal_with;
@@ -67,7 +68,12 @@ fn what_is_wrong_is_counted_and_a_sample_with_it_shown() {
         &kept,
         &["`description`", "items.parquet", "--descriptions"],
     );
-    // The file that was trained here puts nothing before a text.
+    // A file that puts nothing before a text, beside a configuration that asks for something.
+    let file = folder.path().join("tokenizer.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    json["post_processor"] = Value::Null;
+    fs::write(file, json.to_string()).unwrap();
+    assert!(run(&tokenizer).ends_with("nothing found\n"));
     let config = r#"{"add_bos_token": true, "bos_token": {"content": "<s>"}}"#;
     fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
     assert!(run(&tokenizer).contains("the text does not begin with BOS"));
