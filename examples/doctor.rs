@@ -122,10 +122,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         };
         for sample in samples {
             let titles = question.candidates.iter().map(|product| product.title.as_str());
-            let diagnosis = diagnose(&sample.sample, &tokenizer)?
+            let mut diagnosis = diagnose(&sample.sample, &tokenizer)?
                 .with_dropped(sample.dropped)
                 .with_options(titles);
-            let mut diagnosis = diagnosis;
             let first = sample.sample.ids().first().and_then(|id| tokenizer.name(*id));
             if bos.is_some() && bos != first {
                 diagnosis.findings.push(Finding::MissingBos);

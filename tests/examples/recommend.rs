@@ -102,7 +102,7 @@ fn a_template_may_tell_what_training_knows() {
                   {{ item.title | line }}\n{% endfor %}\n--- output\n{{ candidates[answer].title | line }}\n";
     let told = silent.replace(
         "| line }}\n{% endfor",
-        "| line }} {% if item.bought_together %}too{% endif %}\n{% endfor",
+        "| line }}{{ ' too' if item.bought_together else '' }}\n{% endfor",
     );
     fs::write(here.join("silent.jinja"), silent).unwrap();
     fs::write(here.join("told.jinja"), told).unwrap();
