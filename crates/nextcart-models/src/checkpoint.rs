@@ -108,16 +108,18 @@ impl Checkpoint {
         tensors.iter().any(|(name, shape)| self.is_packed(name, shape))
     }
 
-    /// The tokenizer beside the weights.
+    /// The tokenizer beside the weights, with what lies beside it: `tokenizer_config.json` may decide what texts begin
+    /// with.
     ///
     /// # Errors
-    /// If `tokenizer.json` is missing or damaged, or knows more tokens than the model embeds.
+    /// If `tokenizer.json` is missing, it or a file beside it is damaged, or it knows more tokens than the model embeds.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let path = self.folder.join(TOKENIZER);
         if !path.is_file() {
             return Err(missing(&self.folder, TOKENIZER));
         }
-        let tokenizer = Tokenizer::from_file(&path, self.config.eos_token_ids.first().copied())?;
+        let eos = self.config.eos_token_ids.first().copied();
+        let tokenizer = Tokenizer::from_folder(&self.folder, eos)?;
         let (expected, found) = (self.config.vocab, tokenizer.vocab());
         if found > expected {
             return Err(Error::VocabularyTooLarge { path, expected, found });

@@ -311,7 +311,6 @@ fn hint(error: &hf_hub::HFError) -> &'static str {
             " (if its name is right, it is not open to all: accept its terms on its page there, and put a token of \
              yours into `HF_TOKEN`)"
         }
-        HFError::Request { .. } => " (without a network, name a folder that holds it)",
         _ => "",
     }
 }

@@ -12,7 +12,7 @@ use nextcart_text::Tokenizer;
 use safetensors::{Dtype, SafeTensorError, View};
 use tempfile::NamedTempFile;
 
-use crate::checkpoint::{CONFIG, INDEX, TOKENIZER, WEIGHTS};
+use crate::checkpoint::{CONFIG, INDEX, WEIGHTS};
 use crate::config::{Architecture, LlamaConfig};
 use crate::error::{Error, Result};
 use crate::llama::Llama;
@@ -37,7 +37,7 @@ impl Default for SaveOptions {
 }
 
 /// Writes a model as a checkpoint that transformers and [`Checkpoint`](crate::Checkpoint) read: weights
-/// in f32, `config.json` and, where given, `tokenizer.json`.
+/// in f32, `config.json` and, where given, the [files](Tokenizer::files) of the tokenizer, chat template included.
 ///
 /// Adapters and biases that were trained with them are not part of it: [merge](Llama::merge_and_unload) them first, of
 /// which [`MergeRecord`](crate::MergeRecord) tells in the folder, or [save](save_adapter) them beside.
@@ -123,7 +123,9 @@ pub(crate) fn write_checkpoint<V: View>(
         write(&folder.join(INDEX), format!("{index:#}\n").as_bytes())?;
     }
     if let Some(tokenizer) = tokenizer {
-        write(&folder.join(TOKENIZER), tokenizer.to_json()?.as_bytes())?;
+        for (name, text) in tokenizer.files()? {
+            write(&folder.join(name), text.as_bytes())?;
+        }
     }
     if !merges.is_empty() {
         let json = serde_json::to_string_pretty(merges).expect("plain fields");
@@ -141,10 +143,9 @@ fn remove_checkpoint(folder: &Path) -> Result<()> {
         let path = path.to_owned();
         move |source| Error::Io { path, source }
     };
-    let mut old: Vec<PathBuf> = [CONFIG, INDEX, WEIGHTS, TOKENIZER, MERGE_RECORD]
-        .iter()
-        .map(|name| folder.join(name))
-        .collect();
+    let own = [CONFIG, INDEX, WEIGHTS, MERGE_RECORD].into_iter();
+    let mut old: Vec<PathBuf> =
+        own.chain(Tokenizer::file_names()).map(|name| folder.join(name)).collect();
     for entry in std::fs::read_dir(folder).map_err(io(folder))? {
         let name = entry.map_err(io(folder))?.file_name();
         let name = name.to_string_lossy();

@@ -76,6 +76,32 @@ fn a_saved_model_loads_to_the_same_logits_and_tokens() {
 }
 
 #[test]
+fn what_lies_beside_a_tokenizer_goes_with_it() {
+    let (first, second) = (saved(), saved());
+    let beside = [
+        ("tokenizer_config.json", r#"{"add_bos_token": false, "bos_token": "<s>"}"#),
+        ("chat_template.jinja", "{{ messages }}"),
+        ("generation_config.json", "{}"),
+    ];
+    for (name, text) in beside {
+        fs::write(first.path().join(name), text).unwrap();
+    }
+    let stale = second.path().join("special_tokens_map.json");
+    fs::write(&stale, r#"{"bos_token": "</s>"}"#).unwrap();
+
+    let tokenizer = Checkpoint::open(first.path()).unwrap().tokenizer().unwrap();
+    assert_eq!(tokenizer.bos(), None, "add_bos_token is obeyed");
+    let model = config().init(3, &Device::flex());
+    save_checkpoint(second.path(), &model, &config(), Some(&tokenizer)).unwrap();
+    for (name, text) in beside {
+        assert_eq!(fs::read_to_string(second.path().join(name)).unwrap(), text);
+    }
+    assert!(!stale.exists(), "it belongs to what was there before");
+    let copy = Checkpoint::open(second.path()).unwrap().tokenizer().unwrap();
+    assert_eq!(copy.bos(), None);
+}
+
+#[test]
 fn loading_packed_equals_loading_and_packing() {
     let folder = saved();
     let checkpoint = Checkpoint::open(folder.path()).unwrap();

@@ -54,8 +54,14 @@ fn place(state: &State, index: &Value) -> Result<usize, Error> {
     usize::try_from(index.clone())
 }
 
-/// A text on one line. Headings end in a colon, so a text that stands for itself must not.
-fn line(text: &str) -> String {
+/// A text on one line, as the filter `line` of templates shows titles: its words with a space between them, without a
+/// colon at the end, for headings end in one.
+///
+/// ```
+/// assert_eq!(nextcart_prompt::line(" Green\n Tea: "), "Green Tea");
+/// ```
+#[must_use]
+pub fn line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !line.is_empty() {

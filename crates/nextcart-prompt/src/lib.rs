@@ -33,6 +33,7 @@ pub use chat::{ChatTemplate, Message};
 pub use decision::{Choice, Decision};
 pub use error::{Error, Result};
 pub use fields::Fields;
+pub use filters::line;
 pub use form::Form;
 pub use layout::Layout;
 pub use parts::PromptPart;

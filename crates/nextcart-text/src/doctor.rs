@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use nextcart_prompt::line;
 
 use crate::{Sample, Tokenizer};
 
@@ -176,9 +177,7 @@ impl Diagnosis {
     pub fn with_options<'a>(mut self, options: impl IntoIterator<Item = &'a str>) -> Self {
         let mut times: BTreeMap<String, usize> = BTreeMap::new();
         for option in options {
-            let words: Vec<&str> = option.split_whitespace().collect();
-            let said = words.join(" ").trim_end_matches([':', ' ']).to_owned();
-            *times.entry(said).or_default() += 1;
+            *times.entry(line(option)).or_default() += 1;
         }
         let more = times.into_iter().filter(|(_, times)| *times > 1);
         self.findings

@@ -163,7 +163,7 @@ impl HubModel {
     /// [`Error::NotCached`] offline, if the cache does not hold the revision; [`Error::Hub`] if the hub
     /// cannot give the model and the cache does not hold it.
     pub fn fetch(&self) -> Result<PathBuf> {
-        let failed = |source| Error::Hub { id: self.id.clone(), source: Box::new(source) };
+        let failed = |source| Error::Hub { id: self.id.clone(), source: Box::new(brief(source)) };
         let mut client = HFClient::builder();
         if let Some(token) = &self.token {
             client = client.token(token);
@@ -304,6 +304,25 @@ fn is_unreachable(error: &HFError) -> bool {
         HFError::Request { source, .. } => source.is_connect() || source.is_timeout(),
         HFError::Http { context } => context.status.is_server_error(),
         _ => false,
+    }
+}
+
+/// The same with its address told once.
+fn brief(error: HFError) -> HFError {
+    match error {
+        HFError::Request { source, url } => {
+            let url = url.or_else(|| source.url().map(ToString::to_string));
+            HFError::Request { source: source.without_url(), url }
+        }
+        error => error,
+    }
+}
+
+impl Error {
+    /// Whether the hub did not answer, as it is without a network: a folder that holds the model needs none.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Hub { source, .. } if is_unreachable(source))
     }
 }
 

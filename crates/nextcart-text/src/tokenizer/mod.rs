@@ -1,5 +1,6 @@
 //! Text to token ids and back.
 
+mod beside;
 mod cache;
 mod lines;
 mod special;
@@ -12,9 +13,12 @@ use nextcart_prompt::{Segment, SegmentKind};
 
 use crate::Sample;
 use crate::error::{Error, Result};
+use beside::{Begin, Beside};
 use cache::LineCache;
 use lines::Continuation;
 use special::SpecialTokens;
+
+const FILE: &str = "tokenizer.json";
 
 /// A checkpoint's tokenizer, with the tokens that begin and end a text.
 ///
@@ -37,6 +41,7 @@ pub struct Tokenizer {
     /// How lines are tokenised one by one, where that gives the tokens of the whole.
     lines: Option<Continuation>,
     cache: LineCache,
+    beside: Beside,
 }
 
 /// A text in parts as one sequence of tokens.
@@ -60,6 +65,29 @@ impl Tokenizer {
             .map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let inner: tokenizers::Tokenizer = text.parse().map_err(|error| failed(path, error))?;
         Self::new(inner, path.to_owned(), eos)
+    }
+
+    /// Reads `tokenizer.json` of a checkpoint's folder [as a file](Self::from_file), and what lies beside it: where
+    /// `tokenizer_config.json` has `add_bos_token`, that decides whether texts begin with its `bos_token`, and
+    /// [`files`](Self::files) gives all of it.
+    ///
+    /// # Errors
+    /// As for a file, and if one of the others is damaged or names a token that is not there.
+    pub fn from_folder(folder: impl AsRef<Path>, eos: Option<u32>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let mut tokenizer = Self::from_file(folder.join(FILE), eos)?;
+        tokenizer.beside = Beside::read(folder)?;
+        match tokenizer.beside.begin(folder)? {
+            Begin::AsTokenizerSays => {}
+            Begin::Nothing => tokenizer.bos = None,
+            Begin::Token(name) => {
+                let bos = tokenizer.inner.token_to_id(&name);
+                let missing =
+                    || format!("expected `{name}`, with which texts shall begin, among the tokens");
+                tokenizer.bos = Some(bos.ok_or_else(|| failed(&tokenizer.path, missing()))?);
+            }
+        }
+        Ok(tokenizer)
     }
 
     fn new(mut inner: tokenizers::Tokenizer, path: PathBuf, eos: Option<u32>) -> Result<Self> {
@@ -87,7 +115,16 @@ impl Tokenizer {
             }
         };
         let lines = Continuation::of(&inner).map_err(|error| failed(&path, error))?;
-        Ok(Self { inner, path, bos, eos, special, lines, cache: LineCache::default() })
+        Ok(Self {
+            inner,
+            path,
+            bos,
+            eos,
+            special,
+            lines,
+            cache: LineCache::default(),
+            beside: Beside::default(),
+        })
     }
 
     /// Number of tokens: the highest id plus one.
@@ -239,6 +276,23 @@ impl Tokenizer {
     /// If the tokenizers library refuses.
     pub fn to_json(&self) -> Result<String> {
         self.inner.to_string(false).map_err(|error| failed(&self.path, error))
+    }
+
+    /// The files of a folder that [`from_folder`](Self::from_folder) makes this tokenizer of, names and contents:
+    /// `tokenizer.json`, and of those that lay beside it `tokenizer_config.json`, `special_tokens_map.json`,
+    /// `added_tokens.json`, `chat_template.jinja` and `generation_config.json`, unchanged.
+    ///
+    /// # Errors
+    /// If the tokenizers library refuses.
+    pub fn files(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut files = vec![(FILE, self.to_json()?)];
+        files.extend(self.beside.files().map(|(name, text)| (name, text.to_owned())));
+        Ok(files)
+    }
+
+    /// Names of the files that [`files`](Self::files) may give.
+    pub fn file_names() -> impl Iterator<Item = &'static str> {
+        std::iter::once(FILE).chain(beside::NAMES)
     }
 
     /// Tokenises what has been gathered, and empties it.
