@@ -58,10 +58,8 @@ impl<'a> Asker<'a> {
         tally: &mut QuestionTally,
     ) -> Option<QuestionRow<'a>> {
         let (before, target) = (&history.events[..position], history.events[position]);
-        let title = self.pool.title(target.item);
-        if !self.options.may_repeat()
-            && before.iter().any(|event| self.pool.title(event.item) == title)
-        {
+        let is_repeat = self.is_repeat(history, position);
+        if is_repeat && !self.options.may_repeat() {
             tally.repeated_title += 1;
             return None;
         }
@@ -76,9 +74,9 @@ impl<'a> Asker<'a> {
         let mut rng = seeded_rng(self.options.seed, &["question", &id]);
         let shown = &before[before.len().saturating_sub(self.options.max_history)..];
         let items: Vec<u32> = shown.iter().map(|event| event.item).collect();
-        // Of an answer that was bought before, other options may be so, too, or the history would tell it.
-        let later = self.is_repeat(history, position);
-        let later = later.then(|| self.pool.owned(self.not_offered(history, position)));
+        // Of an answer that was bought before, as this item or under its title, other options may be so, too, or the
+        // history would tell it.
+        let later = is_repeat.then(|| self.pool.owned(self.not_offered(history, position)));
         let asked = Asked {
             target: target.item,
             history: &items,
@@ -110,10 +108,10 @@ impl<'a> Asker<'a> {
         (self.catalogue.product(event.item), event.time, event.rating)
     }
 
-    /// Whether the user bought the same before.
+    /// Whether the user bought the same before, or what nobody can tell from it.
     fn is_repeat(&self, history: &UserHistory, position: usize) -> bool {
-        let (before, from) = history.events.split_at(position);
-        before.iter().any(|event| from.first().is_some_and(|target| event.item == target.item))
+        let title = self.pool.title(history.events[position].item);
+        history.events[..position].iter().any(|event| self.pool.title(event.item) == title)
     }
 
     /// What the user bought from this purchase on, and what they have besides.

@@ -56,6 +56,15 @@ impl Catalogue {
         Ok(())
     }
 
+    /// The same items in the order of their ids, whatever that of the files.
+    pub(crate) fn by_id(self) -> Self {
+        let mut products = self.products;
+        products.sort_unstable_by(|a, b| a.item.cmp(&b.item));
+        let mut sorted = Self::default();
+        products.into_iter().for_each(|product| sorted.push(product));
+        sorted
+    }
+
     /// Titled items.
     #[must_use]
     pub fn len(&self) -> usize {

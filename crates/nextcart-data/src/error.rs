@@ -55,6 +55,14 @@ pub enum Error {
         /// What its lines should be.
         expected: &'static str,
     },
+    /// A file holds the names of its columns and nothing else.
+    #[error("`{path}`: expected {expected}, found a header and no line")]
+    HeaderAlone {
+        /// The file.
+        path: PathBuf,
+        /// What its lines should be.
+        expected: &'static str,
+    },
     /// A folder holds no data file of a kind.
     #[error(
         "`{path}`: expected files of {expected} (.json, .jsonl or .csv, plain, .gz or .zst), found none"
@@ -120,10 +128,12 @@ pub enum Error {
         detail: String,
     },
     /// The first line of comma-separated ratings does not tell where their values stand.
-    #[error("`{path}`, line 1: expected {expected}, found {found}")]
+    #[error("`{path}`, line {line}: expected {expected}, found {found}")]
     Header {
         /// The file.
         path: PathBuf,
+        /// The line: the first that is not blank.
+        line: u64,
         /// What may stand there.
         expected: String,
         /// What stands there.
@@ -323,6 +333,22 @@ pub enum Error {
         folder: PathBuf,
         /// What is there instead.
         found: &'static str,
+    },
+    /// A folder holds what was prepared otherwise, which is not replaced: open it as it is, or prepare into another.
+    #[error("`{folder}` was prepared {otherwise}")]
+    OtherData {
+        /// The folder.
+        folder: PathBuf,
+        /// What differs, in words.
+        otherwise: &'static str,
+    },
+    /// A file that would be replaced is of another program.
+    #[error(
+        "`{path}` is none that `prepare` wrote, and would be replaced: move it, or name another folder"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
     },
     /// A JSON file could not be read or written.
     #[error("cannot process the JSON file `{path}`")]

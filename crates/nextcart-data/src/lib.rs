@@ -1,18 +1,22 @@
 #![doc = include_str!("../README.md")]
 //!
 //! [`prepare`] reads Amazon review and metadata files ([`source`]), writes them as Parquet tables with a
-//! [`Manifest`], orders each user's purchases into histories, cuts these in time ([`Split`]) and asks for
-//! the next purchase among candidates of like popularity ([`Distractors`]). [`synthetic`] generates files
+//! [`Manifest`], orders each user's purchases into histories, divides these ([`SplitMethod`]) and asks for
+//! the next purchase among candidates ([`Distractors`]). [`synthetic`] generates files
 //! of the same format from a process whose best possible answer is known.
 //!
 //! # What is kept out of the questions
-//! * Anything after the target: no purchase of its history is later, and what training can know of popularity
-//!   lies before the validation cut.
+//! * Anything after the target: no purchase of its history is later. Split at two dates
+//!   ([`SplitMethod::GlobalTime`], the default), all that training can know of popularity lies before the first of them;
+//!   split otherwise, it holds other users' purchases of any time.
 //! * What the user has: no distractor is an item, or has the title of one, that the user bought at any
-//!   time or reviewed without a verified purchase.
+//!   time or reviewed without a verified purchase. (Where repeats are kept ([`Repeats::Keep`]) and the answer is one, what
+//!   was bought before and not later may be.)
 //! * Differences of form between answers and distractors: all titles pass through one cleaning ([`TextCleaning`]) once.
-//! * Popularity: distractors are as popular as targets.
-//! * The order of items in the file: purchases of one day stand in an order that says nothing.
+//! * Popularity, by default: distractors are as popular as targets ([`Distractors::Popularity`]). The other kinds let it
+//!   tell something; [`Distractors`] says how much.
+//! * The order of items in the file: purchases of one time stand in an order that says nothing. Of sequences without times,
+//!   the order is all that is known, and is kept: [`describe`] counts how often it is that of the items' ids.
 
 mod ask;
 mod background;

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Part, PrepareOptions, Result, Split, source::Reason};
+use crate::{Distractors, Error, Part, PrepareOptions, Result, Split, source::Reason};
 
-/// An input file, named without its folder so that a manifest is the same on every machine.
+/// An input file. It is named without its folder, so that a manifest is the same on every machine, but for those that tell
+/// files of one name apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFile {
     /// Name of the file.
@@ -205,6 +206,27 @@ impl Manifest {
         let path = path.as_ref();
         let text = fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
         serde_json::from_slice(&text).map_err(|source| Error::Json { path: path.into(), source })
+    }
+
+    /// Says how many distractors were drawn by popularity, since the chosen kind had too few; `None` if none were.
+    #[must_use]
+    pub fn drawn_otherwise(&self) -> Option<String> {
+        let lacking = match self.options.distractors {
+            Distractors::Category => "others of the answer's category",
+            Distractors::Brand => "others of the answer's brand or category",
+            Distractors::Nearest => "titles with a word in common",
+            Distractors::Retrieved => "others bought with those of the history",
+            Distractors::Popularity | Distractors::Uniform | Distractors::Catalogue => return None,
+        };
+        let (drawn, all) = (self.questions.filled_by_popularity, self.distractors());
+        (drawn > 0).then(|| {
+            format!("{drawn} of {all} distractors were drawn by popularity, for want of {lacking}")
+        })
+    }
+
+    /// Distractors of all questions.
+    pub(crate) fn distractors(&self) -> u64 {
+        self.questions.total() * self.options.candidates.saturating_sub(1) as u64
     }
 }
 

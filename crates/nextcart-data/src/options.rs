@@ -12,9 +12,10 @@ pub enum Repeats {
     /// The first stands for all of them, so that no answer stands in its history.
     #[default]
     First,
-    /// All of them stand in the history, and an answer may stand in its history. Then so may its distractors, but not what
-    /// the user buys later; where the answer is new to the user, so are all options. To pick what was bought before is
-    /// therefore right more often than chance: set a score beside the share of such questions, which the audit tells.
+    /// All of them stand in the history, and an answer may stand in its history, itself or another item of its title. Then
+    /// so may its distractors, but not what the user buys later; where the answer is new to the user, so are all options.
+    /// To pick what was bought before is therefore right more often than chance: set a score beside the share of such
+    /// questions, which the audit tells.
     Keep,
 }
 

@@ -34,6 +34,17 @@ pub(crate) struct Publication {
     files: Vec<&'static str>,
 }
 
+/// An error for a manifest of another program, of which many have one. What does not parse may be the rest of one of ours.
+fn check_own(path: PathBuf) -> Result<()> {
+    let text = fs::read(&path).unwrap_or_default();
+    match serde_json::from_slice::<serde_json::Value>(&text) {
+        Ok(json) if json.get("inputs").is_none() || json.get("options").is_none() => {
+            Err(Error::Foreign { path })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Publication {
     /// Begins to make `files`, beside a manifest, for the folder `out`.
     ///
@@ -49,6 +60,7 @@ impl Publication {
         if let Some(path) = all.map(|file| out.join(file)).find(|path| path.is_dir()) {
             return Err(Error::Folder { path });
         }
+        check_own(out.join(MANIFEST))?;
         let stage = tempfile::Builder::new()
             .prefix(".nextcart-")
             .tempdir_in(near)

@@ -14,9 +14,10 @@ const LEAST_MEMORY_BYTES: usize = 1 << 20;
 const MOST_THREADS: usize = 256;
 
 /// Limits that change how fast and where things are computed, not what comes out. (The rows of
-/// `reviews.parquet` stand in another order where files are so large that the filter of duplicates, which
-/// takes a quarter of the memory, is wrong about some lines: then `seed_protocol`, which goes by that order, asks some users
-/// otherwise.)
+/// `reviews.parquet` and `items.parquet` stand in another order where files are so large that the filter of
+/// duplicates, which takes a quarter of the memory, is wrong about some lines. Histories, questions and relations
+/// do not depend on it; `seed_protocol` and what goes by the order of [`Catalogue::products`](crate::Catalogue::products)
+/// do.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resources {
     /// Memory of joins, sorts and groups, in bytes (default 512 MiB); beyond it, they continue on disk.

@@ -5,8 +5,11 @@ mod explain;
 mod findings;
 mod folds;
 mod frequency;
+mod likeness;
 mod model;
 mod rules;
+
+use std::fmt;
 
 use nextcart_data::{History, Question};
 use nextcart_metrics::{Rank, TieRule, wilson};
@@ -45,6 +48,17 @@ pub enum Verdict {
     /// No leak is shown, but one beyond the margin is not excluded either: mostly for want of questions.
     /// [`Audit::not_excluded`] says how large it may be.
     Inconclusive,
+}
+
+impl fmt::Display for Verdict {
+    /// As in JSON: `leaks`, `clean` or `inconclusive`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Leaks => "leaks",
+            Self::Clean => "clean",
+            Self::Inconclusive => "inconclusive",
+        })
+    }
 }
 
 /// A history-blind rule's score, with its 95 % interval and the lower bound that the verdict uses.
@@ -124,6 +138,8 @@ pub fn audit(questions: &[Question]) -> Result<Audit> {
 ///
 /// # The rules
 /// - how titles look: length, words, digits, punctuation, capitals, HTML entities;
+/// - how much a title is like those of the other options (words of TF-IDF): the most, as where these were chosen for being
+///   like the answer, and the least;
 /// - places: the first, the last, and the one at which the answers of other customers stand most often;
 /// - ids: the first and the last in order, which tell something where histories are ordered by them;
 /// - purchases: the option that the most or fewest customers bought, or any or none, and the one bought most or least
@@ -171,6 +187,15 @@ pub fn audit_with(questions: &[Question], options: &AuditOptions<'_>) -> Result<
     for rule in &RULES {
         let hits = questions.iter().map(|question| hit(question, &rule.scores(question)));
         tried.extend(Tried::of(rule.name, rule.picks, questions.iter(), hits)?);
+    }
+    let alike: Vec<Vec<f64>> =
+        questions.iter().map(|question| likeness::scores(&question.candidates)).collect();
+    for (name, picks, sign) in likeness::RULES {
+        let hits = questions.iter().zip(&alike).map(|(question, scores)| {
+            let scores: Vec<f64> = scores.iter().map(|score| sign * score).collect();
+            hit(question, &scores)
+        });
+        tried.extend(Tried::of(name, picks, questions.iter(), hits)?);
     }
     let places = folds::common_places(questions, &folds);
     let hits = questions.iter().zip(&places).map(|(question, scores)| hit(question, scores));

@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::Catalogue;
+use crate::{Catalogue, seeded::FastMap};
 
 /// Purchases that are added to those of a pair in a cosine: without them, two items bought once each, by one
 /// user, would be the nearest of all.
@@ -56,7 +56,7 @@ impl TextIndex {
     /// The items with the nearest titles, nearest first, the item itself left out.
     pub(crate) fn nearest(&self, item: u32, catalogue: &Catalogue) -> &[u32] {
         self.found[item as usize].get_or_init(|| {
-            let mut scores: HashMap<u32, f32> = HashMap::new();
+            let mut scores: FastMap<u32, f32> = FastMap::default();
             for (word, value) in self.vector(&catalogue.product(item).title) {
                 for (other, weight) in &self.postings[word as usize] {
                     *scores.entry(*other).or_default() += value * weight;

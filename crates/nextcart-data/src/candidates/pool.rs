@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use rand::Rng;
 
 use super::{
-    Distractors, Neighbours, TextIndex,
+    Distractors, Neighbours,
+    clusters::Clusters,
     groups::{By, Groups},
     picker::{Picker, Weighted},
     popular::Ranking,
@@ -25,7 +26,7 @@ enum Method<'a> {
     Popularity,
     Uniform(Weighted),
     Groups(Vec<Groups>),
-    Nearest(TextIndex),
+    Nearest(Clusters),
     Retrieved(&'a Neighbours),
     Catalogue,
 }
@@ -92,9 +93,7 @@ impl<'a> Pool<'a> {
             (Distractors::Brand, _) => {
                 Method::Groups(vec![groups(By::Brand), groups(By::Category)])
             }
-            (Distractors::Nearest, _) => {
-                Method::Nearest(TextIndex::new(items.iter().map(|(item, _)| *item), catalogue))
-            }
+            (Distractors::Nearest, _) => Method::Nearest(Clusters::new(items, catalogue, options)),
             (Distractors::Retrieved, Some(neighbours)) => Method::Retrieved(neighbours),
             (Distractors::Retrieved, None) => {
                 unreachable!("the caller gives the neighbours that this method needs")
@@ -141,10 +140,7 @@ impl<'a> Pool<'a> {
             Method::Groups(groups) => {
                 groups.iter().for_each(|groups| groups.draw(target, catalogue, &mut picker, rng));
             }
-            Method::Nearest(index) => {
-                let nearest = index.nearest(target, catalogue).iter();
-                nearest.for_each(|item| picker.offer(*item));
-            }
+            Method::Nearest(clusters) => clusters.draw(target, catalogue, &mut picker, rng),
             Method::Retrieved(neighbours) => {
                 let retrieved = neighbours.retrieve(asked.history.iter().copied()).into_iter();
                 let seen = retrieved.filter(|item| self.is_seen(*item));
@@ -154,7 +150,7 @@ impl<'a> Pool<'a> {
         if !picker.is_full() {
             let before = picker.picked.len();
             self.ranking.draw(target, &mut picker, rng);
-            if !matches!(self.method, Method::Popularity) {
+            if !matches!(self.method, Method::Popularity) && picker.is_full() {
                 *filled += (picker.picked.len() - before) as u64;
             }
         }

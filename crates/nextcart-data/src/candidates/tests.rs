@@ -1,6 +1,6 @@
 //! What is drawn, and in what proportions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::*;
 use crate::{Catalogue, PrepareOptions, Product, seeded::seeded_rng};
@@ -191,10 +191,49 @@ fn takes_the_nearest_titles_first() {
         ("green TEA, bags: organic!", 1),
         ("Green Tea Never Bought", 0),
     ]);
-    let options = PrepareOptions { distractors: Distractors::Nearest, ..PrepareOptions::default() };
-    assert_eq!(shop.draws(&options, 0, &[], 3, 1)[0].as_deref(), Some(&[4, 2, 3][..]));
+    let draws = |count: usize| {
+        let options = PrepareOptions {
+            distractors: Distractors::Nearest,
+            candidates: count + 1,
+            ..PrepareOptions::default()
+        };
+        shop.draws(&options, 0, &[], count, 20).into_iter()
+    };
+    draws(3).for_each(|draw| assert_eq!(sorted(draw), [2, 3, 4]));
     // The one that shares no word comes by popularity.
-    assert_eq!(shop.draws(&options, 0, &[], 4, 1)[0].as_deref(), Some(&[4, 2, 3, 1][..]));
+    draws(4).for_each(|draw| assert_eq!(draw.unwrap().last(), Some(&1)));
+}
+
+#[test]
+fn all_options_of_near_titles_are_asked_for_with_the_same_others() {
+    // Two families of eight, each a ring in which neighbours share a word, so that any item is the centre of its nearest.
+    let title = |item: usize| {
+        let (family, place) = (item / 8, item % 8);
+        format!("f{family} w{family}x{place} w{family}x{}", (place + 1) % 8)
+    };
+    let titles: Vec<String> = (0..16).map(title).collect();
+    let items: Vec<(&str, u32)> = titles.iter().map(|title| (title.as_str(), 5)).collect();
+    let shop = Shop::new(&items);
+    let options = PrepareOptions { distractors: Distractors::Nearest, ..PrepareOptions::default() };
+    let asked: Vec<Vec<Vec<u32>>> = (0..16)
+        .map(|target| {
+            let draws = shop.draws(&options, target, &[], 3, 40).into_iter();
+            let with_target = |draw: Option<Vec<u32>>| {
+                sorted(draw.map(|others| [&others[..], &[target]].concat()))
+            };
+            draws.map(with_target).collect()
+        })
+        .collect();
+    for (target, questions) in asked.iter().enumerate() {
+        for (round, question) in questions.iter().enumerate() {
+            for item in question {
+                assert_eq!(asked[*item as usize][round], *question, "{target} in round {round}");
+                assert_eq!(*item as usize / 8, target / 8);
+            }
+        }
+        let different: HashSet<&Vec<u32>> = questions.iter().collect();
+        assert!(different.len() > 1, "{target} has the same options in all questions");
+    }
 }
 
 #[test]

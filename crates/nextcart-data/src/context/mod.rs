@@ -72,10 +72,9 @@ impl ContextOptions {
     /// The defaults, with the start of reviews and with descriptions where a folder's preparation kept them.
     #[must_use]
     pub fn kept_by(prepared: &Prepared) -> Self {
-        let ingest = &prepared.manifest.options.ingest;
         Self {
-            review: (ingest.summary || ingest.text).then_some(REVIEW),
-            descriptions: ingest.description,
+            review: reviews::are_kept(&prepared.folder.join(TABLES[0])).then_some(REVIEW),
+            descriptions: prepared.manifest.options.ingest.description,
             ..Self::default()
         }
     }

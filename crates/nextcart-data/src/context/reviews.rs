@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use arrow::array::Array;
 
-use crate::{Question, Result, table::Table};
+use crate::{Error, Question, Result, table::Table};
 
 /// Snippets by user.
 #[derive(Debug, Default)]
@@ -19,19 +19,52 @@ struct Snippet {
     text: String,
 }
 
+/// What the column of texts must hold.
+const EXPECTED: &str = "text, kept with `--text`";
+
+/// Whether customers wrote anything that was kept. What cannot be read is not known to be missing.
+pub(super) fn are_kept(reviews: &Path) -> bool {
+    find_text(reviews).unwrap_or(true)
+}
+
+fn find_text(reviews: &Path) -> Result<bool> {
+    let mut table = Table::open(reviews)?;
+    let column = column(&table);
+    if !table.has(column) {
+        return Ok(false);
+    }
+    while let Some(batch) = table.next_batch()? {
+        let texts = batch.column(column, EXPECTED)?.optional_texts()?;
+        if texts.null_count() < texts.len() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The text where it was kept, or else the headline.
+fn column(table: &Table<'_>) -> &'static str {
+    if table.has("text") { "text" } else { "summary" }
+}
+
 impl Reviews {
     /// Reads the reviews of the users whom the questions ask about: the text where it was kept, or else
     /// the headline.
+    ///
+    /// # Errors
+    /// If none of all reviews has either, as in files of ratings and sequences: their absence would not show.
     pub(super) fn read(reviews: &Path, questions: &[Question], characters: usize) -> Result<Self> {
         let mut users: HashMap<String, Vec<Snippet>> =
             questions.iter().map(|question| (question.user.clone(), Vec::new())).collect();
         let table = Table::open(reviews)?;
-        let column = if table.has("text") { "text" } else { "summary" };
+        let column = column(&table);
+        let mut are_kept = false;
         table.for_each(|batch| {
             let names = batch.column("user", "text")?.texts()?;
             let items = batch.column("item", "text")?.texts()?;
             let times = batch.column("time", "whole numbers")?.optional_integers()?;
-            let texts = batch.column(column, "text, kept with `--text`")?.optional_texts()?;
+            let texts = batch.column(column, EXPECTED)?.optional_texts()?;
+            are_kept |= texts.null_count() < texts.len();
             for row in (0..batch.rows()).filter(|row| texts.is_valid(*row)) {
                 let Some(snippets) = users.get_mut(names.value(row)) else { continue };
                 snippets.push(Snippet {
@@ -42,6 +75,14 @@ impl Reviews {
             }
             Ok(())
         })?;
+        if !are_kept {
+            return Err(Error::Column {
+                path: reviews.into(),
+                column: column.into(),
+                expected: EXPECTED,
+                found: "none in any row, as of ratings and sequences".into(),
+            });
+        }
         Ok(Self { users })
     }
 

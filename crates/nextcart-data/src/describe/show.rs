@@ -36,7 +36,11 @@ impl fmt::Display for Description {
         row("cold items", share(cold.items, cold.items + cold.known_items))?;
         row("cold purchases", share(cold.purchases, validation + test))?;
         let QuestionTally { train, validation, test, .. } = &manifest.questions;
-        row("questions", format!("{train} train, {validation} validation, {test} test"))
+        row("questions", format!("{train} train, {validation} validation, {test} test"))?;
+        match manifest.drawn_otherwise() {
+            Some(said) => row("distractors", said),
+            None => Ok(()),
+        }
     }
 }
 

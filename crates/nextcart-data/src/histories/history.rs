@@ -9,7 +9,7 @@ use crate::Part;
 pub struct History {
     /// The user.
     pub user: String,
-    /// What was bought; items of the same time stand in an order that says nothing.
+    /// What was bought; items of the same time stand in an order that says nothing, those without times in the file's.
     pub items: Vec<String>,
     /// When, in seconds since the Unix epoch, where it is known; as long as `items`.
     pub times: Vec<Option<i64>>,

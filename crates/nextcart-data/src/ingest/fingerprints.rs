@@ -3,8 +3,8 @@
 //! A Bloom filter (blocked, after Putze, Sanders and Singler, *Cache-, hash- and space-efficient Bloom
 //! filters*, 2007) tells at once that most lines are new. What it suspects is put aside until all lines are
 //! read; then each suspect is compared with the hashes of all lines, which lie on disk beyond a few
-//! thousand. A suspect that turns out to be new is a line that the filter was wrong about; its rows come at
-//! the end of the table.
+//! thousand, all in one file. A suspect that turns out to be new is a line that the filter was wrong about;
+//! its rows come at the end of the table.
 
 use std::{
     fs::File,
@@ -18,7 +18,7 @@ use crate::{Error, Result, seeded::FastSet};
 /// each holds about a million.
 const PARTITIONS: usize = 256;
 
-/// Bytes of a partition that stay in memory before they go to disk.
+/// Bytes of a partition that stay in memory before they go to disk, rounded up to whole records.
 const BUFFERED: usize = 16 << 10;
 
 /// Words of a block of the filter: a cache line, so that a line costs one access to memory.
@@ -43,14 +43,9 @@ pub(super) struct Suspect {
 pub(super) struct Fingerprints {
     folder: PathBuf,
     filter: Vec<[u64; BLOCK_WORDS]>,
-    partitions: Vec<Partition>,
-}
-
-#[derive(Default)]
-struct Partition {
     /// Hashes of lines that are new.
-    new: Records,
-    suspects: Records,
+    new: Records<16>,
+    suspects: Records<{ Suspect::BYTES }>,
 }
 
 impl Fingerprints {
@@ -61,7 +56,8 @@ impl Fingerprints {
         Self {
             folder: folder.into(),
             filter: vec![[0; BLOCK_WORDS]; blocks],
-            partitions: (0..PARTITIONS).map(|_| Partition::default()).collect(),
+            new: Records::new(),
+            suspects: Records::new(),
         }
     }
 
@@ -80,10 +76,8 @@ impl Fingerprints {
             block[place / 64] |= bit;
         }
         if !known {
-            let partition = &mut self.partitions[partition(hash)];
-            partition
-                .new
-                .push(&hash.to_le_bytes(), &self.folder)
+            self.new
+                .push(partition(hash), &hash.to_le_bytes(), &self.folder)
                 .map_err(|source| failed(&self.folder, source))?;
         }
         Ok(known)
@@ -91,45 +85,35 @@ impl Fingerprints {
 
     /// Remembers a line that may have stood before.
     pub(super) fn put_aside(&mut self, suspect: &Suspect) -> Result<()> {
-        let partition = &mut self.partitions[partition(suspect.hash)];
-        partition
-            .suspects
-            .push(&suspect.to_bytes(), &self.folder)
+        self.suspects
+            .push(partition(suspect.hash), &suspect.to_bytes(), &self.folder)
             .map_err(|source| failed(&self.folder, source))
     }
 
     /// The suspects that stood before indeed, in the order of the lines.
-    pub(super) fn into_duplicates(self) -> Result<Vec<Suspect>> {
+    pub(super) fn into_duplicates(mut self) -> Result<Vec<Suspect>> {
         let mut duplicates = Vec::new();
-        for partition in self.partitions {
-            partition
-                .find_duplicates(&mut duplicates)
+        for partition in 0..PARTITIONS {
+            self.find_duplicates(partition, &mut duplicates)
                 .map_err(|source| failed(&self.folder, source))?;
         }
         duplicates.sort_unstable_by_key(|suspect| (suspect.file, suspect.line));
         Ok(duplicates)
     }
-}
 
-fn partition(hash: u128) -> usize {
-    // Bits that neither choose the block nor the places in it first.
-    (hash >> 120) as usize % PARTITIONS
-}
-
-fn failed(folder: &Path, source: io::Error) -> Error {
-    Error::Write { path: folder.into(), source }
-}
-
-impl Partition {
-    fn find_duplicates(self, duplicates: &mut Vec<Suspect>) -> io::Result<()> {
-        let bytes = self.suspects.into_bytes()?;
+    fn find_duplicates(
+        &mut self,
+        partition: usize,
+        duplicates: &mut Vec<Suspect>,
+    ) -> io::Result<()> {
+        let bytes = self.suspects.take(partition)?;
         let suspects = bytes.as_chunks::<{ Suspect::BYTES }>().0.iter().map(Suspect::from_bytes);
         let mut suspects: Vec<Suspect> = suspects.collect();
         if suspects.is_empty() {
             return Ok(());
         }
         let suspected: FastSet<u128> = suspects.iter().map(|suspect| suspect.hash).collect();
-        let bytes = self.new.into_bytes()?;
+        let bytes = self.new.take(partition)?;
         let new = bytes.as_chunks::<16>().0.iter().map(|bytes| u128::from_le_bytes(*bytes));
         let new: FastSet<u128> = new.filter(|hash| suspected.contains(hash)).collect();
         // By hash, then by place: of several suspects of one hash, the first may be new.
@@ -146,34 +130,67 @@ impl Partition {
     }
 }
 
-/// Bytes that go to disk when they become many.
-#[derive(Default)]
-struct Records {
-    buffer: Vec<u8>,
-    spilled: Option<File>,
+fn partition(hash: u128) -> usize {
+    // Bits that neither choose the block nor the places in it first.
+    (hash >> 120) as usize % PARTITIONS
 }
 
-impl Records {
-    fn push(&mut self, record: &[u8], folder: &Path) -> io::Result<()> {
-        self.buffer.extend_from_slice(record);
-        if self.buffer.len() < BUFFERED {
+fn failed(folder: &Path, source: io::Error) -> Error {
+    Error::Write { path: folder.into(), source }
+}
+
+/// Records of `N` bytes by partition. Those of a partition go to disk when they become many, to one file for all
+/// partitions: systems may let a program open no more than 256.
+struct Records<const N: usize> {
+    /// The latest of each partition.
+    buffers: Vec<Vec<u8>>,
+    /// Where the earlier ones of each partition start in the file.
+    chunks: Vec<Vec<u64>>,
+    spilled: Option<File>,
+    written: u64,
+}
+
+impl<const N: usize> Records<N> {
+    /// Bytes that go to disk at once.
+    const CHUNK: usize = BUFFERED.next_multiple_of(N);
+
+    fn new() -> Self {
+        Self {
+            buffers: vec![Vec::new(); PARTITIONS],
+            chunks: vec![Vec::new(); PARTITIONS],
+            spilled: None,
+            written: 0,
+        }
+    }
+
+    fn push(&mut self, partition: usize, record: &[u8; N], folder: &Path) -> io::Result<()> {
+        let buffer = &mut self.buffers[partition];
+        buffer.extend_from_slice(record);
+        if buffer.len() < Self::CHUNK {
             return Ok(());
         }
         let file = match &mut self.spilled {
             Some(file) => file,
             None => self.spilled.insert(tempfile::tempfile_in(folder)?),
         };
-        file.write_all(&self.buffer)?;
-        self.buffer.clear();
+        file.write_all(buffer)?;
+        self.chunks[partition].push(self.written);
+        self.written += buffer.len() as u64;
+        buffer.clear();
         Ok(())
     }
 
-    fn into_bytes(mut self) -> io::Result<Vec<u8>> {
-        let Some(mut file) = self.spilled else { return Ok(self.buffer) };
-        let mut bytes = Vec::with_capacity(file.stream_position()? as usize + self.buffer.len());
-        file.seek(SeekFrom::Start(0))?;
-        file.read_to_end(&mut bytes)?;
-        bytes.append(&mut self.buffer);
+    /// All records of a partition in their order, which are then no longer here. Nothing is pushed any more.
+    fn take(&mut self, partition: usize) -> io::Result<Vec<u8>> {
+        let latest = std::mem::take(&mut self.buffers[partition]);
+        let Some(file) = &mut self.spilled else { return Ok(latest) };
+        let starts = &self.chunks[partition];
+        let mut bytes = vec![0; starts.len() * Self::CHUNK];
+        for (chunk, start) in bytes.chunks_exact_mut(Self::CHUNK).zip(starts) {
+            file.seek(SeekFrom::Start(*start))?;
+            file.read_exact(chunk)?;
+        }
+        bytes.extend(latest);
         Ok(bytes)
     }
 }
@@ -241,6 +258,32 @@ mod tests {
             }
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn records_come_back_by_partition_from_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        // No multiple of what is buffered.
+        let mut records = Records::<24>::new();
+        let record = |number: u64| -> [u8; 24] {
+            let mut bytes = [0; 24];
+            bytes[8..16].copy_from_slice(&number.to_le_bytes());
+            bytes
+        };
+        let partitions = [0, 7, PARTITIONS - 1];
+        for number in 0..6000 {
+            let partition = partitions[number as usize % 3];
+            records.push(partition, &record(number), folder.path()).unwrap();
+        }
+        // A chunk holds 683 of 2000, and each partition has written two.
+        let file = records.spilled.as_ref().unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 6 * 683 * 24);
+        for (place, partition) in partitions.into_iter().enumerate() {
+            let numbers = (0..2000).map(|round| 3 * round + place as u64);
+            let expected: Vec<u8> = numbers.flat_map(record).collect();
+            assert!(records.take(partition).unwrap() == expected, "{partition}");
+        }
+        assert!(records.take(1).unwrap().is_empty());
     }
 
     #[test]

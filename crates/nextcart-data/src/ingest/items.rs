@@ -64,7 +64,7 @@ impl Rows for ItemRows<'_> {
         self.schema.clone()
     }
 
-    fn detect(&self, _: &Path, _: &[u8]) -> Result<((), bool)> {
+    fn detect(&self, _: &Path, _: u64, _: &[u8]) -> Result<((), bool)> {
         Ok(((), false))
     }
 

@@ -30,7 +30,7 @@ use crate::{
     manifest::write_json,
     publish::{MANIFEST, Publication, REJECTS, TABLES},
     resources::Resources,
-    source::{FileKind, RejectLog, find_files},
+    source::{FileKind, Files, RejectLog, find_files, names},
 };
 use items::ItemRows;
 use pipeline::Pipeline;
@@ -92,6 +92,10 @@ pub(crate) fn ingest_into(
 ) -> Result<Ingested> {
     let reviews = find_files(reviews, FileKind::Reviews)?;
     let meta = find_files(meta, FileKind::Metadata)?;
+    let names = names(&[&reviews[..], &meta].concat());
+    let (review_names, meta_names) = names.split_at(reviews.len());
+    let reviews = Files { paths: &reviews, names: review_names };
+    let meta = Files { paths: &meta, names: meta_names };
     let mut rejects = RejectLog::create(&folder.join(REJECTS))?;
     let mut pipeline = Pipeline {
         folder,
@@ -100,9 +104,9 @@ pub(crate) fn ingest_into(
         rejects: &mut rejects,
         stop,
     };
-    let items = pipeline.run(&ItemRows::new(options), &meta, &folder.join(TABLES[1]))?;
+    let items = pipeline.run(&ItemRows::new(options), meta, &folder.join(TABLES[1]))?;
     let rows = ReviewRows::new(options);
-    let mut ingested = pipeline.run(&rows, &reviews, &folder.join(TABLES[0]))?;
+    let mut ingested = pipeline.run(&rows, reviews, &folder.join(TABLES[0]))?;
     rejects.finish()?;
     info!(reviews = ingested.tally.kept, items = items.tally.kept, "ingested");
     ingested.inputs.extend(items.inputs);

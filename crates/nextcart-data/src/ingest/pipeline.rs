@@ -1,7 +1,7 @@
 //! The threads between a file and its table.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, atomic::AtomicBool},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     InputFile, Result,
     parallel::ordered,
     publish::go_on,
-    source::{Block, BlockReader, Fault, Reason, RejectLog, is_csv, lines},
+    source::{Block, BlockReader, Fault, Files, Reason, RejectLog, is_csv, lines},
 };
 
 /// Bytes of a file for each byte of the filter: a line then has about sixty bits, and the filter is wrong
@@ -36,7 +36,7 @@ pub(super) struct Pipeline<'a> {
 /// What the reading thread hands on.
 enum Raw<F> {
     Block { file: usize, format: F, block: Block },
-    End { file: usize, input: InputFile },
+    End { file: usize, input: InputFile, has_header: bool },
 }
 
 impl Pipeline<'_> {
@@ -44,7 +44,7 @@ impl Pipeline<'_> {
     pub(super) fn run<R: Rows>(
         &mut self,
         rows: &R,
-        files: &[PathBuf],
+        files: Files<'_>,
         path: &Path,
     ) -> Result<Outcome> {
         let spare = Spare::default();
@@ -69,8 +69,8 @@ impl Pipeline<'_> {
 
     /// Enough for the files. A JSON line has some hundred bytes even where it is compressed, a line of
     /// comma-separated values about ten.
-    fn filter_bytes(&self, files: &[PathBuf]) -> usize {
-        let wanted = files.iter().map(|file| {
+    fn filter_bytes(&self, files: Files<'_>) -> usize {
+        let wanted = files.paths.iter().map(|file| {
             let bytes = file.metadata().map_or(0, |metadata| metadata.len());
             if is_csv(file) { bytes } else { bytes / BYTES_PER_FILTER_BYTE }
         });
@@ -84,40 +84,60 @@ impl Pipeline<'_> {
 /// Reads the files one after another, as long as `send` tells that somebody listens.
 fn read_files<R: Rows>(
     rows: &R,
-    files: &[PathBuf],
+    files: Files<'_>,
     spare: &Spare,
     send: &mut dyn FnMut(Raw<R::Format>) -> bool,
 ) -> Result<()> {
-    for (file, path) in files.iter().enumerate() {
+    for (file, (path, name)) in files.paths.iter().zip(files.names).enumerate() {
         let mut reader = BlockReader::open(path)?;
-        let mut format = None;
+        let (mut known, mut has_header) = (None, false);
         while let Some(mut block) = reader.next_block(spare.take())? {
-            let format = match format {
+            let format = match known {
                 Some(format) => format,
-                None => *format.insert(detect(rows, path, &mut block)?),
+                None => {
+                    // They stand before the header, if there is one, and are lines like any other.
+                    let blank = take_blank_lines(&mut block);
+                    let (format, is_header) = detect(rows, path, &mut block)?;
+                    if !blank.bytes.is_empty() && !send(Raw::Block { file, format, block: blank }) {
+                        return Ok(());
+                    }
+                    has_header = is_header;
+                    // Of a block of blank lines, or of a line that is not held, the next one tells.
+                    known = (is_header || !block.bytes.is_empty()).then_some(format);
+                    format
+                }
             };
-            let block = Raw::Block { file, format, block };
-            if !send(block) {
+            if !send(Raw::Block { file, format, block }) {
                 return Ok(());
             }
         }
-        if !send(Raw::End { file, input: reader.finish()? }) {
+        if !send(Raw::End { file, input: reader.finish(name)?, has_header }) {
             return Ok(());
         }
     }
     Ok(())
 }
 
-/// Tells a file's format by its first block, which loses its header if it has one.
-fn detect<R: Rows>(rows: &R, path: &Path, block: &mut Block) -> Result<R::Format> {
+/// Takes the blank lines at the start out of a block.
+fn take_blank_lines(block: &mut Block) -> Block {
+    let lines = block.bytes.split_inclusive(|byte| *byte == b'\n');
+    let blank = lines.take_while(|line| line.trim_ascii().is_empty());
+    let (lines, bytes) = blank.fold((0, 0), |(lines, bytes), line| (lines + 1, bytes + line.len()));
+    let first_line = block.first_line;
+    block.first_line += lines;
+    Block { first_line, bytes: block.bytes.drain(..bytes).collect(), is_too_long: false }
+}
+
+/// Tells a file's format by the first line of a block, which the block loses if it is a header.
+fn detect<R: Rows>(rows: &R, path: &Path, block: &mut Block) -> Result<(R::Format, bool)> {
     let line = block.bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let (format, has_header) = rows.detect(path, line)?;
-    if has_header {
+    let (format, is_header) = rows.detect(path, block.first_line, line)?;
+    if is_header {
         let header = (line.len() + 1).min(block.bytes.len());
         block.bytes.drain(..header);
         block.first_line += 1;
     }
-    Ok(format)
+    Ok((format, is_header))
 }
 
 fn parse<R: Rows>(
@@ -127,7 +147,7 @@ fn parse<R: Rows>(
     columns: &mut R::Columns,
 ) -> Parsed {
     match raw {
-        Raw::End { file, input } => Parsed::End { file, input },
+        Raw::End { file, input, has_header } => Parsed::End { file, input, has_header },
         Raw::Block { file, format, block } => {
             let parsed = parse_block(rows, file, format, &block, columns);
             spare.give(block.bytes);

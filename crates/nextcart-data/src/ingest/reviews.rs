@@ -92,11 +92,11 @@ impl Rows for ReviewRows<'_> {
         self.schema.clone()
     }
 
-    fn detect(&self, path: &Path, first_line: &[u8]) -> Result<(ReviewFormat, bool)> {
+    fn detect(&self, path: &Path, number: u64, line: &[u8]) -> Result<(ReviewFormat, bool)> {
         if !is_csv(path) {
             return Ok((ReviewFormat::Json, false));
         }
-        let columns = RatingColumns::detect(path, &String::from_utf8_lossy(first_line))?;
+        let columns = RatingColumns::detect(path, number, &String::from_utf8_lossy(line))?;
         Ok((ReviewFormat::Csv(columns), columns.has_header))
     }
 

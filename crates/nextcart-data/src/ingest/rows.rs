@@ -31,11 +31,12 @@ pub(super) trait Rows: Sync {
 
     fn schema(&self) -> SchemaRef;
 
-    /// Tells a file's format by its name and first line, and whether that line is a header.
+    /// Tells a file's format by its name and the first line that is not blank, whose number is given, and whether that
+    /// line is a header.
     ///
     /// # Errors
     /// If the format is none that is read.
-    fn detect(&self, path: &Path, first_line: &[u8]) -> Result<(Self::Format, bool)>;
+    fn detect(&self, path: &Path, number: u64, line: &[u8]) -> Result<(Self::Format, bool)>;
 
     fn columns(&self) -> Self::Columns;
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, InputFile, Result, Tally,
-    source::{Fault, FileKind, Reason, RejectLog},
+    source::{Fault, FileKind, Files, Reason, RejectLog},
     table::{TableFile, append_without, split_rows},
 };
 
@@ -26,7 +26,7 @@ const PATIENCE: u64 = 1000;
 /// What the parsing threads hand on.
 pub(super) enum Parsed {
     Block(ParsedBlock),
-    End { file: usize, input: InputFile },
+    End { file: usize, input: InputFile, has_header: bool },
 }
 
 /// The lines of a block; `file` is the file's number.
@@ -48,7 +48,7 @@ pub(super) struct Outcome {
 
 /// Sorts lines into kept and rejected, in their order.
 pub(super) struct Sorter<'a> {
-    files: &'a [PathBuf],
+    files: Files<'a>,
     kind: FileKind,
     /// What faults say of duplicates.
     duplicate: &'static str,
@@ -78,7 +78,7 @@ impl<'a> Sorter<'a> {
     /// Begins the table `path` from the lines of `files`.
     pub(super) fn create<R: Rows>(
         rows: &R,
-        files: &'a [PathBuf],
+        files: Files<'a>,
         path: &Path,
         fingerprints: Fingerprints,
         rejects: &'a mut RejectLog,
@@ -105,7 +105,7 @@ impl<'a> Sorter<'a> {
     pub(super) fn take(&mut self, message: Parsed) -> Result<()> {
         match message {
             Parsed::Block(block) => self.block(block),
-            Parsed::End { file, input } => self.end(file, input),
+            Parsed::End { file, input, has_header } => self.end(file, input, has_header),
         }
     }
 
@@ -144,20 +144,20 @@ impl<'a> Sorter<'a> {
                 of_file.first_foreign.get_or_insert_with(|| (line, fault.clone()));
             }
             of_file.first_fault.get_or_insert_with(|| (line, fault.clone()));
-            self.rejects.push(&self.files[file], line, fault)?;
+            self.rejects.push(&self.files.names[file], line, fault)?;
         }
         if self.of_file.tally.kept == 0 && self.of_file.foreign >= PATIENCE {
-            return Err(self.unusable(file));
+            return Err(self.unusable(file, false));
         }
         Ok(())
     }
 
-    fn end(&mut self, file: usize, input: InputFile) -> Result<()> {
+    fn end(&mut self, file: usize, input: InputFile, has_header: bool) -> Result<()> {
         if self.of_file.tally.kept == 0 {
-            return Err(self.unusable(file));
+            return Err(self.unusable(file, has_header));
         }
         let OfFile { tally, .. } = std::mem::take(&mut self.of_file);
-        let path = self.files[file].display();
+        let path = self.files.paths[file].display();
         info!(path = %path, kept = tally.kept, rejected = tally.rejected, "read a file");
         self.tally.add(&tally);
         self.inputs.push(input);
@@ -170,7 +170,7 @@ impl<'a> Sorter<'a> {
         let duplicates = self.fingerprints.into_duplicates()?;
         for suspect in &duplicates {
             let fault = Fault::new(Reason::Duplicate, self.duplicate);
-            self.rejects.push(&self.files[suspect.file as usize], suspect.line, fault)?;
+            self.rejects.push(&self.files.names[suspect.file as usize], suspect.line, fault)?;
             self.tally.turn_to_duplicate(suspect.rows);
         }
         // Suspects stand in the order of the lines, and so do the rows of duplicates.
@@ -192,8 +192,8 @@ impl<'a> Sorter<'a> {
     }
 
     /// The error of a file without one usable line.
-    fn unusable(&mut self, file: usize) -> Error {
-        let path = self.files[file].clone();
+    fn unusable(&mut self, file: usize, has_header: bool) -> Error {
+        let path = self.files.paths[file].clone();
         let OfFile { tally, first_fault, first_foreign, .. } = std::mem::take(&mut self.of_file);
         match (first_foreign, first_fault) {
             (Some((line, fault)), _) => {
@@ -207,6 +207,9 @@ impl<'a> Sorter<'a> {
                 reason: fault.reason,
                 detail: fault.detail,
             },
+            (None, None) if has_header => {
+                Error::HeaderAlone { path, expected: self.kind.content() }
+            }
             (None, None) => Error::Empty { path, expected: self.kind.content() },
         }
     }

@@ -1,5 +1,7 @@
 //! What a preparation made.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -7,10 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::{HISTORIES, QUESTIONS, prepare_until};
 use crate::{
-    Catalogue, Error, History, Manifest, Part, PrepareOptions, Question, Resources, Result,
+    Catalogue, Error, History, InputFile, Manifest, Part, PrepareOptions, Question, Resources,
+    Result,
     histories::read_training,
-    publish::{MANIFEST, TABLES},
+    publish::{MANIFEST, TABLES, go_on},
     read_questions,
+    source::{FileKind, find_files},
 };
 
 /// A prepared folder.
@@ -40,11 +44,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// What comes of review and metadata files, [prepared](crate::prepare) in a folder with the default options; without
-    /// review files, what the folder holds already.
+    /// What comes of review and metadata files, [prepared](crate::prepare) in a folder with the default options, or what
+    /// the folder holds of them already; without review files, what it holds.
     ///
     /// # Errors
-    /// Those of [`prepare_until`] and [`Prepared::load`].
+    /// [`Error::OtherData`] if it holds what was prepared of other files or with other options; those of
+    /// [`prepare_until`] and [`Prepared::load`].
     pub fn prepare_or_open(
         reviews: &[PathBuf],
         meta: &[PathBuf],
@@ -56,6 +61,11 @@ impl Dataset {
             return Prepared::open(folder)?.load();
         }
         let (options, resources) = (PrepareOptions::default(), Resources::default());
+        if folder.join(MANIFEST).is_file() {
+            let prepared = Prepared::open(folder)?;
+            prepared.check(reviews, meta, &options, stop)?;
+            return prepared.load();
+        }
         prepare_until(reviews, meta, folder, &options, &resources, stop)?.load()
     }
 
@@ -124,6 +134,34 @@ impl Prepared {
         Ok(Self::new(folder, Manifest::read(manifest)?))
     }
 
+    /// An error unless the folder holds what comes of these files with these options.
+    fn check(
+        &self,
+        reviews: &[PathBuf],
+        meta: &[PathBuf],
+        options: &PrepareOptions,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let other = |otherwise| Error::OtherData { folder: self.folder.clone(), otherwise };
+        let Manifest { options: found, pseudonymised, inputs, .. } = &self.manifest;
+        // A salt is not among the options that are written.
+        if found != options || *pseudonymised != options.ingest.salt.is_some() {
+            return Err(other("with other options"));
+        }
+        let (reviews, meta) =
+            (find_files(reviews, FileKind::Reviews)?, find_files(meta, FileKind::Metadata)?);
+        let files: Vec<PathBuf> = reviews.into_iter().chain(meta).collect();
+        if files.len() != inputs.len() {
+            return Err(other("of other files"));
+        }
+        for (file, input) in files.iter().zip(inputs) {
+            if !is_input(file, input, stop)? {
+                return Err(other("of other files"));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads questions, training histories and catalogue into memory.
     ///
     /// # Errors
@@ -145,4 +183,24 @@ impl Prepared {
     pub fn histories(&self) -> Result<Vec<History>> {
         read_training(&self.folder.join(HISTORIES))
     }
+}
+
+/// Whether a file is one that went in: by its name and size first, as to read it may take long.
+fn is_input(path: &Path, input: &InputFile, stop: &AtomicBool) -> Result<bool> {
+    let read = |source| Error::Read { path: path.into(), source };
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    if name != input.path.as_str() || path.metadata().map_err(read)?.len() != input.bytes {
+        return Ok(false);
+    }
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    let mut file = File::open(path).map_err(read)?;
+    loop {
+        go_on(stop)?;
+        match file.read(&mut buffer).map_err(read)? {
+            0 => break,
+            bytes => digest.update(&buffer[..bytes]),
+        }
+    }
+    let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(found == input.sha256)
 }

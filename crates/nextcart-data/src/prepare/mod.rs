@@ -14,7 +14,7 @@ use std::{
 };
 
 use datafusion::prelude::SessionContext;
-use tracing::info;
+use tracing::{info, warn};
 
 pub use dataset::{Dataset, Prepared};
 
@@ -156,6 +156,10 @@ async fn run(
         split,
         questions,
     };
+    let drawn = manifest.questions.filled_by_popularity;
+    if drawn > 0 && drawn == manifest.distractors() {
+        warn!(drawn, wanted = ?options.distractors, "all distractors were drawn by popularity");
+    }
     write_json(&manifest, &folder.join(MANIFEST))?;
     Ok(manifest)
 }
@@ -191,7 +195,7 @@ fn check_parts(
             in_part,
             min_history: options.min_history,
             short: tally.short_history,
-            cold: tally.cold_targets,
+            cold: if options.keep_cold_targets { 0 } else { tally.cold_targets },
             repeated: tally.repeated_title,
             few: tally.few_distractors,
         }),

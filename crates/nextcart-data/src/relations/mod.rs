@@ -65,7 +65,7 @@ pub struct Relations {
 }
 
 impl Relations {
-    /// Reads a prepared folder.
+    /// Reads a prepared folder. Of what is equally related, the first by its id comes first.
     ///
     /// Memory grows with the number of items and training purchases; pairs are counted by a plan that
     /// continues on disk beyond the limit.
@@ -79,7 +79,8 @@ impl Relations {
     ) -> Result<Self> {
         bound("window", options.window)?;
         let items = prepared.folder.join(TABLES[1]);
-        let catalogue = Catalogue::read(&items)?;
+        // Ties are broken by the place in it.
+        let catalogue = Catalogue::read(&items)?.by_id();
         let histories = prepared.histories()?;
         let mut popularity = HashMap::new();
         for item in histories.iter().flat_map(|history| &history.items) {

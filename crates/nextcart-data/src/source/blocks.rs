@@ -129,11 +129,11 @@ impl BlockReader {
         }
     }
 
-    /// Name, size and hash of the file, whose rest is read.
+    /// Size and hash of the file, whose rest is read, under a name.
     ///
     /// # Errors
     /// If the rest of the file cannot be read.
-    pub(crate) fn finish(mut self) -> Result<InputFile> {
+    pub(crate) fn finish(mut self, name: &str) -> Result<InputFile> {
         while let Some(block) = self.next_block(Vec::new())? {
             drop(block);
         }
@@ -142,9 +142,8 @@ impl BlockReader {
             Source::Gzip(reader) => reader.into_inner().into_inner(),
             Source::Zstd(reader) => reader.finish().into_inner(),
         };
-        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         Ok(InputFile {
-            path: name.to_string_lossy().into_owned(),
+            path: name.into(),
             bytes: hashed.bytes,
             sha256: hashed.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
         })
@@ -264,7 +263,7 @@ mod tests {
                 assert_eq!(number, found.len() as u64);
             }
         }
-        Ok((found, reader.finish()?))
+        Ok((found, reader.finish("a.json")?))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use crate::{Error, Result};
@@ -20,6 +20,14 @@ pub(crate) enum FileKind {
     Metadata,
 }
 
+/// Files to read, and what they are called in what is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Files<'a> {
+    pub(crate) paths: &'a [PathBuf],
+    /// As many.
+    pub(crate) names: &'a [String],
+}
+
 impl FileKind {
     /// What a file of this kind holds.
     pub(crate) fn content(self) -> &'static str {
@@ -32,8 +40,8 @@ impl FileKind {
     /// What a line of it is.
     pub(crate) fn row(self) -> &'static str {
         match self {
-            Self::Reviews => "a review (with `reviewerID`)",
-            Self::Metadata => "a metadata row (with `asin`)",
+            Self::Reviews => "a review (with `reviewerID` or `user_id`)",
+            Self::Metadata => "a metadata row (with `asin` or `parent_asin`)",
         }
     }
 
@@ -87,6 +95,39 @@ fn in_folder(folder: &Path, kind: FileKind) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Names of files without their folders, or where several have one name, with as many of the folders above as tell them
+/// apart. A file that is given twice has one name.
+pub(crate) fn names(files: &[PathBuf]) -> Vec<String> {
+    let paths: Vec<Vec<String>> = files.iter().map(|file| parts(file)).collect();
+    let mut shown = vec![1; files.len()];
+    loop {
+        let names: Vec<String> = paths
+            .iter()
+            .zip(&shown)
+            .map(|(path, shown)| path[path.len().saturating_sub(*shown)..].join("/"))
+            .collect();
+        let is_shared = |file: usize| {
+            let mut others = names.iter().zip(&paths);
+            others.any(|(name, path)| *name == names[file] && *path != paths[file])
+        };
+        let longer: Vec<usize> = (0..files.len())
+            .filter(|file| shown[*file] < paths[*file].len() && is_shared(*file))
+            .collect();
+        if longer.is_empty() {
+            return names;
+        }
+        longer.into_iter().for_each(|file| shown[file] += 1);
+    }
+}
+
+/// The names that a path is made of.
+fn parts(path: &Path) -> Vec<String> {
+    let named = path
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    named.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect()
+}
+
 /// Whether a file holds comma-separated values, by its name.
 pub(crate) fn is_csv(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -125,6 +166,22 @@ mod tests {
         };
         assert_eq!(names(FileKind::Reviews), ["a.csv", "b.json.gz"]);
         assert_eq!(names(FileKind::Metadata), ["items.json", "meta_b.jsonl.zst"]);
+    }
+
+    #[test]
+    fn names_hold_what_tells_files_apart_and_no_more() {
+        for (files, expected) in [
+            (&["/a/r.json", "/a/m.json"][..], &["r.json", "m.json"][..]),
+            (
+                &["/d/2018/r", "/d/2023/r", "/d/m", "/d/2018/r"][..],
+                &["2018/r", "2023/r", "m", "2018/r"][..],
+            ),
+            (&["/a/x/r", "/b/x/r", "/b/y/r"][..], &["a/x/r", "b/x/r", "y/r"][..]),
+            (&["r", "./x/r", "../x/r"][..], &["r", "x/r", "../x/r"][..]),
+        ] {
+            let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+            assert_eq!(names(&files), expected);
+        }
     }
 
     #[test]

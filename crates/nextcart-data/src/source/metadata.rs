@@ -18,8 +18,8 @@ pub struct Metadata {
     pub title: Option<String>,
     /// Cleaned brand. 2018: `brand`; 2023: `store`.
     pub brand: Option<String>,
-    /// Cleaned category path from the root (2018: `category`; 2023: `categories`), or else the main
-    /// category (`main_cat`, `main_category`).
+    /// Cleaned category path from the root (2018: `category`; 2023: `categories`; of the several paths in `categories` of
+    /// 2014, the first), or else the main category (`main_cat`, `main_category`).
     pub category: Vec<String>,
     /// `price` in US dollars; `None` for ranges and page code.
     pub price: Option<f64>,
@@ -233,6 +233,19 @@ mod tests {
         assert_eq!(list.category, ["Tea & Coffee", "Green"]);
         assert_eq!(list.also_buy, ["B2", "B4"]);
         assert_eq!(list.title.as_deref(), Some("Tea"));
+    }
+
+    #[test]
+    fn takes_the_first_of_several_category_paths() {
+        for (categories, expected) in [
+            (r#"[["Grocery", "Tea &amp; Coffee"], ["Gifts"]]"#, &["Grocery", "Tea & Coffee"][..]),
+            (r#"[[], ["Gifts", ""]]"#, &["Gifts"][..]),
+            (r#"["Grocery", ["Gifts"]]"#, &["Grocery"][..]),
+            ("[[]]", &["Food"][..]),
+        ] {
+            let row = parse(&format!(r#""categories": {categories}, "main_cat": "Food""#));
+            assert_eq!(row.category, expected, "{categories}");
+        }
     }
 
     #[test]

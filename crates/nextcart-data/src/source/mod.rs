@@ -41,6 +41,6 @@ pub use review::{Review, ReviewLine};
 pub use title::recover_title;
 
 pub(crate) use blocks::{Block, BlockReader, lines};
-pub(crate) use inputs::{FileKind, find_files, is_csv};
+pub(crate) use inputs::{FileKind, Files, find_files, is_csv, names};
 pub(crate) use ratings::RatingColumns;
 pub(crate) use reject::RejectLog;

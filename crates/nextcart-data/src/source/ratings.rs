@@ -36,7 +36,7 @@ pub(crate) struct RatingColumns {
 }
 
 impl RatingColumns {
-    /// Tells the columns by a file's first line.
+    /// Tells the columns by a file's first line that is not blank, the line of this number.
     ///
     /// 2023 names them (`user_id,parent_asin,rating,timestamp`). 2018 does not, and has item, user,
     /// rating and time in seconds; older files have the user first, which shows since every item, and no
@@ -44,7 +44,7 @@ impl RatingColumns {
     ///
     /// # Errors
     /// If the line is a header that lacks one of them, or other signs than commas stand between its values.
-    pub(crate) fn detect(path: &Path, first_line: &str) -> Result<Self> {
+    pub(crate) fn detect(path: &Path, line: u64, first_line: &str) -> Result<Self> {
         let cells: Vec<&str> = cells(first_line).collect();
         let named = NAMES.map(|(_, names)| {
             let place = |name: &&str| cells.iter().position(|cell| is_named(cell, name));
@@ -54,7 +54,7 @@ impl RatingColumns {
             return Ok(Self { user, item, rating, time, has_header: true });
         }
         let failed = |expected: String, found: String| {
-            Err(Error::Header { path: path.into(), expected, found })
+            Err(Error::Header { path: path.into(), line, expected, found })
         };
         let shown: String =
             cells.join(",").chars().take(SHOWN).flat_map(char::escape_debug).collect();
@@ -135,7 +135,7 @@ mod tests {
 
     #[track_caller]
     fn check(first: &str, line: &str, expected: Result<(&str, &str, f32, i64), Reason>) {
-        let parsed = RatingColumns::detect(Path::new("a.csv"), first).unwrap().parse(line);
+        let parsed = RatingColumns::detect(Path::new("a.csv"), 1, first).unwrap().parse(line);
         let parsed = parsed.as_ref().map_err(|fault| fault.reason).map(|review| {
             (&*review.user, &*review.item, review.rating.unwrap(), review.time.unwrap())
         });
@@ -149,7 +149,7 @@ mod tests {
         let line = "A3478QRKQDOPQ2,0001527665,5.0,1362960000";
         check(line, line, Ok(("A3478QRKQDOPQ2", "0001527665", 5.0, 1_362_960_000)));
         let header = "user_id,parent_asin,rating,timestamp";
-        assert!(RatingColumns::detect(Path::new("a.csv"), header).unwrap().has_header);
+        assert!(RatingColumns::detect(Path::new("a.csv"), 1, header).unwrap().has_header);
         check(header, "AG1,B1,4.0,1588687728923", Ok(("AG1", "B1", 4.0, 1_588_687_728)));
     }
 
@@ -174,7 +174,7 @@ mod tests {
 
     #[track_caller]
     fn check_refused(first: &str, expected: &[&str]) {
-        let error = RatingColumns::detect(Path::new("a.csv"), first).unwrap_err().to_string();
+        let error = RatingColumns::detect(Path::new("a.csv"), 1, first).unwrap_err().to_string();
         for part in expected {
             assert!(error.contains(part), "`{part}` is not in `{error}`");
         }

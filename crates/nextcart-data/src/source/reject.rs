@@ -79,7 +79,7 @@ impl Fault {
 /// One line of `rejects.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
-    /// Name of the input file, without its folder.
+    /// Name of the input file, with those of the folders above that tell it from others of its name.
     pub file: String,
     /// Number of the line in it, from 1.
     pub line: u64,
@@ -103,9 +103,8 @@ impl RejectLog {
         Ok(Self { path: path.into(), out: BufWriter::new(file) })
     }
 
-    pub(crate) fn push(&mut self, file: &Path, line: u64, fault: Fault) -> Result<()> {
-        let file = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-        let reject = Reject { file, line, reason: fault.reason, detail: fault.detail };
+    pub(crate) fn push(&mut self, file: &str, line: u64, fault: Fault) -> Result<()> {
+        let reject = Reject { file: file.into(), line, reason: fault.reason, detail: fault.detail };
         let failed = |source| Error::Write { path: self.path.clone(), source };
         serde_json::to_writer(&mut self.out, &reject).map_err(|error| failed(error.into()))?;
         self.out.write_all(b"\n").map_err(failed)

@@ -81,7 +81,7 @@ struct Raw<'a> {
     text: Option<Unread<'a>>,
     // Of sequences.
     #[serde(borrow, default)]
-    asins: Value<'a>,
+    asins: Option<Unread<'a>>,
     // No field of a review: they tell a metadata row that strayed in.
     #[serde(borrow, default)]
     also_buy: Value<'a>,
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> for Raw<'a> {
             "timestamp" => Slot::Value(&mut self.timestamp),
             "title" => Slot::Value(&mut self.title),
             "text" => Slot::Unread(&mut self.text),
-            "asins" => Slot::Value(&mut self.asins),
+            "asins" => Slot::Unread(&mut self.asins),
             "also_buy" => Slot::Value(&mut self.also_buy),
             "category" => Slot::Value(&mut self.category),
             "main_category" => Slot::Value(&mut self.main_category),
@@ -124,16 +124,16 @@ impl<'a> ReviewLine<'a> {
     /// If the line is no review with user, item, time and rating, and no sequence.
     pub fn parse(line: &'a str, with_text: bool) -> Result<Self, Fault> {
         let raw: Raw<'_> = parse_object(line)?;
-        if raw.asins.is_present() {
+        if let Some(asins) = raw.asins {
             return Ok(Self::Sequence {
                 user: raw.reviewer_id.into_id("reviewerID")?,
-                items: sequence(raw.asins)?,
+                items: sequence(asins)?,
             });
         }
-        if raw.user_id.is_present() {
+        if raw.user_id.is_present() || (!raw.reviewer_id.is_present() && raw.is_of_2023()) {
             return raw.into_2023(with_text).map(Self::Review);
         }
-        if !raw.reviewer_id.is_present() {
+        if !raw.reviewer_id.is_present() && !raw.is_of_2018() {
             let foreign = [
                 ("title", &raw.title),
                 ("also_buy", &raw.also_buy),
@@ -141,7 +141,8 @@ impl<'a> ReviewLine<'a> {
                 ("main_category", &raw.main_category),
             ];
             if let Some((field, _)) = foreign.into_iter().find(|(_, value)| value.is_present()) {
-                let detail = format!("a metadata row (it has `{field}` and no `reviewerID`)");
+                let detail =
+                    format!("a metadata row (it has `{field}`, but no `reviewerID` or `user_id`)");
                 return Err(Fault::new(Reason::WrongKind, detail));
             }
         }
@@ -165,6 +166,18 @@ impl<'a> Review<'a> {
 }
 
 impl<'a> Raw<'a> {
+    /// Whether it has what reviews of 2018 alone have, but for the user.
+    fn is_of_2018(&self) -> bool {
+        let has_value = [&self.overall, &self.unix_review_time].into_iter().any(Value::is_present);
+        has_value || self.review_text.is_some()
+    }
+
+    /// Whether it has what reviews of 2023 alone have, but for the user.
+    fn is_of_2023(&self) -> bool {
+        let has_value = [&self.rating, &self.timestamp].into_iter().any(Value::is_present);
+        has_value || self.text.is_some()
+    }
+
     fn into_2018(self, with_text: bool) -> Result<Review<'a>, Fault> {
         Ok(Review {
             user: self.reviewer_id.into_id("reviewerID")?,
@@ -195,17 +208,15 @@ impl<'a> Raw<'a> {
     }
 }
 
-fn sequence(value: Value<'_>) -> Result<Vec<String>, Fault> {
-    let Value::List(items) = value else {
-        return Err(value.unexpected("asins", "a list of text"));
+fn sequence(asins: Unread<'_>) -> Result<Vec<String>, Fault> {
+    let Some(items) = asins.read_list() else {
+        return Err(asins.read().unwrap_or_default().unexpected("asins", "a list of text"));
     };
-    let items: Vec<String> = items.iter().map(|item| item.trim().to_owned()).collect();
-    if items.is_empty() || items.iter().any(String::is_empty) {
-        let found = if items.is_empty() { "none" } else { "a blank one" };
-        let detail = format!("`asins`: expected items, found {found}");
-        return Err(Fault::new(Reason::MissingField, detail));
+    if items.is_empty() {
+        return Err(Fault::new(Reason::MissingField, "`asins`: expected items, found none"));
     }
-    Ok(items)
+    // One that is passed over would make neighbours of those beside it.
+    items.into_iter().map(|item| Ok(item.into_id("asins")?.into_owned())).collect()
 }
 
 /// A rating of 1 to 5.

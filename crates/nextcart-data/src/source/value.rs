@@ -24,7 +24,8 @@ pub(crate) enum Value<'a> {
     Integer(i64),
     Float(f64),
     Text(Cow<'a, str>),
-    /// The texts in a list; other elements are passed over.
+    /// The texts in a list, or where lists stand in it and no text, those of the first that has any; other elements are
+    /// passed over.
     List(Vec<String>),
     Object,
 }
@@ -160,13 +161,15 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut texts = Vec::new();
+        let (mut texts, mut inner) = (Vec::new(), Vec::new());
         while let Some(value) = list.next_element::<Value<'de>>()? {
-            if let Value::Text(text) = value {
-                texts.push(text.into_owned());
+            match value {
+                Value::Text(text) => texts.push(text.into_owned()),
+                Value::List(texts) if inner.is_empty() => inner = texts,
+                _ => {}
             }
         }
-        Ok(Value::List(texts))
+        Ok(Value::List(if texts.is_empty() { inner } else { texts }))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -182,6 +185,11 @@ pub(crate) struct Unread<'a>(pub(super) &'a str);
 impl<'a> Unread<'a> {
     /// The value.
     pub(crate) fn read(self) -> Option<Value<'a>> {
+        serde_json::from_str(self.0).ok()
+    }
+
+    /// The elements of a list, whatever they are; `None` if it is none.
+    pub(crate) fn read_list(self) -> Option<Vec<Value<'a>>> {
         serde_json::from_str(self.0).ok()
     }
 }

@@ -7,7 +7,9 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use nextcart_data::{Error, PrepareOptions, Repeats, Resources, prepare, prepare_until};
+use nextcart_data::{
+    Error, PrepareOptions, Repeats, Resources, SplitMethod, prepare, prepare_until,
+};
 
 use crate::common::{gzip, metadata, names, review, small_corpus, unverified, write};
 
@@ -111,6 +113,17 @@ fn an_empty_file() {
 }
 
 #[test]
+fn ratings_of_which_nothing_but_the_header_is_there() {
+    let expected = ["`ratings.csv`: expected reviews, found a header and no line"];
+    for header in ["user,item,rating,time", "user,item,rating,time\r\n"] {
+        check(input().with_ratings(header), &expected);
+    }
+    let expected =
+        ["`ratings.csv`: none of its 1 lines is a review", "line 2 is rejected as blank"];
+    check(input().with_ratings("user,item,rating,time\n\n"), &expected);
+}
+
+#[test]
 fn a_truncated_gzip_file() {
     let packed = gzip(small_corpus(40, 6).0);
     for length in [packed.len() / 2, packed.len() - 1, 11] {
@@ -135,13 +148,14 @@ fn a_damaged_gzip_file() {
 fn metadata_given_as_reviews_and_reviews_as_metadata() {
     let (reviews, meta) = small_corpus(40, 6);
     let expected = [
-        "`reviews.json`, line 1: expected a review (with `reviewerID`), found a metadata row",
+        "`reviews.json`, line 1: expected a review (with `reviewerID` or `user_id`), found a metadata row",
         "`title`",
     ];
     check(input().with_reviews(meta), &expected);
-    let expected =
-        ["`meta.json`, line 1: expected a metadata row (with `asin`), found a review (it has \
-         `reviewerID`)"];
+    let expected = [
+        "`meta.json`, line 1: expected a metadata row (with `asin` or `parent_asin`), found a review \
+         (it has `reviewerID`)",
+    ];
     check(input().with_meta(reviews), &expected);
 }
 
@@ -230,6 +244,10 @@ fn ratings_whose_columns_nobody_can_tell() {
         "found no time in `customer,product,stars,date`",
     ];
     check(input().with_ratings(header), &expected);
+    check(
+        input().with_ratings(format!(" \n\n{header}")),
+        &["`ratings.csv`, line 3: expected a header"],
+    );
     let expected = [
         "`ratings.csv`, line 1: expected values between commas, found semicolons in `u00;i00;5.0;",
     ];
@@ -242,6 +260,33 @@ fn too_few_users_for_a_test() {
     let options = PrepareOptions { min_history: 5, ..PrepareOptions::default() };
     let input = Input { options, ..input().with_reviews(reviews) };
     check(input, &["expected at least one train question, found none among 1 users with 5"]);
+}
+
+#[test]
+fn no_questions_and_what_was_dropped_of_their_targets() {
+    // The last purchases are of items that nobody else buys, and there are fewer items than candidates.
+    let (reviews, meta) = small_corpus(40, 6);
+    let last = (0..40).map(|user| review(&format!("u{user:02}"), &format!("n{user:02}"), 16_200));
+    let described = (0..40).map(|item| metadata(&format!("n{item:02}"), &format!("New {item}")));
+    let reviews = reviews + &last.collect::<String>();
+    let meta = meta + &described.collect::<String>();
+    for (keep_cold_targets, dropped) in [
+        (false, "40 not seen in training, 0 with a title bought before, 120 without enough"),
+        (true, "0 not seen in training, 0 with a title bought before, 160 without enough"),
+    ] {
+        let options = PrepareOptions {
+            split: SplitMethod::LeaveOneOut,
+            candidates: 60,
+            bucket: 60,
+            keep_cold_targets,
+            ..PrepareOptions::default()
+        };
+        let input = Input { options, ..input().with_reviews(&reviews).with_meta(&meta) };
+        check(
+            input,
+            &["expected at least one train question", "(targets dropped: 0 with", dropped],
+        );
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use nextcart_data::{
 };
 use serde_json::{Value, json};
 
-use crate::common::{review, write};
+use crate::common::{metadata, review, write};
 
 /// Each user's items, one a day; the last two of each are validation and test.
 const USERS: [(&str, &[&str]); 5] = [
@@ -175,6 +175,40 @@ fn texts_that_were_not_kept_are_missed_by_name() {
     assert!(error.contains("reviews.parquet") && error.contains("`summary`"), "{error}");
     let error = read(&ContextOptions { descriptions: true, ..ContextOptions::default() });
     assert!(error.contains("items.parquet") && error.contains("`description`"), "{error}");
+}
+
+#[test]
+fn reviews_that_nobody_wrote_are_missed_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = |user: &str, items: &[&str]| -> String {
+        let lines = items.iter().zip(16_000_u64..);
+        lines.map(|(item, day)| format!("{item},{user},5.0,{}\n", day * 86_400)).collect()
+    };
+    let ratings: String = USERS.iter().map(|(user, items)| lines(user, items)).collect();
+    let meta =
+        ["a", "b", "c", "d", "e", "f", "g"].map(|item| metadata(item, &format!("Item {item}")));
+    let reviews = write(folder.path(), "ratings.csv", format!("item,user,rating,time\n{ratings}"));
+    let meta = write(folder.path(), "meta.json", meta.concat());
+    let options = PrepareOptions {
+        split: SplitMethod::LeaveOneOut,
+        min_interactions: 3,
+        min_history: 1,
+        candidates: 3,
+        keep_cold_targets: true,
+        ..PrepareOptions::default()
+    };
+    let prepared = prepare(&[reviews], &[meta], folder.path().join("out"), &options).unwrap();
+    let questions = prepared.load().unwrap().questions;
+    let missed = Contexts::wanted(&prepared.folder, &questions, |told| told == "review");
+    let error = missed.unwrap_err().to_string();
+    let expected = "reviews.parquet`: expected text, kept with `--text`, found none in any row";
+    assert!(error.starts_with("column `summary` in `") && error.contains(expected), "{error}");
+    // What a folder kept is asked for, and no more.
+    let kept = ContextOptions::kept_by(&prepared);
+    assert_eq!(kept.review, None);
+    assert!(Contexts::read(&prepared, &questions, &kept, &Resources::default()).is_ok());
+    let (_folder, prepared, _) = self::prepared(IngestOptions::default());
+    assert!(ContextOptions::kept_by(&prepared).review.is_some());
 }
 
 #[test]

@@ -372,6 +372,35 @@ fn a_csv_line_that_is_wrong_is_rejected_with_its_number() {
 }
 
 #[test]
+fn blank_lines_before_a_header_are_rejected_and_the_header_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reviews, meta) = small_corpus(40, 6);
+    let meta = [write(folder.path(), "meta.json", meta)];
+    let options = PrepareOptions::default();
+    let expected = prepare_files(&[write(folder.path(), "a.json", reviews)], &meta, &options);
+    let lines: String = purchases(40, 6)
+        .iter()
+        .map(|(user, item, day)| format!("{},5.0,{user},{item}\n", day * DAY))
+        .collect();
+    let out = folder.path().join("out");
+    // Two, and more than are read at once.
+    let long = format!("{}\n", " ".repeat(9_999));
+    for blank in ["\n \t\r\n".to_owned(), long.repeat(150)] {
+        let text = format!("{blank}time,rating,user,item\n1380000000,nine,u01,i01\n{lines}");
+        let reviews = [write(folder.path(), "ratings.csv", text)];
+        let found = prepare(&reviews, &meta, &out, &options).unwrap().load().unwrap();
+        assert_eq!(essence(&found), essence(&expected));
+        let blanks = blank.matches('\n').count() as u64;
+        let reasons = [(Reason::BlankLine, blanks), (Reason::WrongType, 1)].into();
+        assert_eq!((found.manifest.reviews.kept, found.manifest.reviews.reasons), (240, reasons));
+        let rejects = crate::common::rejects(&out);
+        assert_eq!((&rejects[0]["line"], &rejects[0]["reason"]), (&1.into(), &"blank_line".into()));
+        let last = rejects.last().unwrap();
+        assert_eq!((&last["line"], &last["reason"]), (&(blanks + 2).into(), &"wrong_type".into()));
+    }
+}
+
+#[test]
 fn an_unknown_verified_flag_counts_as_verified() {
     let (reviews, meta) = small_corpus(40, 6);
     let reviews = reviews.replace("\"verified\":true", "\"helpful\":true");

@@ -256,6 +256,40 @@ fn several_files_are_read_as_one() {
 }
 
 #[test]
+fn files_of_one_name_are_told_apart_by_their_folders() {
+    let (reviews, meta) = small_corpus(40, 6);
+    let folder = tempfile::tempdir().unwrap();
+    let half = reviews[..reviews.len() / 2].rfind('\n').unwrap() + 1;
+    let parts = [("2018", &reviews[..half]), ("2023", &reviews[half..])].map(|(year, lines)| {
+        let folder = folder.path().join(year);
+        fs::create_dir(&folder).unwrap();
+        write(
+            &folder,
+            "part.json",
+            format!("{lines}broken\n{}", &lines[..lines.find('\n').unwrap()]),
+        )
+    });
+    let meta = write(folder.path(), "meta.json", meta);
+    let out = folder.path().join("out");
+    let prepared = prepare(&parts, &[meta], &out, &PrepareOptions::default()).unwrap();
+    let inputs = prepared.manifest.inputs.iter().map(|input| input.path.as_str());
+    assert_eq!(inputs.collect::<Vec<_>>(), ["2018/part.json", "2023/part.json", "meta.json"]);
+    let rejects = rejects(&out);
+    let rejected: Vec<(&str, &str)> = rejects
+        .iter()
+        .map(|reject| (reject["file"].as_str().unwrap(), reject["reason"].as_str().unwrap()))
+        .collect();
+    let [first, second] = ["2018/part.json", "2023/part.json"];
+    let expected = [
+        (first, "broken_json"),
+        (second, "broken_json"),
+        (first, "duplicate"),
+        (second, "duplicate"),
+    ];
+    assert_eq!(rejected, expected);
+}
+
+#[test]
 fn the_manifest_has_the_agreed_fields() {
     let (reviews, meta) = small_corpus(40, 6);
     let reviews = format!("{reviews}{{\"asin\": \"i0\n{}", review("u00", "nowhere", 16_000));

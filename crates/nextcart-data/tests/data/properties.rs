@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use nextcart_data::{
-    Dataset, Distractors, Error, Part, PrepareOptions, Repeats, SplitMethod, prepare,
+    Dataset, Distractors, Error, Part, PrepareOptions, Repeats, SplitMethod, prepare, title_key,
 };
 use proptest::prelude::*;
 
@@ -57,6 +57,11 @@ fn options() -> impl Strategy<Value = PrepareOptions> {
         })
 }
 
+/// The last two items are sold under the titles of the first two, written otherwise.
+fn title(item: u32) -> String {
+    if item < ITEMS - 2 { format!("Item {item}") } else { format!("ITEM  {}:", item + 2 - ITEMS) }
+}
+
 /// The dataset, or `None` if so few purchases give none.
 fn run(buys: &[Buy], options: &PrepareOptions) -> Option<Dataset> {
     let folder = tempfile::tempdir().unwrap();
@@ -67,7 +72,7 @@ fn run(buys: &[Buy], options: &PrepareOptions) -> Option<Dataset> {
         })
         .collect();
     let meta: String =
-        (0..ITEMS).map(|item| metadata(&format!("i{item:02}"), &format!("Item {item}"))).collect();
+        (0..ITEMS).map(|item| metadata(&format!("i{item:02}"), &title(item))).collect();
     let reviews = write(folder.path(), "reviews.json", lines);
     let meta = write(folder.path(), "meta.json", meta);
     match prepare(&[reviews], &[meta], folder.path().join("out"), options) {
@@ -81,8 +86,17 @@ fn run(buys: &[Buy], options: &PrepareOptions) -> Option<Dataset> {
 
 /// Times of a user's purchases of an item.
 fn times(buys: &[Buy], user: &str, item: &str) -> Vec<i64> {
+    times_where(buys, user, |bought| format!("i{bought:02}") == item)
+}
+
+/// Times of a user's purchases of what nobody can tell from an item of this title.
+fn times_of_title(buys: &[Buy], user: &str, key: &str) -> Vec<i64> {
+    times_where(buys, user, |bought| title_key(&title(bought)) == key)
+}
+
+fn times_where(buys: &[Buy], user: &str, is_meant: impl Fn(u32) -> bool) -> Vec<i64> {
     buys.iter()
-        .filter(|(u, i, _)| format!("u{u:02}") == user && format!("i{i:02}") == item)
+        .filter(|(u, item, _)| format!("u{u:02}") == user && is_meant(*item))
         .map(|(_, _, day)| i64::from(16_000 + day) * crate::common::DAY)
         .collect()
 }
@@ -103,11 +117,14 @@ proptest! {
             let time = question.time.unwrap();
             let bought = times(&buys, &question.user, &target);
             prop_assert!(bought.contains(&time), "the target is a purchase");
+            let key = title_key(&question.target().title);
+            let in_history =
+                question.history.iter().any(|past| title_key(&past.product.title) == key);
             if options.repeats == Repeats::First {
                 prop_assert_eq!(bought.iter().min(), Some(&time));
-                let known = question.history.iter().all(|past| past.product.item != target);
-                prop_assert!(known, "the answer stands in its own history");
+                prop_assert!(!in_history, "the answer stands in its own history");
             }
+            let is_new = times_of_title(&buys, &question.user, &key).len() == 1;
             for past in &question.history {
                 prop_assert!(past.time.unwrap() <= time, "a history goes on after its target");
             }
@@ -116,13 +133,20 @@ proptest! {
                 if options.distractors == Distractors::Catalogue { 1 } else { options.candidates };
             prop_assert_eq!(question.candidates.len(), expected);
             for (place, candidate) in question.candidates.iter().enumerate() {
-                let bought = times(&buys, &question.user, &candidate.item);
+                if place == question.answer {
+                    continue;
+                }
+                let other = title_key(&candidate.title);
+                prop_assert_ne!(&other, &key, "two options cannot be told apart");
+                let bought = times_of_title(&buys, &question.user, &other);
                 let may_be = match options.repeats {
                     Repeats::First => bought.is_empty(),
+                    // Of an answer that is new, so are all options.
+                    _ if is_new => bought.is_empty(),
                     // Bought before, and not later.
                     _ => bought.iter().all(|bought| *bought <= time),
                 };
-                prop_assert!(place == question.answer || may_be, "a distractor is the user's");
+                prop_assert!(may_be, "a distractor is the user's");
             }
         }
         // Every part of what training knows lies before the first cut.

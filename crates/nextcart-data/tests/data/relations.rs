@@ -6,7 +6,7 @@ use nextcart_data::{
 };
 use serde_json::json;
 
-use crate::common::{review, write};
+use crate::common::{metadata, prepare_lines, review, write};
 
 /// Each user's items, one a day, and what the crawl lists.
 fn relations(
@@ -77,6 +77,39 @@ fn pairs_are_counted_in_training_without_the_askers_own() {
     assert_eq!(shown(&relations.co_purchased("a", Some(own))), "b3 d2 c1");
     assert_eq!(shown(&relations.bought_next("b", Some(own))), "a1 d1");
     assert_eq!(shown(&relations.bought_next("c", Some(own))), "");
+}
+
+#[test]
+fn ties_do_not_depend_on_the_order_of_the_metadata() {
+    let lines = USERS.iter().flat_map(|(user, items)| items.iter().map(move |item| (user, item)));
+    let reviews: String =
+        lines.zip(16_000..).map(|((user, item), day)| review(user, item, day)).collect();
+    let of = |items: &str| {
+        let meta = items.split(' ').map(|item| metadata(item, &format!("Item {item}")));
+        let options = PrepareOptions {
+            split: SplitMethod::LeaveOneOut,
+            min_interactions: 3,
+            min_history: 1,
+            candidates: 2,
+            keep_cold_targets: true,
+            ..PrepareOptions::default()
+        };
+        let (folder, _) = prepare_lines(&reviews, &meta.collect::<String>(), &options);
+        let prepared = Prepared::open(folder.path().join("out")).unwrap();
+        let options = RelationOptions::default();
+        let relations = Relations::read(&prepared, &options, &Resources::default()).unwrap();
+        let users = relations.of_similar_users(["a", "b"], "u0");
+        let users = users.iter().map(|related| related.product.item.clone()).collect::<String>();
+        [
+            shown(&relations.co_purchased("a", None)),
+            shown(&relations.bought_next("b", None)),
+            shown(&relations.same_category("a", None)),
+            users,
+        ]
+    };
+    let expected = ["b4 c2 d2", "a1 c1 d1", "b4 c2 d2", "dc"];
+    assert_eq!(of("a b c d e f"), expected);
+    assert_eq!(of("f e d c b a"), expected);
 }
 
 #[test]

@@ -178,6 +178,34 @@ fn repeats_stay_if_they_are_asked_for() {
 }
 
 #[test]
+fn an_answer_whose_title_was_bought_before_stands_against_others_bought_before() {
+    let (reviews, meta) = small_corpus(40, 6);
+    // Last, all users buy the first thing again, sold as another item under the same title.
+    let again: String = (0..40)
+        .map(|user| review(&format!("u{user:02}"), &format!("t{:02}", user * 7 % 40), 16_200))
+        .collect();
+    let twins: String =
+        (0..40).map(|item| metadata(&format!("t{item:02}"), &format!("ITEM {item}:"))).collect();
+    let options = PrepareOptions {
+        repeats: Repeats::Keep,
+        split: SplitMethod::LeaveOneOut,
+        keep_cold_targets: true,
+        ..PrepareOptions::default()
+    };
+    let (_folder, dataset) = prepare_lines(&(reviews + &again), &(meta + &twins), &options);
+    let mut offered_before = 0;
+    for question in dataset.questions.iter().filter(|question| question.part == Part::Test) {
+        assert!(question.target().item.starts_with('t'), "{}", question.id);
+        let had: HashSet<&str> =
+            question.history.iter().map(|purchase| purchase.product.item.as_str()).collect();
+        assert!(!had.contains(question.target().item.as_str()));
+        offered_before += distractors(question).filter(|item| had.contains(*item)).count();
+    }
+    assert_eq!(dataset.manifest.questions.test, 40);
+    assert!(offered_before > 0, "to pick what was bought before is always right");
+}
+
+#[test]
 fn every_kind_of_distractor_keeps_to_the_rules() {
     for kind in [
         Distractors::Uniform,
@@ -408,11 +436,24 @@ fn what_a_kind_lacks_is_drawn_by_popularity_and_counted() {
         let (reviews, meta) = small_corpus(40, 6);
         let meta = meta.replace("\"category\":[\"Grocery\"]", "\"category\":[]");
         let options = PrepareOptions { distractors: kind, ..PrepareOptions::default() };
-        let (_folder, dataset) = prepare_lines(&reviews, &meta, &options);
+        let (folder, dataset) = prepare_lines(&reviews, &meta, &options);
         let questions = &dataset.manifest.questions;
-        (questions.filled_by_popularity, 3 * questions.total())
+        let described = nextcart_data::describe(folder.path().join("out")).unwrap().to_string();
+        let said = dataset.manifest.drawn_otherwise();
+        assert_eq!(described.contains("\ndistractors "), said.is_some(), "{described}");
+        assert!(said.iter().all(|said| described.contains(said)), "{described}");
+        (questions.filled_by_popularity, 3 * questions.total(), said)
     };
-    let (none, _) = filled(Distractors::Popularity);
-    let (all, distractors) = filled(Distractors::Category);
-    assert_eq!((none, all), (0, distractors), "there are no categories");
+    let (none, _, unsaid) = filled(Distractors::Popularity);
+    assert_eq!((none, unsaid), (0, None));
+    for (kind, lacking) in
+        [(Distractors::Category, "category"), (Distractors::Brand, "brand or category")]
+    {
+        let (all, distractors, said) = filled(kind);
+        assert_eq!(all, distractors, "there are no categories and no brands");
+        let expected = format!(
+            "{all} of {all} distractors were drawn by popularity, for want of others of the answer's {lacking}"
+        );
+        assert_eq!(said, Some(expected));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nextcart_data::{Part, Question, title_key};
+use nextcart_data::{Part, Product, Question, title_key};
 use serde::Serialize;
 
 /// How many of some questions something holds of.
@@ -35,9 +35,9 @@ pub struct Findings {
     /// Questions in which another option has the answer's title, but for case, white space and a colon at the end:
     /// nobody can tell the two apart.
     pub title_collisions: Count,
-    /// Questions whose answer is in the history already.
+    /// Questions whose answer is in the history already, itself or another item under its title.
     pub answer_in_history: Count,
-    /// Questions in which some other option is in the history. Where answers often are and others never,
+    /// Questions in which some other option is in the history, likewise. Where answers often are and others never,
     /// whoever picks what was bought before is right without knowing why.
     pub other_in_history: Count,
     /// Held-out questions that equal one of the training part in history and answer.
@@ -73,10 +73,14 @@ pub(super) fn findings(questions: &[Question]) -> Findings {
         };
         let title = title_key(&answer.title);
         found.title_collisions.add(others().any(|other| title_key(&other.title) == title));
-        let history: HashSet<&str> =
-            question.history.iter().map(|purchase| purchase.product.item.as_str()).collect();
-        found.answer_in_history.add(history.contains(answer.item.as_str()));
-        found.other_in_history.add(others().any(|other| history.contains(other.item.as_str())));
+        let past = question.history.iter().map(|purchase| &purchase.product);
+        let items: HashSet<&str> = past.clone().map(|product| product.item.as_str()).collect();
+        let titles: HashSet<String> = past.map(|product| title_key(&product.title)).collect();
+        let in_history = |product: &Product| {
+            items.contains(product.item.as_str()) || titles.contains(&title_key(&product.title))
+        };
+        found.answer_in_history.add(in_history(answer));
+        found.other_in_history.add(others().any(in_history));
         if question.part != Part::Train && !known.is_empty() {
             found.seen_questions.add(known.contains(&asked(question)));
             let bought = bought.get(question.user.as_str());

@@ -65,11 +65,16 @@ fn reads_a_sequence() {
     for (items, reason) in [
         ("[]", Reason::MissingField),
         ("[\"\"]", Reason::MissingField),
+        ("[\"B1\", null]", Reason::MissingField),
         ("\"B1\"", Reason::WrongType),
+        ("[\"B1\", [\"B2\"]]", Reason::WrongType),
     ] {
         let line = format!(r#"{{"reviewerID": "A1", "asins": {items}}}"#);
         assert_eq!(ReviewLine::parse(&line, false).unwrap_err().reason, reason, "{items}");
     }
+    let fault = ReviewLine::parse(&line.replace("\"B2\"", "2"), false).unwrap_err();
+    let detail = "`asins`: expected text, found a number".to_owned();
+    assert_eq!(fault, Fault { reason: Reason::WrongType, detail });
 }
 
 #[test]
@@ -129,6 +134,31 @@ fn a_scan_finds_what_the_parser_finds() {
     }
     let deep = ["[".repeat(126), "]".repeat(126)].concat();
     is_scanned::<Raw<'_>>(&format!("{{\"style\": {deep}}}"));
+}
+
+#[test]
+fn a_review_without_its_user_is_no_metadata_row() {
+    for (good, user) in [(GOOD, "reviewerID"), (GOOD_2023, "user_id")] {
+        // In either, one of what only reviews have is enough.
+        let mut line: serde_json::Value = serde_json::from_str(good).unwrap();
+        let line = line.as_object_mut().unwrap();
+        line.remove(user);
+        line.insert("title".into(), "Tea".into());
+        let own = ["overall", "unixReviewTime", "reviewText", "rating", "timestamp", "text"];
+        let own: Vec<&str> = own.into_iter().filter(|field| line.contains_key(*field)).collect();
+        assert_eq!(own.len(), 3);
+        for kept in &own {
+            let mut line = line.clone();
+            line.retain(|field, _| field == kept || !own.contains(&field.as_str()));
+            let text = serde_json::to_string(&line).unwrap();
+            let fault = Review::parse(&text).unwrap_err();
+            let detail = format!("`{user}`: expected text, found no such field");
+            assert_eq!(fault, Fault { reason: Reason::MissingField, detail }, "{text}");
+        }
+        line.retain(|field, _| !own.contains(&field.as_str()));
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(Review::parse(&text).unwrap_err().reason, Reason::WrongKind, "{text}");
+    }
 }
 
 #[test]
