@@ -40,7 +40,8 @@ impl Batch {
     /// Right-padded rows, one a sample, without the last token of each: nothing follows it.
     ///
     /// # Panics
-    /// If there are no samples.
+    /// If there are no samples, one has a token outside the vocabulary, or [contrasts](nextcart_text::Contrast) are among
+    /// others.
     #[must_use]
     pub fn new(samples: &[&Sample], config: &LlamaConfig, device: &Device) -> Self {
         let rows: Vec<Vec<&Sample>> = samples.iter().map(|&sample| vec![sample]).collect();
@@ -52,7 +53,7 @@ impl Batch {
     /// [Contrasts](nextcart_text::Contrast) have rows of their own, of titles that do not see one another.
     ///
     /// # Panics
-    /// If there are no samples, or contrasts among others.
+    /// If there are no samples, one has a token outside the vocabulary, or contrasts are among others.
     #[must_use]
     pub fn packed(rows: &[Vec<&Sample>], config: &LlamaConfig, device: &Device) -> Self {
         let weight = rows.iter().flatten().map(|sample| sample.weight()).sum();

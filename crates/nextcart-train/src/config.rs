@@ -10,6 +10,9 @@ use crate::optimizer::Optimizer;
 use crate::packing::Packing;
 use crate::schedule::Schedule;
 
+/// More than any machine has.
+const MOST_DEVICES: usize = 1024;
+
 /// Configuration of a training run. Defaults are those of Hugging Face's `TrainingArguments` where
 /// it has the field.
 ///
@@ -35,7 +38,8 @@ pub struct SftConfig {
     /// Forward passes that make one optimiser step (default 1). A step of as many [samples](Self::samples_per_step)
     /// is the same however it is divided, up to rounding and dropout.
     pub gradient_accumulation: usize,
-    /// Devices that share a step, each with a copy of the model (default 1): the model's own, and others of its kind.
+    /// Devices that share a step, each with a copy of the model (default 1, at most 1024): the model's own, and others of
+    /// its kind.
     /// Without packing, each has `gradient_accumulation` passes; a step is of `batch_size · gradient_accumulation · devices`
     /// samples, the same as on one device with as many more passes, up to rounding and dropout.
     pub devices: usize,
@@ -124,6 +128,10 @@ impl SftConfig {
         ];
         if let Some((field, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
             return Err(wrong_training(field, "at least 1", value));
+        }
+        if self.devices > MOST_DEVICES {
+            let expected = format!("at most {MOST_DEVICES}");
+            return Err(wrong_training("devices", &expected, self.devices));
         }
         if let Packing::Packed { window, rows } = self.packing
             && (window < 2 || rows < 1)
@@ -226,6 +234,9 @@ mod tests {
         check(|c| c.batch_size = 0, Some("batch_size"));
         check(|c| c.gradient_accumulation = 0, Some("gradient_accumulation"));
         check(|c| c.devices = 0, Some("devices"));
+        check(|c| c.devices = 1024, None);
+        check(|c| c.devices = 1025, Some("devices"));
+        check(|c| c.devices = usize::MAX, Some("devices"));
         check(|c| c.packing = Packing::Packed { window: 1, rows: 1 }, Some("packing"));
         check(|c| c.packing = Packing::Packed { window: 2, rows: 0 }, Some("packing"));
         check(|c| c.loss_rows = 0, Some("loss_rows"));

@@ -46,7 +46,8 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// Dotted name of the field, such as `training.batch_size`; of its section where the field itself is unknown.
+        /// Dotted name of the field, such as `training.batch_size`, an unknown one as it stands there; `.` for the file as a
+        /// whole.
         field: String,
         /// What was expected there and what was found.
         problem: String,
@@ -131,7 +132,7 @@ pub enum Error {
     /// A run needs more memory than there is.
     #[error(
         "the run needs {needed} bytes of memory and {available} are there; {}",
-        advice(.settings, .least, .least_with)
+        advice(.settings, .least, .least_with, .has_begun)
     )]
     DoesNotFit {
         /// Bytes at the peak of a step.
@@ -140,10 +141,25 @@ pub enum Error {
         available: u64,
         /// Settings that would make it fit, to be changed together; empty if none of those that were tried do.
         settings: Vec<String>,
+        /// Whether its folder holds a checkpoint, so that only settings that a resume may change were tried.
+        has_begun: bool,
         /// The fewest bytes that it was brought to by any settings.
         least: u64,
         /// These settings, to be changed together.
         least_with: Vec<String>,
+    },
+    /// A run writes more than its disk has room for.
+    #[error(
+        "the run needs {needed} bytes of disk in `{folder}` and {available} are there; make room, give it a folder on \
+         another disk, or keep fewer checkpoints (`training.checkpoints_kept`)"
+    )]
+    NoRoom {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Bytes that it will take there, less what lies there already.
+        needed: u64,
+        /// Bytes that the file system has room for.
+        available: u64,
     },
     /// The questions of an evaluation could not be asked.
     #[error("cannot ask the questions after step {step}{}", goes_on(.checkpoint))]
@@ -267,15 +283,21 @@ fn last_good(checkpoint: &Option<PathBuf>) -> String {
     checkpoint.as_ref().map(is_in).unwrap_or_default()
 }
 
-/// What to change of a run that does not fit.
-fn advice(settings: &[String], least: &u64, least_with: &[String]) -> String {
+/// What to change of a run that does not fit, and how small it gets with which settings where that is not enough.
+fn advice(settings: &[String], least: &u64, with: &[String], has_begun: &bool) -> String {
     if !settings.is_empty() {
         return format!("it would fit with {}", settings.join(", "));
     }
-    let tried = "no setting that was tried makes it fit";
-    match least_with.is_empty() {
-        true => format!("{tried}, or smaller"),
-        false => format!("{tried}: it needs {least} with {}", least_with.join(", ")),
+    let (tried, others) = match has_begun {
+        true => (
+            "no setting that may change in a run that has begun makes it fit",
+            "; with others it is another run, which takes a folder of its own",
+        ),
+        false => ("no setting that was tried makes it fit", ""),
+    };
+    match with.is_empty() {
+        true => format!("{tried}, or smaller{others}"),
+        false => format!("{tried}: it needs {least} with {}{others}", with.join(", ")),
     }
 }
 

@@ -156,7 +156,8 @@ impl StepGradients {
 /// earlier; some backends have one generator for the whole process.
 ///
 /// # Panics
-/// If there are no micro-batches, one is empty or nothing is trainable.
+/// If there are no micro-batches, one is empty, has a token outside the vocabulary or contrasts among other samples, or
+/// nothing is trainable.
 #[must_use]
 pub fn loss_and_gradients(
     model: &Llama,
@@ -177,7 +178,7 @@ pub fn loss_and_gradients(
 /// advance, no pass over the gradients is needed later.
 ///
 /// # Panics
-/// As [`loss_and_gradients`].
+/// If there are no batches, nothing is trainable, or [`loss_rows`](PassOptions::loss_rows) is 0.
 #[must_use]
 pub fn loss_and_gradients_with(
     model: &Llama,
@@ -192,7 +193,7 @@ pub fn loss_and_gradients_with(
 /// on the device of the copy whose turn it is.
 ///
 /// # Panics
-/// As [`loss_and_gradients`], and if there is no model.
+/// As [`loss_and_gradients_with`], and if there is no model.
 pub(crate) fn shared_loss_and_gradients(
     models: &[&Llama],
     batches: impl IntoIterator<Item = Batch>,

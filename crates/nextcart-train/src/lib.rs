@@ -29,6 +29,7 @@ mod config;
 mod contrast;
 mod decision;
 mod difference;
+mod disk;
 mod error;
 mod gradients;
 mod head;
@@ -60,8 +61,8 @@ pub use optimizer::{AdamW, Optimizer};
 pub use packing::Packing;
 pub use pass::PassOptions;
 pub use plan::{
-    DeviceFacts, MemoryPlan, Operations, Pace, PaceOutcome, PassShape, Plan, PlanOutcome, Planner,
-    StepWork, Workload,
+    DeviceFacts, DiskNeeds, MemoryPlan, Operations, Pace, PaceOutcome, PassShape, Plan,
+    PlanOutcome, Planner, StepWork, TrainedSizes, Workload,
 };
 #[cfg(feature = "progress")]
 pub use run::ProgressLine;

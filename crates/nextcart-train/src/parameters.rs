@@ -80,6 +80,13 @@ pub(crate) fn trainable<M: Module>(module: &M) -> BTreeMap<String, AnyTensor> {
     reader.found
 }
 
+/// Values of every parameter that takes gradients: how many they are, and not what.
+pub(crate) fn trained_sizes<M: Module>(module: &M) -> BTreeMap<String, usize> {
+    let mut reader = Sizes { path: ModulePath::default(), found: BTreeMap::new() };
+    module.visit(&mut reader);
+    reader.found
+}
+
 /// Whether any parameter takes gradients.
 pub(crate) fn is_trainable<M: Module>(module: &M) -> bool {
     let mut found = AnyTrainable(false);
@@ -112,6 +119,27 @@ impl ModuleVisitor for Reader {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if param.is_require_grad() {
             self.found.insert(self.path.dotted(), AnyTensor::new(param.val()));
+        }
+    }
+}
+
+struct Sizes {
+    path: ModulePath,
+    found: BTreeMap<String, usize>,
+}
+
+impl ModuleVisitor for Sizes {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.found.insert(self.path.dotted(), param.dims().iter().product());
         }
     }
 }

@@ -282,7 +282,8 @@ impl<'a> Trainer<'a> {
         if found.is_empty() { batch.to_vec() } else { found }
     }
 
-    fn model_ref(&self) -> &Llama {
+    /// The model as it trains.
+    pub(crate) fn model_ref(&self) -> &Llama {
         self.model.as_ref().expect("the model is only away during an update")
     }
 

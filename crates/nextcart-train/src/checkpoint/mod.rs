@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
+use crate::disk::bytes_in;
 use crate::error::{Error, Result, io};
 use crate::optimizer::elements;
 use crate::parameters::{AnyTensor, HostTensors};
@@ -200,6 +201,12 @@ fn listed(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     }
     found.sort_unstable();
     Ok(found.into_iter().map(|(step, _, path)| (step, path)).collect())
+}
+
+/// Bytes of the checkpoints in a folder, whole or not.
+pub(crate) fn checkpoint_bytes(folder: &Path) -> u64 {
+    let found = listed(folder).unwrap_or_default();
+    found.iter().map(|(_, path)| bytes_in(path)).sum()
 }
 
 /// Names and paths in a folder; nothing if it is missing.

@@ -17,7 +17,7 @@ use crate::gradients::Gradients;
 use crate::parameters::{HostTensors, ModulePath};
 use state::{Constants, State};
 
-pub(crate) use state::elements;
+pub(crate) use state::{elements, saved};
 
 /// How the optimiser keeps its moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

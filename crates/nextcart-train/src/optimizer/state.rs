@@ -106,6 +106,27 @@ pub(crate) fn elements(part: &str, count: usize) -> Option<usize> {
     }
 }
 
+/// What is saved of a parameter's moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Saved {
+    /// Tensors.
+    pub(crate) tensors: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+}
+
+/// What is saved of the moments of a parameter of `count` values.
+pub(crate) fn saved(kind: Optimizer, count: usize) -> Saved {
+    let values = count as u64;
+    match kind {
+        Optimizer::AdamW8bit if count >= FEWEST => {
+            let scales = values.div_ceil(BLOCK as u64);
+            Saved { tensors: 4, bytes: 2 * (values + 4 * scales) }
+        }
+        _ => Saved { tensors: 2, bytes: 8 * values },
+    }
+}
+
 /// A step of packed moments, in f32; gradients become directions.
 fn step_blocks(
     first: &mut Blockwise,
@@ -124,4 +145,22 @@ fn step_blocks(
             *value = *m / (v.sqrt() / root_correction2 + epsilon);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_saved_is_as_large_as_foretold() {
+        for kind in [Optimizer::AdamW, Optimizer::AdamW8bit] {
+            for count in [1, FEWEST - 1, FEWEST, FEWEST + 1] {
+                let gradient = Tensor::<1>::zeros([count], &Device::flex());
+                let parts = State::zero(kind, &gradient).to_host();
+                let bytes = parts.iter().map(|(_, data)| data.as_bytes().len() as u64).sum();
+                let found = Saved { tensors: parts.len() as u64, bytes };
+                assert_eq!(saved(kind, count), found, "{kind:?}, {count}");
+            }
+        }
+    }
 }

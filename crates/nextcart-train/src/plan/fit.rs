@@ -1,6 +1,9 @@
 //! Runs that do not fit, and what would.
 
+use std::path::Path;
+
 use super::{DeviceFacts, PassShape, Plan, Planner};
+use crate::checkpoint::newest_checkpoint;
 use crate::checkpointing::Checkpointing;
 use crate::error::{Error, Result};
 use crate::optimizer::Optimizer;
@@ -13,6 +16,9 @@ type Change = fn(&mut Planner) -> Option<String>;
 const CHANGES: [Change; 6] =
     [smaller_evaluation, fewer_logits, small_moments, blocks, smaller_batch, quantized];
 
+/// Those that leave a run the one that it is.
+const OF_A_BEGUN_RUN: [Change; 1] = [smaller_evaluation];
+
 impl Planner {
     /// [`estimate`](Self::estimate), if the device has the memory.
     ///
@@ -20,37 +26,56 @@ impl Planner {
     /// [`Error::DoesNotFit`] with the settings that would make it fit: the first one that does alone, or else as many
     /// as it takes, from those that cost the least time on.
     pub fn plan(&self, device: &DeviceFacts) -> Result<Plan> {
+        self.fit(device, false)
+    }
+
+    /// [`plan`](Self::plan) of the run in a folder, if its disk has room as well. Where the folder holds a checkpoint, no
+    /// settings are told but those that may change when the run goes on: others would make another run.
+    ///
+    /// # Errors
+    /// [`Error::DoesNotFit`], [`Error::NoRoom`] and those of [`newest_checkpoint`].
+    pub fn plan_in(&self, folder: impl AsRef<Path>, device: &DeviceFacts) -> Result<Plan> {
+        let folder = folder.as_ref();
+        let plan = self.fit(device, newest_checkpoint(folder)?.is_some())?;
+        self.check_disk(folder, &[])?;
+        Ok(plan)
+    }
+
+    /// [`plan`](Self::plan) of a run that has begun, or has not.
+    pub(crate) fn fit(&self, device: &DeviceFacts, has_begun: bool) -> Result<Plan> {
         let plan = self.estimate(device);
         if plan.bytes() <= plan.available {
             return Ok(plan);
         }
-        let (least, least_with) = self.least(device);
+        let changes: &[Change] = if has_begun { &OF_A_BEGUN_RUN } else { &CHANGES };
+        let (least, least_with) = self.least(changes, device);
         Err(Error::DoesNotFit {
             needed: plan.bytes(),
             available: plan.available,
-            settings: self.settings(device, plan.available),
+            settings: self.settings(changes, device, plan.available),
+            has_begun,
             least,
             least_with,
         })
     }
 
     /// Empty if nothing helps.
-    fn settings(&self, device: &DeviceFacts, available: u64) -> Vec<String> {
+    fn settings(&self, all: &[Change], device: &DeviceFacts, available: u64) -> Vec<String> {
         let with = |changes: &[Change]| {
             let (bytes, settings) = self.changed(changes, device, available);
             (bytes <= available).then_some(settings)
         };
-        if let Some(alone) = CHANGES.iter().find_map(|change| with(&[*change])) {
+        if let Some(alone) = all.iter().find_map(|change| with(&[*change])) {
             return alone;
         }
-        let needed = fewest(|changes| with(changes).is_some());
+        let needed = fewest(all, |changes| with(changes).is_some());
         with(&needed).unwrap_or_default()
     }
 
     /// The fewest bytes that any changes lead to, and their settings.
-    fn least(&self, device: &DeviceFacts) -> (u64, Vec<String>) {
-        let (least, _) = self.changed(&CHANGES, device, 0);
-        let needed = fewest(|changes| self.changed(changes, device, 0).0 == least);
+    fn least(&self, all: &[Change], device: &DeviceFacts) -> (u64, Vec<String>) {
+        let (least, _) = self.changed(all, device, 0);
+        let needed = fewest(all, |changes| self.changed(changes, device, 0).0 == least);
         self.changed(&needed, device, 0)
     }
 
@@ -83,9 +108,9 @@ impl Planner {
 }
 
 /// All changes but those that something holds without, those that cost the most left out first.
-fn fewest(holds: impl Fn(&[Change]) -> bool) -> Vec<Change> {
-    let mut needed = CHANGES.to_vec();
-    for place in (0..CHANGES.len()).rev() {
+fn fewest(all: &[Change], holds: impl Fn(&[Change]) -> bool) -> Vec<Change> {
+    let mut needed = all.to_vec();
+    for place in (0..all.len()).rev() {
         let mut fewer = needed.clone();
         fewer.remove(place);
         if holds(&fewer) {
@@ -177,7 +202,7 @@ fn shrink(passes: &mut [PassShape], rows: usize) {
 
 fn quantized(planner: &mut Planner) -> Option<String> {
     // What is in NF4 cannot be trained.
-    let changes = !planner.load.quantized && planner.lora.is_some();
+    let changes = !planner.load.quantized && !planner.trains_base();
     planner.load.quantized |= changes;
     changes.then(|| "model.quantized = true".to_owned())
 }

@@ -73,7 +73,7 @@ impl Planner {
         let recomputes = self.training.checkpointing != Checkpointing::None;
         let (mut own, mut again) = (Operations::default(), Operations::default());
         // Whether anything before trains, so that a gradient goes through.
-        let mut is_live = self.lora.is_none();
+        let mut is_live = self.trains_base();
         for layer in 0..self.model.layers {
             let block = self.block_operations(layer, &mut is_live);
             let of = |ways: fn(&Ways) -> f64| {
@@ -98,7 +98,7 @@ impl Planner {
             }
         }
         let head = 2.0 * (self.model.vocab * self.model.d_model) as f64;
-        let times = 1.0 + f64::from(is_live) + f64::from(self.lora.is_none());
+        let times = 1.0 + f64::from(is_live) + f64::from(self.trains_base());
         own.per_trained = times * head;
         // The slope of an option depends on all, so that the head goes forward once before it does so for each piece.
         again.per_scored = head;
@@ -141,8 +141,10 @@ impl Planner {
         is_live: bool,
     ) -> Ways {
         let mut weight = 2.0 * (output * input) as f64;
+        // Its own gradient, which a packed one does not have.
+        let own = if self.trains_base() && !self.load.quantized { weight } else { 0.0 };
         let Some(lora) = &self.lora else {
-            return Ways { forward: weight, back: 2.0 * weight };
+            return Ways { forward: weight, back: own + if is_live { weight } else { 0.0 } };
         };
         // DoRA scales the base product of the input as it is, and of what dropout leaves.
         if lora.use_dora && lora.dropout > 0.0 && self.rank(layer, name).is_some() {
@@ -151,7 +153,7 @@ impl Planner {
         let rank = self.rank(layer, name).unwrap_or(0);
         let [a, b] = [input, output].map(|width| 2.0 * (rank * width) as f64);
         // Gradients of both factors and of what lies between; then, where one is asked for, of the input.
-        let back = a + 2.0 * b + if is_live { weight + a } else { 0.0 };
+        let back = own + a + 2.0 * b + if is_live { weight + a } else { 0.0 };
         Ways { forward: weight + a + b, back }
     }
 }

@@ -45,10 +45,12 @@ impl MemoryPlan {
     /// logits only the larger are there at one time.
     #[must_use]
     pub fn total(&self) -> u64 {
-        let fixed = self.runtime + self.weights + self.adapters + self.optimizer;
-        let pass = self.below.max(self.activations + self.backward.max(self.logits));
-        let step = self.gradients + pass.max(self.updating);
-        fixed + step.max(self.evaluation).max(self.saving)
+        // What is out of all proportion is no less than what there can be.
+        let sum = |parts: &[u64]| parts.iter().fold(0, |sum: u64, part| sum.saturating_add(*part));
+        let pass = sum(&[self.activations, self.backward.max(self.logits)]).max(self.below);
+        let step = sum(&[self.gradients, pass.max(self.updating)]);
+        let most = step.max(self.evaluation).max(self.saving);
+        sum(&[self.runtime, self.weights, self.adapters, self.optimizer, most])
     }
 }
 
@@ -81,6 +83,7 @@ const HIDDEN_COPIES: f64 = 3.0;
 impl Planner {
     pub(super) fn memory(&self, device: &DeviceFacts) -> MemoryPlan {
         let (parameters, largest) = self.trained_parameters();
+        let in_adapters = self.adapter_sizes().iter().sum::<usize>();
         // Each copy of the model has gradients of its own: on the host all of them, elsewhere those of one, and in turn
         // those of another that are added. Copies on the host share values, but for the old ones during an update.
         let devices = self.training.devices as f64;
@@ -97,7 +100,7 @@ impl Planner {
         let fixed = MemoryPlan {
             runtime: if device.is_host { RUNTIME } else { 0 },
             weights: self.weights() as u64,
-            adapters: self.lora.as_ref().map_or(0.0, |_| 4.0 * parameters) as u64,
+            adapters: (4.0 * in_adapters as f64) as u64,
             gradients: (sums * 4.0 * parameters) as u64,
             optimizer: moments as u64,
             activations: 0,
@@ -141,9 +144,17 @@ impl Planner {
         Some(lora.at(&path).rank)
     }
 
+    /// Whether weights of the model itself train. Which of them is not told apart: a gradient goes all the way down.
+    pub(super) fn trains_base(&self) -> bool {
+        self.trained.as_ref().map_or(self.lora.is_none(), |trained| trained.of_base)
+    }
+
     /// Whether anything of a projection trains: all, its adapter, or its bias.
     pub(super) fn trains_projection(&self, layer: usize, name: &str) -> bool {
-        let Some(lora) = &self.lora else { return true };
+        if self.trains_base() {
+            return true;
+        }
+        let Some(lora) = &self.lora else { return false };
         let path = format!("model.layers.{layer}.{name}");
         lora.targets(&path) || self.model.has_bias(name) && lora.trains_bias(&path)
     }
@@ -158,26 +169,52 @@ impl Planner {
 
     /// All parameters that train, and those of the largest of them.
     pub(super) fn trained_parameters(&self) -> (f64, f64) {
-        let Some(lora) = &self.lora else {
-            let (tables, norms, blocks) = self.parameters();
-            let largest = self.projections().map(|(_, output, input)| output * input);
-            let largest =
-                largest.into_iter().fold(self.model.vocab * self.model.d_model, usize::max);
-            return ((tables + norms + blocks) as f64, largest as f64);
-        };
-        let (mut all, mut largest) = (0, 0);
+        let sizes = self.trained_sizes();
+        let all: usize = sizes.iter().sum();
+        (all as f64, sizes.into_iter().max().unwrap_or(0) as f64)
+    }
+
+    /// Values of each parameter that trains.
+    pub(super) fn trained_sizes(&self) -> Vec<usize> {
+        match &self.trained {
+            Some(trained) => trained.parameters.clone(),
+            None if self.lora.is_some() => self.adapter_sizes(),
+            None => self.weight_sizes(),
+        }
+    }
+
+    /// Values of each parameter of the adapters, and of each bias trained with them.
+    pub(super) fn adapter_sizes(&self) -> Vec<usize> {
+        let Some(lora) = &self.lora else { return Vec::new() };
+        let mut sizes = Vec::new();
         for layer in 0..self.model.layers {
             for (name, output, input) in self.projections() {
-                let Some(rank) = self.rank(layer, name) else { continue };
-                all += rank * (output + input) + if lora.use_dora { output } else { 0 };
-                largest = largest.max(rank * output.max(input));
+                if let Some(rank) = self.rank(layer, name) {
+                    sizes.extend([rank * input, rank * output]);
+                    sizes.extend(lora.use_dora.then_some(output));
+                }
+                let trains = || lora.trains_bias(&format!("model.layers.{layer}.{name}"));
+                sizes.extend((self.model.has_bias(name) && trains()).then_some(output));
             }
         }
-        (all as f64, largest as f64)
+        sizes
+    }
+
+    /// Values of each weight of the model that can train: what is packed cannot.
+    fn weight_sizes(&self) -> Vec<usize> {
+        let Self { model, load, .. } = self;
+        let tables = if model.tie_word_embeddings { 1 } else { 2 };
+        let mut sizes = vec![model.vocab * model.d_model; tables];
+        sizes.extend(vec![model.d_model; 2 * model.layers + 1]);
+        if !load.quantized {
+            let block = self.projections().map(|(_, output, input)| output * input);
+            sizes.extend(block.repeat(model.layers));
+        }
+        sizes
     }
 
     /// Parameters of the model: embedding and head, norms, and projections.
-    fn parameters(&self) -> (usize, usize, usize) {
+    pub(super) fn parameters(&self) -> (usize, usize, usize) {
         let model = &self.model;
         let tables = if model.tie_word_embeddings { 1 } else { 2 } * model.vocab * model.d_model;
         let norms = (2 * model.layers + 1) * model.d_model;
@@ -257,7 +294,8 @@ impl Planner {
 
     /// Values of a block that nothing keeps because every adapter that reads them keeps what dropout leaves.
     fn dropped(&self, layer: usize, (all, some): (usize, usize)) -> usize {
-        if self.lora.as_ref().is_none_or(|lora| lora.dropout == 0.0) {
+        // A weight that trains reads its input on the way back.
+        if self.trains_base() || self.lora.as_ref().is_none_or(|lora| lora.dropout == 0.0) {
             return 0;
         }
         let model = &self.model;

@@ -1,6 +1,7 @@
-//! What a run will need, before anything is allocated.
+//! What a run will need, before anything is allocated or written.
 
 mod device;
+mod disk;
 mod fit;
 mod flops;
 mod memory;
@@ -9,6 +10,7 @@ mod outcome;
 mod pace;
 mod probe;
 mod show;
+mod trained;
 mod workload;
 
 use nextcart_adapters::LoraConfig;
@@ -20,13 +22,13 @@ use crate::config::SftConfig;
 use crate::run_config::RunConfig;
 
 pub use device::DeviceFacts;
+pub use disk::DiskNeeds;
 pub use flops::Operations;
 pub use memory::MemoryPlan;
 pub use outcome::{PaceOutcome, PlanOutcome};
 pub use pace::Pace;
+pub use trained::TrainedSizes;
 pub use workload::{PassShape, StepWork, Workload};
-
-pub(crate) use of_model::is_quantized;
 
 /// A run to be planned: adapters on a frozen model, or all weights of one.
 #[derive(Debug, Clone)]
@@ -37,6 +39,9 @@ pub struct Planner {
     pub load: LoadOptions,
     /// Its adapters; none where all weights are trained.
     pub lora: Option<LoraConfig>,
+    /// What takes gradients, where the model is there to be asked (default none: the adapters, or all weights without
+    /// any).
+    pub trained: Option<TrainedSizes>,
     /// Its training.
     pub training: SftConfig,
     /// What the passes look like.
@@ -53,15 +58,16 @@ impl Planner {
             model: model.clone(),
             load: config.model.load_options(),
             lora: Some(config.lora.clone()),
+            trained: None,
             training: config.training.clone(),
             workload,
-            memory_limit: config.memory_limit.map(|gib| (gib * f64::from(1 << 30)) as u64),
+            memory_limit: config.memory_limit_bytes(),
         }
     }
 
-    /// Whether anything is trained: all weights, or an adapter that some module gets.
-    pub(crate) fn trains(&self) -> bool {
-        self.trained_parameters().0 > 0.0
+    /// Whether anything is trained: weights of the model, or an adapter that some module gets.
+    fn trains(&self) -> bool {
+        self.trains_base() || !self.adapter_sizes().is_empty()
     }
 
     /// What the run will need, whether the device has it or not.
@@ -78,6 +84,7 @@ impl Planner {
         let step_flops = device.step_flops.map(|flops| side_by_side * flops);
         Plan {
             memory: self.memory(device),
+            disk: self.disk(),
             taken: device.taken,
             available: device.memory.min(self.memory_limit.unwrap_or(u64::MAX)),
             on_host: device.is_host,
@@ -99,6 +106,9 @@ impl Planner {
 pub struct Plan {
     /// Bytes at the peak.
     pub memory: MemoryPlan,
+    /// Bytes on the disk.
+    #[serde(default)]
+    pub disk: DiskNeeds,
     /// Bytes that were taken before.
     pub taken: u64,
     /// Bytes that the run may take, those among them; `u64::MAX` where nobody tells.
@@ -128,7 +138,7 @@ impl Plan {
     /// Bytes at the peak, with what was taken before.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.taken + self.memory.total()
+        self.taken.saturating_add(self.memory.total())
     }
 
     /// Model FLOPs utilisation: which share of the device's peak a step of so many seconds took for what the model

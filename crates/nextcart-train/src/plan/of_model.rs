@@ -6,11 +6,12 @@ use burn::tensor::DType;
 use nextcart_adapters::{Base, Bias, LoraConfig, TargetModules};
 use nextcart_models::{Llama, LlamaConfig, LoadOptions, Precision};
 
-use super::{Planner, Workload};
+use super::{Planner, TrainedSizes, Workload};
 use crate::config::SftConfig;
 
 impl Planner {
-    /// The run of a model that is made: its adapters, or all of its weights if it has none.
+    /// The run of a model that is made: what takes gradients in it trains. Off an autodiff device, where nobody can tell,
+    /// that is its adapters, or all of its weights if it has none.
     #[must_use]
     pub fn of_model(
         model: &Llama,
@@ -30,6 +31,7 @@ impl Planner {
             model: llama.clone(),
             load: LoadOptions { weights, quantized, activations },
             lora: adapters(model),
+            trained: TrainedSizes::of(model),
             training: training.clone(),
             workload,
             memory_limit: None,
@@ -38,7 +40,7 @@ impl Planner {
 }
 
 /// Whether a model holds projections in NF4.
-pub(crate) fn is_quantized(model: &Llama) -> bool {
+fn is_quantized(model: &Llama) -> bool {
     let projections = model.projections();
     projections.iter().any(|(_, projection)| matches!(projection.base(), Base::Nf4(_)))
 }

@@ -1,7 +1,7 @@
 //! How fast the steps of a run are, before its model is loaded.
 
 use burn::tensor::Device;
-use nextcart_adapters::{Init, LoraConfig};
+use nextcart_adapters::Init;
 use nextcart_models::{Llama, LlamaConfig, Precision};
 use nextcart_text::Sample;
 
@@ -60,6 +60,20 @@ impl Planner {
         let whole = probe.with_layers(layers);
         let seconds = base + (layers as f64 - few as f64) * block;
         Some(whole.operations().1.of(&probe.work()) / seconds)
+    }
+
+    /// A model of the run's shape, held and trained as that is.
+    fn random_model(&self, device: &Device) -> Option<Llama> {
+        const SEED: u64 = 0;
+        let model = self.model.init(SEED, device);
+        let model = if self.load.quantized { model.quantized().ok()? } else { model };
+        let model = match &self.lora {
+            Some(lora) => {
+                model.with_adapters(&lora.clone().with_init(Init::default()), SEED).ok()?
+            }
+            None => model,
+        };
+        Some(if self.trains_base() { model.trainable() } else { model })
     }
 
     /// A pass as it is on average, of as many rows as there is time for.
@@ -143,9 +157,9 @@ impl Probe {
         if !planner.trains() {
             return None;
         }
-        let Planner { model: llama, training, lora, load, .. } = planner;
+        let model = planner.random_model(device)?;
+        let Planner { model: llama, training, .. } = planner;
         let samples = vec![self.sample.clone(); training.batch_size];
-        let model = random(&llama, load.quantized, lora.as_ref(), device)?;
         let mut trainer = Trainer::new(model, &llama, training, &samples).ok()?;
         let mut fastest = None;
         while let Some(report) = trainer.step().ok()? {
@@ -170,22 +184,67 @@ fn row(seq: f64, trained: f64) -> StepWork {
     }
 }
 
-fn random(
-    llama: &LlamaConfig,
-    quantized: bool,
-    lora: Option<&LoraConfig>,
-    device: &Device,
-) -> Option<Llama> {
-    const SEED: u64 = 0;
-    let model = llama.init(SEED, device);
-    let model = if quantized { model.quantized().ok()? } else { model };
-    match lora {
-        Some(lora) => model.with_adapters(&lora.clone().with_init(Init::default()), SEED).ok(),
-        None => Some(model.trainable()),
-    }
-}
-
 fn block_parameters(model: &LlamaConfig) -> usize {
     let attention = 2 * (model.heads + model.kv_heads) * model.head_dim;
     model.d_model * (attention + 3 * model.d_hidden)
+}
+
+#[cfg(test)]
+mod tests {
+    use nextcart_adapters::LoraConfig;
+    use nextcart_models::LoadOptions;
+
+    use super::super::{TrainedSizes, Workload};
+    use super::*;
+
+    /// Adapters on a small model of so many blocks.
+    fn planner(layers: usize) -> Planner {
+        let training = SftConfig { batch_size: 2, ..SftConfig::default() };
+        let samples = vec![Sample::completion(&[1; 20], &[2; 5]).unwrap(); 4];
+        Planner {
+            model: LlamaConfig { layers, ..LlamaConfig::tiny(64) },
+            load: LoadOptions::default(),
+            lora: Some(LoraConfig::new().with_rank(2)),
+            trained: None,
+            workload: Workload::of(&samples, &training).unwrap(),
+            training,
+            memory_limit: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(planner: &Planner, is_timed: bool) {
+        let facts = DeviceFacts::host(1 << 32, 1e9);
+        let found = planner.step_speed(&Device::flex(), &facts);
+        assert_eq!(found.is_some(), is_timed, "{found:?}");
+        assert!(found.is_none_or(|flops| flops.is_finite() && flops > 0.0), "{found:?}");
+    }
+
+    #[test]
+    fn steps_are_timed_of_models_like_the_runs_own() {
+        check(&planner(4), true);
+        let packed = LoadOptions { quantized: true, weights: Precision::Bf16, ..planner(4).load };
+        check(&Planner { load: packed, ..planner(4) }, true);
+        check(&Planner { lora: None, ..planner(4) }, true);
+        let both = TrainedSizes { parameters: vec![1], of_base: true };
+        check(&Planner { trained: Some(both), ..planner(4) }, true);
+    }
+
+    #[test]
+    fn nothing_is_timed_where_no_model_is_like_the_runs_own() {
+        check(&planner(3), false);
+        let wide = LoadOptions { activations: Precision::Bf16, ..planner(4).load };
+        check(&Planner { load: wide, ..planner(4) }, false);
+        let dense = LoadOptions { weights: Precision::Bf16, ..planner(4).load };
+        check(&Planner { load: dense, ..planner(4) }, false);
+        let last = LoraConfig::new().with_target_modules(planner(4).model.last_blocks(1));
+        check(&Planner { lora: Some(last), ..planner(4) }, false);
+    }
+
+    #[test]
+    fn a_run_that_does_not_fit_is_not_timed() {
+        let of = |planner: &Planner| DeviceFacts::measure_for(planner, &Device::flex()).step_flops;
+        assert!(of(&planner(4)).is_some());
+        assert!(of(&Planner { memory_limit: Some(1), ..planner(4) }).is_none());
+    }
 }

@@ -43,12 +43,34 @@ impl fmt::Display for Plan {
         }
         let how = if self.step_flops.is_some() { "about" } else { "at least" };
         writeln!(f, "  {how:<8}{step:>15.2} s")?;
-        write!(f, "{:<18}{steps:>9} steps, {how} {}", "the run", duration(step * steps as f64))
+        let time = duration(step * steps as f64);
+        write!(f, "{:<18}{steps:>9} steps, {how} {time}", "the run")?;
+        // Older records do not tell.
+        let disk = &self.disk;
+        if disk.at_once > 0 {
+            let [all, one, merged] = [disk.checkpoints(), disk.checkpoint, disk.merged];
+            let [all, one, merged] = [all, one, merged].map(on_disk);
+            write!(
+                f,
+                "\n{:<18}{all:>9} on disk at most, {} of {one}",
+                "checkpoints", disk.at_once
+            )?;
+            write!(f, "\n{:<18}{merged:>9} on disk if it is written", "a merged model")?;
+        }
+        Ok(())
     }
 }
 
 fn megabytes(bytes: u64) -> String {
     format!("{:.0} MB", bytes as f64 / 1e6)
+}
+
+/// Checkpoints of adapters may be small.
+fn on_disk(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes < 10_000_000 => format!("{:.0} KB", bytes as f64 / 1e3),
+        bytes => megabytes(bytes),
+    }
 }
 
 fn giga(operations: f64) -> String {

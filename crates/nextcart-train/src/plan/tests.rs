@@ -262,8 +262,82 @@ fn a_plan_from_before_places_were_counted_is_read() {
             plan[part].as_object_mut().unwrap().remove(*name).unwrap();
         }
     }
+    plan.as_object_mut().unwrap().remove("disk").unwrap();
     let plan: Plan = serde_json::from_value(plan).unwrap();
     assert_eq!((plan.work.places, plan.own.per_place, plan.memory.below), (0.0, 0.0, 0));
+    assert_eq!(plan.disk, DiskNeeds::default());
+    assert!(!plan.to_string().contains("on disk"), "{plan}");
+}
+
+#[test]
+fn the_table_tells_what_lies_on_the_disk() {
+    let text = |planner: &Planner| planner.estimate(&DeviceFacts::host(GIB, 1e12)).to_string();
+    let mut planner = planner();
+    planner.workload.steps = 100;
+    let table = text(&planner);
+    // 12,615,680 values of adapters with both moments in f32, and all weights in f32.
+    for line in
+        ["checkpoints          455 MB on disk at most, 3 of 152 MB", "a merged model      4400 MB"]
+    {
+        assert!(table.contains(line), "{line} in {table}");
+    }
+    planner.lora =
+        planner.lora.map(|lora| lora.with_rank(1).with_target_modules(["q_proj"].into()));
+    assert!(text(&planner).contains(" KB on disk at most, 3 of "), "{}", text(&planner));
+}
+
+#[test]
+fn what_is_out_of_all_proportion_does_not_fit() {
+    let mut planner = planner();
+    planner.training.devices = usize::MAX;
+    let device = DeviceFacts { taken: GIB, ..DeviceFacts::host(64 * GIB, 1e12) };
+    assert_eq!(planner.estimate(&device).bytes(), u64::MAX);
+    assert!(matches!(planner.plan(&device), Err(Error::DoesNotFit { needed: u64::MAX, .. })));
+}
+
+#[test]
+fn weights_that_train_beside_adapters_are_planned_with_them() {
+    let device = DeviceFacts::host(GIB, 1e12);
+    let of = |planner: Planner| planner.estimate(&device);
+    let (adapters, weights) = (of(planner()), of(Planner { lora: None, ..planner() }));
+    let parameters =
+        [planner().trained_sizes(), Planner { lora: None, ..planner() }.trained_sizes()];
+    let trained = TrainedSizes { parameters: parameters.concat(), of_base: true };
+    let both = Planner { trained: Some(trained), ..planner() };
+    let found = of(both.clone());
+    assert_eq!(found.memory.adapters, adapters.memory.adapters);
+    assert_eq!(found.memory.gradients, adapters.memory.gradients + weights.memory.gradients);
+    assert_eq!(found.memory.optimizer, adapters.memory.optimizer + weights.memory.optimizer);
+    assert_eq!(found.memory.updating, weights.memory.updating);
+    assert!(found.flops_per_step > weights.flops_per_step);
+    // Packing them would leave nothing of the kind to train.
+    let refused = both.plan(&DeviceFacts::host(1, 1e12)).unwrap_err().to_string();
+    assert!(!refused.contains("quantized"), "{refused}");
+}
+
+/// What a checkpoint goes on with may not change but for the passes of an evaluation.
+#[test]
+fn a_run_that_has_begun_is_offered_no_settings_of_another_run() {
+    let mut planner = planner();
+    let ids: Vec<u32> = (0..2048).collect();
+    let held_out = vec![Sample::text(&ids).unwrap(); 64];
+    planner.workload = planner.workload.clone().with_evaluation(&held_out, 64);
+    let refused = |memory: u64| match planner.fit(&DeviceFacts::host(memory, 1e12), true) {
+        Err(error) => error,
+        Ok(plan) => panic!("{} bytes fit", plan.bytes()),
+    };
+    let needed = planner.estimate(&DeviceFacts::host(GIB, 1e12)).bytes();
+    match refused(needed - 1) {
+        Error::DoesNotFit { settings, has_begun: true, .. } => {
+            assert_eq!(settings, ["watch.evaluation_batch = 32"]);
+        }
+        other => panic!("{other}"),
+    }
+    let text = refused(GIB / 4).to_string();
+    assert!(text.contains("no setting that may change in a run that has begun"), "{text}");
+    assert!(text.contains("with watch.evaluation_batch = "), "{text}");
+    assert!(text.ends_with("another run, which takes a folder of its own"), "{text}");
+    assert!(!text.contains("training.") && !text.contains("model."), "{text}");
 }
 
 /// The settings that a run is refused with on a device of so many bytes must be these, and make it fit.
@@ -374,11 +448,11 @@ fn a_limit_stands_in_where_the_device_does_not_tell() {
     assert_eq!(plan(&config, &gpu).unwrap().available, u64::MAX);
     config.memory_limit = Some(0.5);
     match plan(&config, &gpu) {
-        Err(Error::DoesNotFit { available, .. }) => assert_eq!(available, GIB / 2),
+        Err(Error::DoesNotFit { available, .. }) => assert_eq!(available, 500_000_000),
         other => panic!("expected a refusal, got {other:?}"),
     }
     config.memory_limit = Some(40.0);
-    assert_eq!(plan(&config, &gpu).unwrap().available, 40 * GIB);
+    assert_eq!(plan(&config, &gpu).unwrap().available, 40_000_000_000);
     // It is no more than there is.
     let host = DeviceFacts::host(32 * GIB, 1e12);
     assert_eq!(plan(&config, &host).unwrap().available, 32 * GIB);

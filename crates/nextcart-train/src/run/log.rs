@@ -75,3 +75,16 @@ fn begin(path: PathBuf, content: &[u8]) -> Result<(PathBuf, File)> {
     let file = OpenOptions::new().append(true).open(&path).map_err(io(&path))?;
     Ok((path, file))
 }
+
+#[cfg(test)]
+impl Log {
+    /// One to which nothing can be added.
+    pub(super) fn read_only(folder: &Path) -> Self {
+        let file = |name: &str| {
+            let path = folder.join(name);
+            fs::write(&path, "").expect("a folder to write to");
+            (path.clone(), File::open(path).expect("the file is there"))
+        };
+        Self { metrics: file(METRICS), events: file(EVENTS) }
+    }
+}

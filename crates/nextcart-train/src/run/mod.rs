@@ -28,10 +28,12 @@ use std::sync::atomic::AtomicBool;
 
 use nextcart_models::{Llama, LlamaConfig};
 use nextcart_text::Sample;
+use serde::Serialize;
 
 use crate::check::{HELD_OUT, check_list};
 use crate::checkpoint::{newest_checkpoint, replace};
 use crate::config::{SftConfig, wrong};
+use crate::difference::{Difference, differences};
 use crate::error::{Error, Result, io};
 use crate::plan::Plan;
 use crate::run_config::RunConfig;
@@ -86,7 +88,7 @@ pub enum Ending {
 /// which the system takes back from a process that ends in whatever way.
 ///
 /// [`start`](Self::start) plans before it loads a model; a run that was opened with one plans before its first step.
-/// What does not fit is refused either way.
+/// What does not fit, in memory or on the disk, is refused either way.
 ///
 /// ```
 /// use std::sync::atomic::AtomicBool;
@@ -173,7 +175,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// When it is evaluated and saved, and when it stops early (default [`WatchConfig::default`]).
+    /// When it is evaluated and saved, and when it stops early (default [`WatchConfig::default`]). If that is not the
+    /// `watch` of a [configuration](Self::with_config), [`train`](Self::train) refuses.
     #[must_use]
     pub fn with_watch(mut self, watch: WatchConfig) -> Self {
         self.watch = watch;
@@ -216,7 +219,8 @@ impl<'a> Run<'a> {
     }
 
     /// The configuration that the run was made of, for its folder; its `watch` is used (default none). If its
-    /// `training` is not what the run was opened with, [`train`](Self::train) refuses.
+    /// `training` is not what the run was opened with, or another [watch](Self::with_watch) is given afterwards,
+    /// [`train`](Self::train) refuses.
     #[must_use]
     pub fn with_config(mut self, config: RunConfig) -> Self {
         self.watch = config.watch.clone();
@@ -232,17 +236,18 @@ impl<'a> Run<'a> {
     }
 
     /// Takes all steps that are left, or stops after one once `stop` is true. Until the run has
-    /// [ended](Ending), another call goes on. Afterwards, `run.json` sets the plan beside what was seen.
+    /// [ended](Ending), another call goes on. Afterwards, `run.json` sets the plan beside what was seen. Where a file
+    /// could not be written, the folder may lack a step of this run, or a checkpoint: it is to be opened again, which goes
+    /// on from what is there.
     ///
     /// # Errors
-    /// [`Error::DoesNotFit`] where no plan was given and the run needs more memory than there is;
-    /// [`Error::Questions`], which names the checkpoint to go on from; [`Error::NonFinite`] and
+    /// Where no plan was given, [`Error::DoesNotFit`] if the run needs more memory than there is and [`Error::NoRoom`] if
+    /// it needs more of the disk; [`Error::Questions`], which names the checkpoint to go on from; [`Error::NonFinite`] and
     /// [`Error::NonFiniteEvaluation`], which name that of the last good state after the samples are listed in
-    /// `non_finite.json`: another call comes to the same number; [`Error::Config`] for a watch that
-    /// does not validate, a configuration of another training, questions or a patience without held-out samples, and ids
-    /// that are not as many as the samples;
-    /// [`Error::Token`] for a held-out sample; [`Error::OtherRun`] if the folder's `run.json` is of another
-    /// run; [`Error::Locked`]; [`Error::Io`] and others if a file cannot be read or written.
+    /// `non_finite.json`: another call comes to the same number; [`Error::Config`] for a watch that does not validate, a
+    /// configuration of another training or watch, questions or a patience without held-out samples, and ids that are not as
+    /// many as the samples; [`Error::Token`] for a held-out sample; [`Error::OtherRun`] if the folder's `run.json` is of
+    /// another run; [`Error::Locked`]; [`Error::Io`] and others if a file cannot be read or written.
     pub fn train(&mut self, stop: &AtomicBool) -> Result<Ending> {
         self.watch.validate()?;
         self.check()?;
@@ -262,12 +267,9 @@ impl<'a> Run<'a> {
 
     /// What was given must go together.
     fn check(&self) -> Result<()> {
-        let opened = self.trainer.config();
-        if let Some(RunConfig { training, .. }) = &self.config
-            && training != opened
-        {
-            let expected = format!("what the run was opened with, {opened:?}");
-            return Err(wrong("", "training", &expected, format!("{training:?}")));
+        if let Some(RunConfig { training, watch, .. }) = &self.config {
+            check_same("training", training, self.trainer.config())?;
+            check_same("watch", watch, &self.watch)?;
         }
         if self.questions.is_some() && self.held_out.is_empty() {
             let expected = "samples to evaluate when the questions are asked";
@@ -289,11 +291,11 @@ impl<'a> Run<'a> {
             }
             *lock = Some(new);
         }
-        let model = trainer.model();
+        let model = trainer.model_ref();
         let record = RunRecord::new(
             folder,
             (trainer.config(), &self.watch, self.config.as_ref()),
-            (&self.llama, Trained::of(&model)),
+            (&self.llama, Trained::of(model)),
             (samples, held_out),
             &model.device(),
         )?;
@@ -336,6 +338,18 @@ impl<'a> Run<'a> {
             return Ok(self.trainer.into_model());
         }
         self.trainer.into_best_model(&self.folder)
+    }
+}
+
+/// A section of a configuration must say what the run does.
+fn check_same<T: Serialize>(section: &'static str, written: &T, run: &T) -> Result<()> {
+    let value = |of: &T| serde_json::to_value(of).expect("numbers, words and tables");
+    match differences(&value(run), &value(written)).into_iter().next() {
+        Some(Difference { field, before, now }) => {
+            let expected = format!("`{section}.{field}` as the run has it, {now}");
+            Err(wrong("", section, &expected, before))
+        }
+        None => Ok(()),
     }
 }
 

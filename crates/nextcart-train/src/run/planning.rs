@@ -16,7 +16,7 @@ use crate::config::wrong;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::plan::{DeviceFacts, Pace, Plan, PlanOutcome, Planner, Workload, is_quantized};
+use crate::plan::{DeviceFacts, Pace, Plan, PlanOutcome, Planner, Workload};
 use crate::replicas::beside;
 use crate::run_config::RunConfig;
 use crate::trainer::StepReport;
@@ -42,16 +42,17 @@ impl RunConfig {
     /// The run of this configuration to be planned, for a model of a shape that is held as it says.
     ///
     /// # Errors
-    /// What keeps such a run from starting, as far as it can be known without the model: those of [`Workload::of`],
-    /// [`Error::Config`] for a patience, or evaluations at other times than each epoch, without held-out samples,
-    /// [`Error::Token`] for a sample of either list, [`Error::Mixed`], and [`Error::Model`] for adapters that none of its
-    /// modules gets, or entries that match none.
+    /// What keeps such a run from starting, as far as it can be known without the model: those of
+    /// [`validate`](Self::validate) and [`Workload::of`], [`Error::Config`] for a patience, or evaluations at other times
+    /// than each epoch, without held-out samples, [`Error::Token`] for a sample of either list, [`Error::Mixed`], and
+    /// [`Error::Model`] for adapters that none of its modules gets, or entries that match none.
     pub fn planner(
         &self,
         model: &LlamaConfig,
         samples: &[Sample],
         held_out: &[Sample],
     ) -> Result<Planner> {
+        self.validate()?;
         let workload = Workload::of(samples, &self.training)?
             .with_evaluation(held_out, self.watch.evaluation_batch);
         self.watch.check_patience(held_out)?;
@@ -72,8 +73,9 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// Before a weight is read, [`Error::Config`] also where there are fewer devices, [`Error::Locked`], those of
-    /// [`RunConfig::planner`], [`Error::OtherRun`] if the folder holds checkpoints and its record is of another run, and
-    /// [`Error::DoesNotFit`] with the settings that would; then those of [`RunConfig::load`] and [`Run::open`].
+    /// [`RunConfig::planner`], [`Error::OtherRun`] if the folder holds checkpoints and its record is of another run,
+    /// [`Error::DoesNotFit`] with the settings that would, of a run that goes on only those that may change, and
+    /// [`Error::NoRoom`] where the disk does not take its checkpoints; then those of [`RunConfig::load`] and [`Run::open`].
     pub fn start(
         folder: impl AsRef<Path>,
         config: &RunConfig,
@@ -86,12 +88,14 @@ impl<'a> Run<'a> {
         let (folder, llama) = (folder.as_ref(), checkpoint.config());
         let lock = Lock::if_there(folder)?;
         let planner = config.planner_for(checkpoint, samples, held_out)?;
-        if newest_checkpoint(folder)?.is_some() {
+        let has_begun = newest_checkpoint(folder)?.is_some();
+        if has_begun {
             let settings = (&config.training, &config.watch, Some(config));
             let model = (llama, Trained::Adapters);
             RunRecord::new(folder, settings, model, (samples, held_out), device)?.check(folder)?;
         }
-        let plan = planner.plan(&DeviceFacts::measure_for(&planner, device))?;
+        let plan = planner.fit(&DeviceFacts::measure_for(&planner, device), has_begun)?;
+        planner.check_disk(folder, &[])?;
         let model = config.load(checkpoint, device)?;
         let training = config.training.clone();
         let run = Self::open_locked((folder, lock), model, llama, training, samples)?;
@@ -103,19 +107,18 @@ impl<'a> Run<'a> {
         let plan = match self.plan.take() {
             Some(plan) => plan,
             None => {
-                let model = self.trainer.model();
-                let training = self.trainer.config();
+                let (model, training) = (self.trainer.model_ref(), self.trainer.config());
                 let workload = Workload::of(self.samples, training)?
                     .with_evaluation(self.held_out, self.watch.evaluation_batch);
-                let mut planner = match &self.config {
-                    Some(config) => Planner::new(config, &self.llama, workload),
-                    None => Planner::of_model(&model, &self.llama, training, workload),
-                };
-                planner.load.quantized |= is_quantized(&model);
-                let facts = DeviceFacts::measure_for(&planner, &model.device());
+                let mut planner = Planner::of_model(model, &self.llama, training, workload);
+                planner.memory_limit = self.config.as_ref().and_then(RunConfig::memory_limit_bytes);
+                let facts = DeviceFacts::measure_for(&planner, &model.device().inner());
                 let memory = planner.estimate(&facts).memory;
-                let there = memory.weights + memory.adapters;
-                planner.plan(&DeviceFacts { taken: facts.taken.saturating_sub(there), ..facts })?
+                let there = memory.weights.saturating_add(memory.adapters);
+                let facts = DeviceFacts { taken: facts.taken.saturating_sub(there), ..facts };
+                let plan = planner.fit(&facts, self.trainer.steps() > 0)?;
+                planner.check_disk(&self.folder, &[])?;
+                plan
             }
         };
         info!(

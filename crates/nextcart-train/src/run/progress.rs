@@ -1,6 +1,6 @@
 //! A run as a line on the terminal.
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 
 use super::metrics::{EvaluationMetrics, StepMetrics};
 use super::{Ending, Observer};
@@ -8,8 +8,8 @@ use super::{Ending, Observer};
 /// A line on the terminal, as wide as that is: steps and the time that is left; below it loss, tokens and samples a
 /// second, MFU and memory.
 ///
-/// Memory is the most of the host so far, and that of a device with its own. Speeds are means since this process began
-/// to train. It goes to standard error, and nowhere if that is no terminal.
+/// Memory is the most of the host so far, and that of a device with its own. Speeds are means since this call of
+/// [`Run::train`](crate::Run::train) began. It goes to standard error, and nowhere if that is no terminal.
 #[derive(Debug)]
 pub struct ProgressLine {
     bar: ProgressBar,
@@ -36,17 +36,19 @@ impl ProgressLine {
         parts.push(format!("{tokens:.0} tokens/s"));
         parts.push(format!("{:.1} examples/s", self.examples as f64 / seconds));
         parts.extend(metrics.mfu.map(|share| format!("MFU {:.0} %", 100.0 * share)));
-        parts.extend(metrics.peak_bytes.map(|bytes| HumanBytes(bytes).to_string()));
-        parts.extend(metrics.device_bytes.map(|bytes| format!("{} there", HumanBytes(bytes))));
+        parts.extend(metrics.peak_bytes.map(|bytes| DecimalBytes(bytes).to_string()));
+        parts.extend(metrics.device_bytes.map(|bytes| format!("{} there", DecimalBytes(bytes))));
         parts.join(", ")
     }
 }
 
 impl Observer for ProgressLine {
     fn started(&mut self, steps: u64, total_steps: u64) {
+        // An earlier call may have ended it.
+        (self.tokens, self.examples) = (0, 0);
+        self.bar.reset();
         self.bar.set_length(total_steps);
         self.bar.set_position(steps);
-        self.bar.reset_elapsed();
         self.bar.reset_eta();
     }
 
@@ -91,8 +93,8 @@ mod tests {
             seconds: 1.0,
         };
         let metrics = StepMetrics {
-            peak_bytes: Some(3 << 30),
-            device_bytes: Some(1 << 30),
+            peak_bytes: Some(3_000_000_000),
+            device_bytes: Some(1_000_000_000),
             mfu: Some(0.25),
             ..StepMetrics::new(&report)
         };
@@ -108,8 +110,16 @@ mod tests {
             seconds: 1.0,
             time: 0.0,
         });
-        let expected = "loss 1.250, held out 1.500, 50 tokens/s, 2.0 examples/s, MFU 25 %, 3.00 GiB, \
-             1.00 GiB there";
+        let expected = "loss 1.250, held out 1.500, 50 tokens/s, 2.0 examples/s, MFU 25 %, 3.00 GB, \
+             1.00 GB there";
+        assert_eq!(line.message(&metrics, 2.0), expected);
+        assert_eq!(line.bar.position(), 1);
+
+        // Another call of `train` has speeds and a time of its own.
+        line.ended(Ending::Interrupted);
+        line.started(1, 2);
+        assert_eq!((line.bar.position(), line.bar.is_finished()), (1, false));
+        line.step(&metrics);
         assert_eq!(line.message(&metrics, 2.0), expected);
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::log::Log;
 use super::metrics::{EvaluationMetrics, Metric, now};
 use super::planning::Watched;
@@ -90,8 +92,9 @@ impl Run<'_> {
             seconds: started.elapsed().as_secs_f64(),
             time: now(),
         };
-        self.trainer.note_evaluation(loss);
+        // The log first: what it could not take is made again by another call.
         log.add(&Metric::Evaluation(metrics))?;
+        self.trainer.note_evaluation(loss);
         for observer in &mut self.observers {
             observer.evaluation(&metrics);
         }
@@ -119,7 +122,11 @@ impl Run<'_> {
         if let Some((is_good, checkpoint)) = kept {
             *checkpoint = self.last_good(log, is_good);
         }
-        non_finite::list(&error, self.trainer.steps(), &self.ids, &self.folder)?;
+        let listed = non_finite::list(&error, self.trainer.steps(), &self.ids, &self.folder);
+        if let Err(reason) = listed {
+            let reason = &reason as &dyn std::error::Error;
+            warn!(reason, "the samples behind the error could not be listed");
+        }
         Err(error)
     }
 
@@ -133,5 +140,31 @@ impl Run<'_> {
         }
         let saved = log.sync().and_then(|()| self.trainer.save(&self.folder));
         saved.ok().or(newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use nextcart_models::LlamaConfig;
+    use nextcart_text::Sample;
+
+    use super::*;
+    use crate::config::SftConfig;
+
+    #[test]
+    fn an_evaluation_that_the_log_could_not_take_is_not_made_yet() {
+        let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(16) };
+        let model = llama.init(1, &Device::flex().autodiff()).trainable();
+        let samples = [Sample::text(&[1, 2, 3]).unwrap()];
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::open(folder.path(), model, &llama, SftConfig::default(), &samples)
+            .unwrap()
+            .with_held_out(&samples);
+        let found = run.evaluate(&mut Log::read_only(folder.path()));
+        assert!(matches!(found, Err(Error::Io { .. })), "{found:?}");
+        assert!(run.trainer.evaluations().is_empty());
+        run.evaluate(&mut Log::open(folder.path(), 0, &[]).unwrap()).unwrap();
+        assert_eq!(run.trainer.evaluations().len(), 1);
     }
 }

@@ -5,7 +5,7 @@ mod file;
 mod lora;
 mod presets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use nextcart_adapters::{Init, LoraConfig};
@@ -56,8 +56,9 @@ pub struct RunConfig {
     /// Folder for all that the run writes (default `out/run`).
     #[serde(default = "default_output")]
     pub output: PathBuf,
-    /// GiB of the device's memory that the run may take at most, those that are taken before among them (default none,
-    /// that is what the device has). A GPU does not tell how much it has: without a limit, nothing is refused there.
+    /// GB (of 10⁹ bytes) of the device's memory that the run may take at most, those that are taken before among them
+    /// (default none, that is what the device has). A GPU does not tell how much it has: without a limit, nothing is
+    /// refused there.
     #[serde(default)]
     pub memory_limit: Option<f64>,
     /// The base model and how it is held.
@@ -193,6 +194,20 @@ impl RunConfig {
             training: SftConfig::default(),
             watch: WatchConfig::default(),
         }
+    }
+
+    /// Says what is fine-tuned and how, such as `TinyLlama-1.1B-Chat-v1.0 with QLoRA`: a heading for its report.
+    #[must_use]
+    pub fn title(&self, checkpoint: &Checkpoint) -> String {
+        let path = Path::new(&self.model.name);
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let is_packed = self.model.quantized || checkpoint.is_quantized();
+        format!("{name} with {}", if is_packed { "QLoRA" } else { "LoRA" })
+    }
+
+    /// [`memory_limit`](Self::memory_limit) in bytes.
+    pub(crate) fn memory_limit_bytes(&self) -> Option<u64> {
+        self.memory_limit.map(|gb| (gb * 1e9) as u64)
     }
 
     /// The base model with fresh adapters: of a configuration, they are what trains. A run of all weights is

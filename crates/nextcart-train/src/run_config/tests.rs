@@ -102,6 +102,7 @@ fn presets_are_those_of_the_seed_project() {
             (Schedule::Linear, Optimizer::AdamW8bit)
         );
         assert_eq!((training.seed, adapter_seed, watch.evaluate), (3407, 3407, Every::Epoch));
+        assert_eq!((watch.save, training.checkpoints_kept), (Every::Steps(50), 2));
     }
     let quantized = |name| RunConfig::by_name(name).unwrap().model.quantized;
     assert!(quantized("tinyllama_qlora") && quantized("mistral_qlora") && !quantized("tiny_cpu"));

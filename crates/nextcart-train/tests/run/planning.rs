@@ -4,7 +4,7 @@ use std::fs;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use nextcart_models::{Checkpoint, LlamaConfig, LoadOptions, Precision, save_checkpoint};
+use nextcart_models::{Checkpoint, Llama, LlamaConfig, LoadOptions, Precision, save_checkpoint};
 use nextcart_text::Sample;
 use nextcart_train::{
     DeviceFacts, Ending, Error, Every, Metric, ModelConfig, Planner, Run, RunConfig, RunRecord,
@@ -12,7 +12,7 @@ use nextcart_train::{
 };
 use serde_json::json;
 
-use crate::common::{adapted, base, llama};
+use crate::common::{VOCAB, adapted, base, llama};
 use crate::watching::{go, open};
 use crate::{config, lora, samples, turn, watch};
 
@@ -21,6 +21,7 @@ fn planner(samples: &[Sample], training: SftConfig) -> Planner {
         model: llama(),
         load: LoadOptions::default(),
         lora: Some(lora()),
+        trained: None,
         workload: Workload::of(samples, &training).unwrap(),
         training,
         memory_limit: None,
@@ -69,6 +70,7 @@ fn without_a_plan_the_run_makes_one_of_the_model_in_hand() {
     };
     let expected = own.estimate(&DeviceFacts::host(1 << 32, 1e10));
     assert_eq!((found.memory, found.operations), (expected.memory, expected.operations));
+    assert_eq!(found.disk, expected.disk);
     assert!(found.memory.evaluation > 0 && found.available > found.bytes());
 
     // A model that trains as a whole, and one with ranks of its own.
@@ -89,6 +91,33 @@ fn without_a_plan_the_run_makes_one_of_the_model_in_hand() {
     run.train(&go()).unwrap();
     let memory = RunRecord::read(folder.path()).unwrap().plan.unwrap().plan.memory;
     assert_eq!(memory.adapters, 4 * (4 * (32 + 32) + 2 * (32 + 32) + 4 * (32 + 48)));
+}
+
+#[test]
+fn what_takes_gradients_is_planned_and_recorded_beside_adapters_and_packed_weights_too() {
+    let _turn = turn();
+    let (samples, _) = samples();
+    let run = |model: Llama| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::open(folder.path(), model, &llama(), config(3), &samples).unwrap();
+        run.train(&go()).unwrap();
+        RunRecord::read(folder.path()).unwrap()
+    };
+    let adapters = planner(&samples, config(3)).estimate(&DeviceFacts::host(1 << 32, 1e10));
+    let both = adapted(&lora()).trainable();
+    let parameters = both.num_params() as u64;
+    let record = run(both);
+    assert_eq!(record.trained, Some(Trained::All));
+    let memory = record.plan.unwrap().plan.memory;
+    assert_eq!(memory.gradients, 4 * parameters);
+    assert_eq!(memory.adapters, adapters.memory.adapters);
+
+    // What is packed stays as it is: embedding and norms train.
+    let record = run(base().quantized().unwrap().trainable());
+    assert_eq!(record.trained, Some(Trained::All));
+    let memory = record.plan.unwrap().plan.memory;
+    let trained = (VOCAB + 2 * llama().layers + 1) * llama().d_model;
+    assert_eq!((memory.adapters, memory.gradients), (0, 4 * trained as u64));
 }
 
 #[test]
@@ -130,7 +159,7 @@ fn a_packed_checkpoint_is_planned_as_it_is_stored_whatever_the_configuration_say
         quantized: false,
     };
     let dense =
-        RunConfig { training: config(3), memory_limit: Some(2.0), ..RunConfig::new(model.clone()) };
+        RunConfig { training: config(3), memory_limit: Some(2.2), ..RunConfig::new(model.clone()) };
     let packed = RunConfig { model: ModelConfig { quantized: true, ..model }, ..dense.clone() };
     let weights =
         |planner: Planner| planner.estimate(&DeviceFacts::host(1 << 40, 1e10)).memory.weights;
@@ -141,6 +170,20 @@ fn a_packed_checkpoint_is_planned_as_it_is_stored_whatever_the_configuration_say
     let run = Run::start(&path, &dense, &checkpoint, &Device::flex(), (&samples, &held_out));
     let error = run.map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::Model { .. }), "{error}");
+}
+
+#[test]
+fn a_configuration_that_does_not_validate_is_not_planned() {
+    let (samples, held_out) = samples();
+    let limit = |limit: f64| {
+        let config = RunConfig { memory_limit: Some(limit), ..RunConfig::tiny_cpu() };
+        config.planner(&llama(), &samples, &held_out).map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(limit(f64::NAN).contains("`memory_limit`"), "{}", limit(f64::NAN));
+    let training = SftConfig { devices: usize::MAX, ..config(3) };
+    let config = RunConfig { training, ..RunConfig::tiny_cpu() };
+    let found = config.planner(&llama(), &samples, &held_out);
+    assert!(matches!(found, Err(Error::Config { field: "devices", .. })), "{found:?}");
 }
 
 #[test]
@@ -206,6 +249,27 @@ fn what_does_not_fit_is_refused_before_a_weight_is_read() {
     let error = refused(RunConfig { lora: nowhere, ..config.clone() }, &held_out);
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("nowhere"), "{source}");
+    // What it is told where it does not fit leaves it the run that it is.
+    let small = RunConfig { memory_limit: Some(1e-9), ..config.clone() };
+    let text = refused(small, &held_out).to_string();
+    assert!(text.contains("a run that has begun") && !text.contains("training."), "{text}");
+    // Nor for what the disk does not take.
+    let training = SftConfig {
+        max_steps: Some(1 << 50),
+        checkpoints_kept: 1 << 50,
+        ..config.training.clone()
+    };
+    let many = RunConfig { training, ..config.clone() };
+    let elsewhere = folder.path().join("elsewhere");
+    let data = (samples.as_slice(), held_out.as_slice());
+    let run = Run::start(&elsewhere, &many, &checkpoint, &Device::flex(), data);
+    match run.map(|_| ()) {
+        Err(Error::NoRoom { folder, needed, available }) => {
+            assert!(folder == elsewhere && needed > available && !elsewhere.exists());
+        }
+        // The system does not say what room there is.
+        other => assert!(matches!(other, Err(Error::Model { .. })), "{other:?}"),
+    }
     let other = RunConfig { lora: config.lora.clone().with_alpha(3.0), ..config.clone() };
     let error = refused(other, &held_out);
     assert!(

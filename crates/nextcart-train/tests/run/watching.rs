@@ -256,6 +256,8 @@ fn what_does_not_go_together_is_refused_before_a_file_is_written() {
     };
     let whole = RunConfig { training: config(4), ..RunConfig::tiny_cpu() };
     check(open(&folder, config(3), &samples).with_config(whole), "training");
+    let whole = RunConfig { training: config(3), ..RunConfig::tiny_cpu() };
+    check(open(&folder, config(3), &samples).with_config(whole).with_watch(watch()), "watch");
     check(open(&folder, config(3), &samples).with_questions(|_, _| Ok(())), "held_out");
     let patient = WatchConfig { patience: Some(2), ..watch() };
     check(open(&folder, config(3), &samples).with_watch(patient), "patience");
@@ -266,6 +268,44 @@ fn what_does_not_go_together_is_refused_before_a_file_is_written() {
     check(run.with_sample_ids(ids(samples.len()), ids(1)), "sample_ids");
     let run = open(&folder, config(3), &samples).with_held_out(&held_out);
     assert!(run.with_questions(|_, _| Ok(())).train(&go()).is_ok());
+}
+
+#[test]
+fn a_configuration_of_another_run_is_told_by_its_first_field() {
+    let _turn = turn();
+    let (samples, _) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("run");
+    let text = |mut run: Run| run.train(&go()).unwrap_err().to_string();
+    let run = || open(&folder, config(3), &samples);
+    let training = SftConfig { checkpoints_kept: 7, ..config(4) };
+    let whole = RunConfig { training, ..RunConfig::tiny_cpu() };
+    let expected = "config, field `training`: expected `training.checkpoints_kept` as the run has it, 2, found 7";
+    assert_eq!(text(run().with_config(whole.clone())), expected);
+    let whole = RunConfig { training: config(3), ..whole };
+    let later = WatchConfig { patience: Some(2), ..whole.watch.clone() };
+    let expected =
+        "config, field `watch`: expected `watch.patience` as the run has it, 2, found null";
+    assert_eq!(text(run().with_config(whole).with_watch(later)), expected);
+}
+
+#[test]
+fn an_error_is_told_where_the_samples_behind_it_cannot_be_listed() {
+    let _turn = turn();
+    let (samples, _) = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("non_finite.json");
+    struct Blocks<'a>(&'a Path);
+    impl Observer for Blocks<'_> {
+        fn started(&mut self, _steps: u64, _total_steps: u64) {
+            fs::create_dir(self.0).unwrap();
+        }
+    }
+    let training = SftConfig { learning_rate: 1e38, warmup_steps: 0, ..config(1) };
+    let mut run = open(folder.path(), training, &samples).with_observer(Blocks(&list));
+    let error = run.train(&go()).unwrap_err();
+    assert!(matches!(error, Error::NonFinite { .. }), "{error}");
+    assert!(list.is_dir());
 }
 
 #[test]
