@@ -8,9 +8,10 @@ usage() {
 Usage: bash benches/gpu.sh [OPTIONS]
 
 On a machine with a GPU: tests kernels and a few training steps against the CPU, takes 200 steps of TinyLlama-1.1B and
-of Mistral-7B with QLoRA, on random weights of their exact shapes, the same with PEFT and bitsandbytes, and writes a
-table. Crates, Python packages and the LLVM that CubeCL is built with are downloaded; the checkpoints take 17 GB of disk.
-A test that fails is told in the table, and what comes after it runs all the same; the status is then 1.
+of Mistral-7B with QLoRA, on random weights of their exact shapes, the same with PEFT and bitsandbytes, whose losses of
+the first batch must agree token by token, and writes a table. Crates, Python packages and the LLVM that CubeCL is built
+with are downloaded; the checkpoints take 17 GB of disk. A test that fails is told in the table, and what comes after it
+runs all the same; the status is then 1.
 
   --backend NAME   cuda (default) or wgpu
   --runs LIST      of tinyllama_lora, tinyllama_qlora, mistral_qlora (default tinyllama_qlora,mistral_qlora)
@@ -18,9 +19,9 @@ A test that fails is told in the table, and what comes after it runs all the sam
   --tokens N       tokens of a sample (default 384)
   --batch N        samples of a step (default 8)
   --out DIR        folder for the table and the Python environment (default out/gpu)
-  --python FILE    a Python with benches/peers/requirements-models.txt (default: one is made)
+  --python FILE    a Python with benches/peers/requirements-models.txt, or its name on PATH (default: one is made)
   --no-peers       leave PEFT out; it needs an Nvidia GPU, and is left out where there is none
-  --dry-run        print the commands and run none
+  --dry-run        print the commands, ready to be pasted, and run none
   --help           this text
 HELP
 }
@@ -48,75 +49,99 @@ for name in ${runs//,/ }; do
     case $name in tinyllama_lora | tinyllama_qlora | mistral_qlora) ;; *) fail "--runs: expected names of --help, found \`$name\`" ;; esac
 done
 [ -n "$runs" ] || fail "--runs: expected names of --help, found none"
-# PyTorch's wheels know no other GPU.
-if [ -z "$dry" ] && ! command -v nvidia-smi >/dev/null; then peers=''; fi
 case $backend in cuda | wgpu) ;; *) fail "--backend: expected cuda or wgpu, found \`$backend\`" ;; esac
 for number in steps tokens batch; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || fail "--$number: expected a number from 1 on, found \`${!number}\`"
 done
-# What the command line names lies where it was typed; the default lies in the repository.
+# A bare name is looked for on PATH. Any other path lies where it was typed; the default lies in the repository.
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+named=$python
+case $python in '' | */*) ;; *) python=$(type -P "$python") || fail "--python: no \`$named\` on PATH" ;; esac
 case $python in '' | /*) ;; *) python=$PWD/$python ;; esac
+if [ -n "$python" ] && ! { [ -f "$python" ] && [ -x "$python" ]; }; then
+    fail "--python: expected a program, found \`$named\`"
+fi
 case $out in '') out=$top/out/gpu ;; /*) ;; *) out=$PWD/$out ;; esac
-cd "$top"
 
-run() {
-    printf '+ %s\n' "$*"
-    [ -n "$dry" ] || "$@"
-}
-
-machine() {
-    if command -v nvidia-smi >/dev/null; then
-        nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
+# What the table names, asked before anything runs: a driver that fails then costs nothing.
+gpu="a GPU through $backend"
+if [ -z "$dry" ]; then
+    missing=''
+    if ! command -v nvidia-smi >/dev/null; then
+        missing='no nvidia-smi, so no driver for an Nvidia GPU'
+    elif ! said=$(nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader 2>&1); then
+        missing="nvidia-smi fails (${said%%$'\n'*})"
     else
-        echo "a GPU through $backend"
+        gpu=$said
+    fi
+    if [ -n "$missing" ]; then
+        [ "$backend" != cuda ] || fail "$missing: try --backend wgpu, or --dry-run to see what would run"
+        peers='' # PyTorch's wheels know no other GPU
+    fi
+fi
+
+# As a shell reads it again, variables and all.
+run() {
+    local line
+    printf -v line ' %q' "$@"
+    if [ -n "$dry" ]; then
+        printf '%s\n' "${line# }"
+    else
+        printf '+%s\n' "$line"
+        "$@"
     fi
 }
 
-if [ -z "$dry" ] && [ "$backend" = cuda ] && ! command -v nvidia-smi >/dev/null; then
-    fail "no nvidia-smi, so no driver for an Nvidia GPU: try --backend wgpu, or --dry-run to see what would run"
-fi
+run cd "$top"
 run mkdir -p "$out"
 
 # Kernels and whole training steps against the CPU. The variable makes a missing GPU an error.
-export NEXTCART_GPU=1
 tests=passed
-run cargo test --release -p nextcart-adapters -p nextcart-train --features "nextcart-train/$backend" --test gpu \
-    --no-fail-fast || tests=FAILED
+run env NEXTCART_GPU=1 cargo test --release -p nextcart-adapters -p nextcart-train --features "nextcart-train/$backend" \
+    --test gpu --no-fail-fast || tests=FAILED
 
-peer=() runs_ended=passed
-if [ -n "$peers" ] && [ -z "$python" ]; then
-    python=$out/peers/bin/python
-    if [ ! -x "$python" ]; then
-        run python3 -m venv "$out/peers" &&
-            run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt || {
-            # Half of one would be taken for a whole one the next time.
-            rm -rf "$out/peers"
-            peers='' runs_ended='FAILED (no Python for PEFT)'
-        }
-    fi
-fi
+peft='left out, so that nothing was compared with it'
 if [ -n "$peers" ]; then
-    export NEXTCART_PYTHON=$python
-    peer=(--peer)
+    peft='beside them'
+    if [ -z "$python" ]; then
+        python=$out/peers/bin/python
+        if [ ! -x "$python" ]; then
+            run python3 -m venv "$out/peers" &&
+                run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt || {
+                # Half of one would be taken for a whole one the next time.
+                rm -rf "$out/peers"
+                peers='' peft='FAILED (its packages cannot be installed)'
+            }
+        fi
+    fi
+    # Without PEFT, the runs still tell what is ours.
+    [ -z "$peers" ] || run "$python" benches/peers/rehearsal_peft.py check cuda || {
+        peers='' peft='FAILED (its Python cannot do its part)'
+    }
+fi
+peer=() variables=()
+if [ -n "$peers" ]; then
+    peer=(--peer) variables=(env "NEXTCART_PYTHON=$python")
 fi
 
 # One after the other, so that what fails takes nothing from the rest.
+runs_ended=passed
 for name in ${runs//,/ }; do
-    [ -n "$dry" ] || rm -f "$out/$name.md"
-    run cargo bench -p nextcart-benches --features "$backend" --bench rehearsal -- --runs "$name" --steps "$steps" \
-        --tokens "$tokens" --batch "$batch" ${peer[@]+"${peer[@]}"} --table "$out/$name.md" || runs_ended=FAILED
+    run rm -f "$out/$name.md"
+    run ${variables[@]+"${variables[@]}"} cargo bench -p nextcart-benches --features "$backend" --bench rehearsal -- \
+        --runs "$name" --steps "$steps" --tokens "$tokens" --batch "$batch" ${peer[@]+"${peer[@]}"} \
+        --table "$out/$name.md" || runs_ended=FAILED
 done
 
 if [ -n "$dry" ]; then
-    echo "+ the table goes to $out/table.md"
+    echo "# The table goes to $(printf %q "$out/table.md")."
     exit
 fi
 {
-    machine
-    printf '\nTests against the CPU: %s. Full-size runs: %s.\n' "$tests" "$runs_ended"
+    echo "$gpu"
+    printf '\nTests against the CPU: %s. Full-size runs: %s. PEFT: %s.\n' "$tests" "$runs_ended" "$peft"
     for name in ${runs//,/ }; do
-        [ ! -f "$out/$name.md" ] || { echo && cat "$out/$name.md"; } # as far as it came
+        [ ! -f "$out/$name.md" ] || printf '\n%s\n' "$(cat "$out/$name.md")" # as far as it came
     done
 } | tee "$out/table.md"
-[ "$tests$runs_ended" = passedpassed ]
+[[ $tests$runs_ended$peft != *FAILED* ]]

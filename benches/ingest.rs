@@ -2,9 +2,9 @@
 //!
 //! Run: `cargo bench --bench ingest -- [--reviews 1000000] [--peers pandas,polars,duckdb] [--repeat 3]`
 //!
-//! Files are generated once and kept in `target/bench-data`. The peers are the scripts in `benches/peers`,
-//! run by the Python that `NEXTCART_PYTHON` names. Every run is a process of its own, whose peak memory the
-//! kernel tells; the runs of all tools take turns, so that a busy moment hits all of them. With `--task prepare`
+//! Files are generated once and kept in `target/bench-data`. The peers are the scripts in `benches/peers`, run by the
+//! Python that `NEXTCART_PYTHON` names. All work with two threads. Every run is a process of its own, whose peak memory
+//! the kernel tells; the runs of all tools take turns, so that a busy moment hits all of them. With `--task prepare`
 //! and `RUST_LOG=nextcart_data=debug` it tells how long the stages of one run take.
 
 mod common;
@@ -97,7 +97,9 @@ fn last_line(mut command: Command) -> Value {
 fn run_task(task: &str, folder: &Path, files: CorpusFiles) -> Value {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let (stop, resources) = (AtomicBool::new(false), Resources::default());
+    // As many threads as the peers take, where nothing else is said.
+    let resources = Resources { threads: 2, ..Resources::default() };
+    let stop = AtomicBool::new(false);
     let (reviews, meta) = ([files.reviews], [files.meta]);
     let start = Instant::now();
     let questions = match task {
