@@ -1,27 +1,26 @@
 //! Asks one model the same questions in every way of answering, and sets the scores side by side.
 //!
-//! Run: `cargo run --release --example answering -- FOLDER --model CHECKPOINT`
+//! Run: `cargo run --release --example answering -- data --model out/quickstart/base`
 //!
 //! By the likelihood of each option, that of a token of it, and what the history adds to it; by writing one of the options,
 //! or anything; by a letter, by yes and no to each option, and by one of two for each pair. Ctrl-C keeps the answers so
 //! far; the same command goes on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use nextcart_adapters::{ADAPTER_WEIGHTS, load_peft};
-use nextcart_data::{Contexts, Dataset, FullCatalogue, Part, PrepareOptions, Question};
+use nextcart_data::{Contexts, FullCatalogue, Part, Question};
 use nextcart_eval::{
     Answering, AuditOptions, CatalogueRanks, Edited, Evaluation, Predictor, ScoreTable,
-    TemplateModel, audit_with, chance, evaluate_until, rank_catalogue, spread, write_predictions,
+    TemplateModel, audit_with, chance, rank_catalogue, spread, write_predictions,
 };
 use nextcart_examples::{
-    STOP, answered, check_choice, check_folder, checkpoint, end, log, purchases_template, say,
-    stop_on_ctrl_c, wrapped,
+    ask, checkpoint, dataset, end, end_on_ctrl_c, example, log, percent_interval,
+    purchases_template, say, wrapped,
 };
 use nextcart_models::find_device;
 use nextcart_prompt::{Style, Template};
@@ -38,6 +37,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// some; two also without the history. Answers are kept in --out as they come, and `answering.parquet` there holds all.
 #[derive(Parser)]
 #[command(name = "answering", version)]
+#[command(after_help = example("answering -- data --model out/quickstart/base"))]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
     /// these, each customer's last purchase becomes the test and the one before it validation.
@@ -93,12 +93,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    stop_on_ctrl_c()?;
+    end_on_ctrl_c()?;
     let Arguments { folder, out, history, .. } = arguments;
     let forms = forms(&arguments.forms)?;
-    check_folder(folder)?;
-    let data = Dataset::of_folder(folder, out, &PrepareOptions::leave_one_out(), &STOP)?;
-    check_choice(&data.questions, folder)?;
+    let data = dataset(folder, out)?;
     let whole = spread(&data.part(Part::Test, None), arguments.questions);
     ensure!(!whole.is_empty(), "`{}`: expected test questions, found none", folder.display());
     let shown: Vec<Question> = whole.iter().map(|it| it.with_latest(Some(*history))).collect();
@@ -125,7 +123,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
 
     let told = Contexts::wanted(&data.folder, &shown, |field| titles.mentions(field))?;
-    let mut evaluations = Vec::new();
+    let (mut evaluations, answers) = (Vec::new(), out.join("answers"));
     for (name, answering) in forms {
         let template = match name {
             "letters" => titles.clone().with_style(Style::LETTERS)?,
@@ -138,10 +136,10 @@ fn run(arguments: &Arguments) -> Result<()> {
         let identity = format!("{identity} {answering:?} {}", digest(&samples));
         let asked = TemplateModel::new(name, &model, llama, builder);
         let mut asked = asked.with_contexts(&told).with_answering(answering);
-        evaluations.push(ask(&mut asked, &shown, &identity, out)?);
+        evaluations.push(ask(&mut asked, &shown, &identity, &answers)?);
         if TWINS.contains(&name) {
             let mut blind = Edited::without_history(asked);
-            evaluations.push(ask(&mut blind, &shown, &identity, out)?);
+            evaluations.push(ask(&mut blind, &shown, &identity, &answers)?);
         }
     }
     write_predictions(out.join("answering.parquet"), &evaluations)?;
@@ -170,20 +168,6 @@ fn forms(names: &[String]) -> Result<Vec<(&'static str, Answering)>> {
         [] => Ok(FORMS.to_vec()),
         _ => names.iter().map(find).collect(),
     }
-}
-
-/// Asks all questions, or goes on with those that an interrupted run left.
-fn ask(
-    predictor: &mut dyn Predictor,
-    questions: &[Question],
-    identity: &str,
-    out: &Path,
-) -> Result<Evaluation> {
-    let name = predictor.name().to_owned();
-    let style = ProgressStyle::with_template("{msg:27} {wide_bar} {pos}/{len}")?;
-    let bar = ProgressBar::new(questions.len() as u64).with_style(style).with_message(name.clone());
-    let folder = out.join("answers").join(name.replace(", ", "-").replace(' ', "_"));
-    answered(evaluate_until(folder, identity, predictor, questions, &STOP, || bar.inc(1)))
 }
 
 /// Prints the scores with two more columns, and what the forms cost.
@@ -219,9 +203,6 @@ fn rank(
     let mut found = CatalogueRanks { name, ranks: Vec::new(), seconds: 0.0 };
     let bar = ProgressBar::new(questions.len() as u64);
     for question in questions {
-        if STOP.load(Ordering::Relaxed) {
-            bail!("stopped while the catalogue was ranked; the same command ranks it anew");
-        }
         let mut asked = question.with_latest(Some(history));
         let has = question.history.iter().map(|purchase| &purchase.product.item);
         if has.clone().all(|item| *item != question.target().item) {
@@ -233,12 +214,12 @@ fn rank(
         bar.inc(1);
     }
     let score = found.score(10)?;
-    let ([low, high], [from, to]) = (score.hit_rate_interval, score.ndcg_interval);
+    let [low, high] = score.ndcg_interval;
     say!(
-        "\nOf {} items: HR@10 {:.3} ({low:.3} to {high:.3}), NDCG@10 {:.3} ({from:.3} to {to:.3}), {} questions, {:.1} \
-         seconds each",
+        "\nOf {} items: HR@10 {:.1} % ({}), NDCG@10 {:.3} ({low:.3} to {high:.3}), {} questions, {:.1} seconds each",
         catalogue.products().len(),
-        score.hit_rate,
+        100.0 * score.hit_rate,
+        percent_interval(score.hit_rate_interval, 1),
         score.ndcg,
         score.n,
         found.seconds / score.n as f64

@@ -1,6 +1,6 @@
 //! Says whether questions give their answers away to whoever never looks at the customer's history.
 //!
-//! Run: `cargo run --release --example audit -- FOLDER_OR_QUESTIONS.parquet [--json] [--fail-on leaks]`
+//! Run: `cargo run --release --example audit -- data`
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use nextcart_data::{Part, Prepared, Question, read_any_questions};
 use nextcart_eval::{
     Audit, AuditOptions, Findings, PurchaseSource, ScoreTable, Verdict, audit_with,
 };
-use nextcart_examples::{check_choice, end_of_output, print, question_file, wrapped};
+use nextcart_examples::{check_choice, end_of_output, example, print, question_file, wrapped};
 
 /// Says whether questions give their answers away.
 ///
-/// Answers the questions in 28 ways that never look at the customer's history: by the length of the
-/// titles, their digits, punctuation and capitals, by the place among the options, by how many customers bought
-/// an option, and by a classifier trained on the options of other customers. What any of them gets above
+/// Answers the questions in 30 ways that never look at the customer's history: by the length of the
+/// titles, their digits, punctuation and capitals, by how much they are like those of the other options, by the
+/// place among the options, by how many customers bought an option, and by a classifier trained on the options of other customers. What any of them gets above
 /// chance, a model can get without knowing the customer.
 ///
 /// The verdict is `leaks` where one is surely above chance, and by more than 3 points; `clean` where all are
@@ -27,6 +27,7 @@ use nextcart_examples::{check_choice, end_of_output, print, question_file, wrapp
 /// training holds.
 #[derive(Parser)]
 #[command(name = "audit", version)]
+#[command(after_help = example("audit -- data"))]
 struct Arguments {
     /// A folder that `prepare` wrote, questions as nextcart writes them, or the seed project's
     /// `final_dataset.parquet`.
@@ -82,7 +83,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Some(FailOn::Leaks) => found.verdict == Verdict::Leaks,
         Some(FailOn::Inconclusive) => found.verdict != Verdict::Clean,
     };
-    ensure!(!fails, "the verdict is `{:?}`, which --fail-on takes for a failure", found.verdict);
+    ensure!(!fails, "the verdict is `{}`, which --fail-on takes for a failure", found.verdict);
     Ok(())
 }
 
@@ -101,7 +102,7 @@ fn report(found: &Audit, questions: &[Question]) -> Result<String> {
     )?;
     writeln!(out, "purchases: {}", source(found.purchases))?;
     write!(out, "{}", table(&found.findings))?;
-    writeln!(out, "verdict: {:?}\n\n{}", found.verdict, wrapped(found.explain()))?;
+    writeln!(out, "verdict: {}\n\n{}", found.verdict, wrapped(found.explain()))?;
     Ok(out)
 }
 

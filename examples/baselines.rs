@@ -1,6 +1,6 @@
 //! Scores predictors that any model has to beat, counted or learnt on the training part and weighed on validation.
 //!
-//! Run: `cargo run --release --example baselines -- FOLDER`
+//! Run: `cargo run --release --example baselines -- data`
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,8 +16,8 @@ use nextcart_eval::{
     classical_rankers, evaluate, full_ranking,
 };
 use nextcart_examples::{
-    at_least, check_choice, check_folder, columns, end_of_output, end_on_ctrl_c, in_order, log,
-    say, wrapped,
+    at_least, check_choice, check_folder, columns, end_of_output, end_on_ctrl_c, example, go_on,
+    in_order, log, percent_interval, ranking_columns, ranking_heading, say, wrapped,
 };
 use nextcart_models::find_device;
 use serde::Serialize;
@@ -32,6 +32,7 @@ use serde::Serialize;
 /// RUST_LOG=info shows the epochs of sasrec.
 #[derive(Parser)]
 #[command(name = "baselines", version)]
+#[command(after_help = example("baselines -- data"))]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files.
     /// Of these, each customer's last purchase becomes the test and the one before it validation.
@@ -140,6 +141,7 @@ fn load(arguments: &Arguments) -> Result<Dataset> {
     let files = [folder.clone()];
     let resources = Resources::default();
     let prepared = in_order(|stop| prepare_until(&files, &files, out, &options, &resources, stop))?;
+    go_on("the same command prepares again")?;
     Ok(prepared.load()?)
 }
 
@@ -194,37 +196,33 @@ fn item_knn(arguments: &Arguments, data: &Dataset) -> Result<ItemKnn> {
 }
 
 fn heading(row: &Row) -> String {
-    let k = row.catalogue.k;
-    let (hr, ndcg) = (format!("HR@{k}"), format!("NDCG@{k}"));
+    let ranking = ranking_heading(row.catalogue.k);
     format!(
-        "{:<18} {:>8}  {:<14} {:>8}  {:<16} {:>8}  {:<16} {:>6} {:>8}",
-        "name", "accuracy", "95 % interval", hr, "", ndcg, "", "n", "seconds"
+        "{:<18} {:>8}  {:<15} {ranking} {:>6} {:>8}",
+        "name", "accuracy", "95 % interval", "n", "seconds"
     )
 }
 
 fn line(Row { candidates, catalogue, fit_seconds }: &Row) -> String {
     let Score { name, accuracy, low, high, n } = candidates;
-    let ([hit_low, hit_high], [low_gain, high_gain]) =
-        (catalogue.hit_rate_interval, catalogue.ndcg_interval);
     format!(
-        "{name:<18} {accuracy:>8.3}  {:<14} {:>8.4}  {:<16} {:>8.4}  {:<16} {n:>6} {fit_seconds:>8.2}",
-        format!("{low:.3} to {high:.3}"),
-        catalogue.hit_rate,
-        format!("{hit_low:.4} to {hit_high:.4}"),
-        catalogue.ndcg,
-        format!("{low_gain:.4} to {high_gain:.4}"),
+        "{name:<18} {:>6.1} %  {:<15} {} {n:>6} {fit_seconds:>8.2}",
+        100.0 * accuracy,
+        percent_interval([*low, *high], 1),
+        ranking_columns(catalogue)
     )
 }
 
 /// The same, a figure a line: for terminals that are narrower than the table.
 fn record(Row { candidates, catalogue, fit_seconds }: &Row) -> String {
     let Score { name, accuracy, low, high, n } = candidates;
-    let ([hit_low, hit_high], [low_gain, high_gain]) =
-        (catalogue.hit_rate_interval, catalogue.ndcg_interval);
-    let RankingScore { k, hit_rate, ndcg, .. } = catalogue;
+    let RankingScore { k, hit_rate, hit_rate_interval, ndcg, ndcg_interval, .. } = catalogue;
+    let [low_gain, high_gain] = ndcg_interval;
+    let (accuracy, hit_rate) = (100.0 * accuracy, 100.0 * hit_rate);
+    let right = percent_interval([*low, *high], 1);
+    let hits = percent_interval(*hit_rate_interval, 2);
     format!(
-        "name: {name}\naccuracy: {accuracy:.3} ({low:.3} to {high:.3})\n\
-         HR@{k}: {hit_rate:.4} ({hit_low:.4} to {hit_high:.4})\n\
+        "name: {name}\naccuracy: {accuracy:.1} % ({right})\nHR@{k}: {hit_rate:.2} % ({hits})\n\
          NDCG@{k}: {ndcg:.4} ({low_gain:.4} to {high_gain:.4})\nn: {n}\nseconds: {fit_seconds:.2}\n"
     )
 }

@@ -1,6 +1,6 @@
 //! Sets finished runs side by side: what each reached, what it cost, and which differences are sure.
 //!
-//! Run: `cargo run --release --example compare_models -- out/small out/large [--out out/compare]`
+//! Run: `cargo run --release --example compare_models -- out/quickstart out/retrieve`
 //!
 //! A run is a folder with the `metrics.json` and `predictions.parquet` of a report, as `quickstart`,
 //! `finetune_tinyllama`, `finetune_mistral`, `leak` and `retrieve` leave it.
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use nextcart_eval::{RunComparison, RunSummary};
-use nextcart_examples::{columns, end_of_output, say, wrapped};
+use nextcart_examples::{columns, end_of_output, example, say, wrapped};
 
 /// Sets finished runs side by side: what each reached, what it cost, and which differences are sure.
 ///
@@ -19,6 +19,7 @@ use nextcart_examples::{columns, end_of_output, say, wrapped};
 /// Pairs are compared on the questions that both answered.
 #[derive(Parser)]
 #[command(name = "compare_models", version)]
+#[command(after_help = example("compare_models -- out/quickstart out/retrieve"))]
 struct Arguments {
     /// Folders of finished runs.
     #[arg(required = true)]

@@ -1,6 +1,6 @@
 //! Says what a prepared folder holds: histories, popularity, ties, cold items, splits.
 //!
-//! Run: `cargo run --release --example describe -- DIR [--plots FOLDER]`
+//! Run: `cargo run --release --example describe -- data --plots out/plots`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use nextcart_data::describe;
-use nextcart_examples::{end_of_output, print};
+use nextcart_examples::{end_of_output, example, print};
 
 /// Prints counts and distributions of a folder that `prepare` wrote.
 ///
@@ -16,6 +16,7 @@ use nextcart_examples::{end_of_output, print};
 /// know, and the parts in which the questions lie.
 #[derive(Parser)]
 #[command(name = "describe", version)]
+#[command(after_help = example("describe -- data --plots out/plots"))]
 struct Arguments {
     /// The prepared folder.
     folder: PathBuf,

@@ -1,6 +1,6 @@
 //! Shows a sample as the model will see it, token by token, and what is wrong with any of them.
 //!
-//! Run: `cargo run --release --example doctor -- DIR --tokenizer CHECKPOINT [--template seed]`
+//! Run: `cargo run --release --example doctor -- data --tokenizer out/quickstart/base`
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,11 +10,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use nextcart_data::{Contexts, Part, Question, read_any_questions};
-use nextcart_examples::{check_choice, end_of_output, in_colour, print};
+use nextcart_examples::{check_choice, end_of_output, example, in_colour, print, template};
 use nextcart_models::LlamaConfig;
-use nextcart_prompt::{ChatTemplate, Layout, Template, Wrapper};
-use nextcart_text::{Error, Finding, Lengths, SampleBuilder, Tokenizer, diagnose};
-use serde_json::Value;
+use nextcart_prompt::{ChatTemplate, Layout, Wrapper};
+use nextcart_text::{Error, Lengths, SampleBuilder, Tokenizer, diagnose};
 
 /// Looks for faults in samples before a model is trained on them.
 ///
@@ -23,6 +22,7 @@ use serde_json::Value;
 /// purchases dropped because the sample was too long.
 #[derive(Parser)]
 #[command(name = "doctor", version)]
+#[command(after_help = example("doctor -- data --tokenizer out/quickstart/base"))]
 struct Arguments {
     /// Questions, or a folder that `prepare` wrote.
     questions: PathBuf,
@@ -69,10 +69,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let template = match Path::new(&arguments.template).is_file() {
-        true => Template::from_file(&arguments.template)?,
-        false => Template::builtin(&arguments.template)?,
-    };
+    let template = template(&arguments.template)?;
     let path = &arguments.tokenizer;
     let file = if path.is_dir() { path.join("tokenizer.json") } else { path.clone() };
     if !file.is_file() {
@@ -81,7 +78,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let tokenizer = Tokenizer::from_file(&file, eos(arguments, folder)?)?;
+    let eos = eos(arguments, folder)?;
+    let tokenizer = match file.ends_with("tokenizer.json") {
+        true => Tokenizer::from_folder(folder, eos)?,
+        false => Tokenizer::from_file(&file, eos)?,
+    };
     let layout = match arguments.wrapper {
         Around::Plain => Wrapper::Plain.into(),
         Around::Alpaca => Wrapper::Alpaca.into(),
@@ -97,8 +98,6 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut note = |finding, question: &Question| {
         found.entry(finding).or_insert_with(|| (0, question.id.clone())).0 += 1;
     };
-    // Where the tokenizer has one, a text without it is found anyway.
-    let bos = if tokenizer.bos().is_none() { bos_of(folder)? } else { None };
     let asked = questions(arguments)?;
     // What training knows beside the questions is told of a folder; a file has nothing but these.
     let is_told = |field: &str| template.mentions(field);
@@ -122,13 +121,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         };
         for sample in samples {
             let titles = question.candidates.iter().map(|product| product.title.as_str());
-            let mut diagnosis = diagnose(&sample.sample, &tokenizer)?
+            let diagnosis = diagnose(&sample.sample, &tokenizer)?
                 .with_dropped(sample.dropped)
                 .with_options(titles);
-            let first = sample.sample.ids().first().and_then(|id| tokenizer.name(*id));
-            if bos.is_some() && bos != first {
-                diagnosis.findings.push(Finding::MissingBos);
-            }
             for finding in &diagnosis.findings {
                 note(finding.kind(), question);
             }
@@ -178,20 +173,6 @@ fn questions(arguments: &Arguments) -> Result<Vec<Question>> {
         bail!("no question to look at in `{}`", path.display());
     }
     Ok(questions)
-}
-
-/// The token with which transformers begins texts where tokenizer_config.json asks for it, whatever tokenizer.json does.
-fn bos_of(folder: &Path) -> Result<Option<String>> {
-    let path = folder.join("tokenizer_config.json");
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let failed = || format!("cannot read `{}`", path.display());
-    let config: Value =
-        serde_json::from_slice(&std::fs::read(&path).with_context(failed)?).with_context(failed)?;
-    let bos = &config["bos_token"];
-    let name = bos.as_str().or_else(|| bos["content"].as_str()).map(str::to_owned);
-    Ok(name.filter(|_| config["add_bos_token"] == true))
 }
 
 /// Why no sample could be made.

@@ -1,6 +1,6 @@
 //! Fine-tunes a model on prepared questions, as a configuration file says.
 //!
-//! Run: `cargo run --release --example finetune -- --config examples/configs/tiny_cpu.toml [--plan] [--resume]`
+//! Run: `cargo run --release --example finetune -- --config examples/configs/tiny_cpu.toml --plan`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Parser;
 use nextcart_data::read_any_questions;
-use nextcart_examples::{RunSamples, end, end_on_ctrl_c, fetching, in_order, log, say};
+use nextcart_examples::{
+    RunSamples, check_run, end, end_on_ctrl_c, example, fetching, in_order, log, planned, say,
+};
 use nextcart_models::{find_device, save_adapter};
-use nextcart_train::{DeviceFacts, Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
+use nextcart_train::{Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,13 +23,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// `loss.svg` and at the end `adapter` go to its `output`. What a configuration may say is in docs/training.md.
 #[derive(Parser)]
 #[command(name = "finetune", version)]
+#[command(after_help = example("finetune -- --config examples/configs/tiny_cpu.toml --plan"))]
 struct Arguments {
     /// The run, in TOML or JSON; `examples/configs` holds some.
     #[arg(long)]
     config: PathBuf,
-    /// Say what the run will need, and end.
-    #[arg(long)]
-    plan: bool,
+    /// Say what the run will need and end; with a number, whether so many GB are enough.
+    #[arg(long, value_name = "GB", num_args = 0..=1, default_missing_value = "inf")]
+    plan: Option<f64>,
     /// Go on from the newest checkpoint in the output folder.
     #[arg(long)]
     resume: bool,
@@ -41,11 +44,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let config = RunConfig::read(&arguments.config)?;
     let (data, out) = (&config.data, config.output.as_path());
-    match (newest_checkpoint(out)?, arguments.plan, arguments.resume) {
-        (Some(found), false, false) => bail!("`{}` is there: --resume goes on", found.display()),
-        (None, _, true) => bail!("nothing to resume: `{}` holds no checkpoint", out.display()),
-        _ => {}
-    }
+    check_run(newest_checkpoint(out)?.as_deref(), out, arguments.plan.is_some(), arguments.resume)?;
     let (model, device) = (&config.model, find_device()?);
     let known = model.open_to_plan()?; // weights are fetched after the plan fits
     let (tokenizer, template) = (known.tokenizer()?, data.template()?);
@@ -54,12 +53,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let samples = RunSamples::new(questions, data, &template, &builder)?;
 
     let planner = config.planner_for(&known, &samples.training, &samples.held_out)?;
-    let facts = DeviceFacts::measure_for(&planner, &device);
-    if arguments.plan {
-        say!("{}", planner.estimate(&facts))?;
-    }
-    planner.plan(&facts)?; // or says what would fit
-    if arguments.plan {
+    if planned(&planner, out, &device, arguments.plan)? {
         return Ok(());
     }
     end_on_ctrl_c()?;

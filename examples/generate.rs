@@ -1,6 +1,6 @@
 //! Continues a prompt with a checkpoint, as it writes.
 //!
-//! Run: `cargo run --release --example generate -- --model FOLDER_OR_ID [--adapter DIR] --prompt "..."`
+//! Run: `cargo run --release --example generate -- --model out/quickstart/base --prompt "Bought, oldest first:"`
 //!
 //! Without `--prompt`, the prompt is the standard input. Greedy unless `--temperature` is given.
 
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use nextcart_adapters::load_peft;
-use nextcart_examples::{checkpoint, end_of_output, print, say};
+use nextcart_examples::{checkpoint, end_of_output, example, print, say};
 use nextcart_models::{
     GenerateOptions, LoadOptions, Precision, Sampling, find_device, generate_with, gpu_precision,
 };
@@ -27,6 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// folder in Hugging Face's layout or an id on the hub; of --adapter, PEFT's two files are read.
 #[derive(Parser)]
 #[command(name = "generate", version)]
+#[command(after_help = example("generate -- --model out/quickstart/base --prompt \"Bought, oldest first:\""))]
 struct Arguments {
     /// Folder or hub id of the model.
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! Fine-tunes a model on published questions, and asks what its score would be without the history.
 //!
-//! Run: `cargo run --release --example leak -- QUESTIONS --model CHECKPOINT`
+//! Run: `cargo run --release --example leak -- out/leaky.parquet --model out/quickstart/base`
 //!
 //! Some published questions give their answers away: the seed project's, where titles were cleaned in the answer and not
 //! in the other options, and whatever `seed_protocol` writes. The model learns on a part of them with the seed project's
@@ -8,25 +8,25 @@
 //! marks. `report.html` says what that means. Ctrl-C leaves a checkpoint; the same command goes on from it.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Parser;
-use indicatif::ProgressBar;
 use nextcart_adapters::LoraConfig;
 use nextcart_data::{Question, read_any_questions};
 use nextcart_eval::{
-    Chance, Edited, Evaluation, FullAudit, ModelAuditOptions, Predictor, PunctuationRule, Report,
-    TemplateModel, audit, audit_model, evaluate, evaluate_until, spread,
+    Chance, Edited, Evaluation, FullAudit, ModelAuditOptions, PunctuationRule, Report,
+    TemplateModel, audit, audit_model, evaluate, spread,
 };
 use nextcart_examples::{
-    STOP, answered, check_choice, checkpoint, end, log, question_file, say, stop_on_ctrl_c, wrapped,
+    Tuning, ask, check_choice, checkpoint, end, end_on_ctrl_c, example, log, question_file, say,
+    wrapped,
 };
-use nextcart_models::{Llama, LlamaConfig, find_device, save_adapter};
+use nextcart_models::{Llama, find_device};
 use nextcart_prompt::{Template, Wrapper};
-use nextcart_text::{Sample, SampleBuilder, digest};
-use nextcart_train::{Ending, Every, ProgressLine, Run, SftConfig, WatchConfig};
+use nextcart_text::{SampleBuilder, digest};
+use nextcart_train::SftConfig;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,6 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// `report.html`. On two cores a model of 135 M parameters takes 10 to 15 s a step.
 #[derive(Parser)]
 #[command(name = "leak", version)]
+#[command(after_help = example("leak -- out/leaky.parquet --model out/quickstart/base"))]
 struct Arguments {
     /// Questions as Parquet: ours, or with the columns `history`, `options`, `answer_index` and `answer`; or a folder
     /// that `prepare` wrote.
@@ -74,7 +75,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    stop_on_ctrl_c()?;
+    end_on_ctrl_c()?;
     let all = read_any_questions(question_file(&arguments.questions))?;
     check_choice(&all, &arguments.questions)?;
     let mut audit = FullAudit { questions: audit(&all)?, models: Vec::new() };
@@ -103,15 +104,33 @@ fn run(arguments: &Arguments) -> Result<()> {
         match blind {
             true => {
                 let mut twin = Edited::without_history(model).named(name);
-                score(&mut twin, asked, &identity, &arguments.out)
+                ask(&mut twin, asked, &identity, &arguments.out)
             }
-            false => score(&mut { model }, asked, &identity, &arguments.out),
+            false => ask(&mut { model }, asked, &identity, &arguments.out),
         }
     };
     let base = checkpoint.load(&device)?;
     let some = spread(&test, arguments.untuned);
     let untuned = (!some.is_empty()).then(|| ask("base", &base, false, &some)).transpose()?;
-    let (tuned, losses) = tune(base, &llama, &samples, arguments)?;
+    let tuning = Tuning {
+        out: &arguments.out,
+        base: &arguments.model,
+        lora: LoraConfig::new()
+            .with_rank(16)
+            .with_alpha(16.0)
+            .with_target_modules(llama.last_blocks(arguments.blocks.into())),
+        seed: 3407,
+        config: SftConfig {
+            epochs: 1,
+            batch_size: 8,
+            group_by_length: true,
+            learning_rate: arguments.learning_rate,
+            warmup_steps: 3.min(samples.len() as u64 / 16),
+            ..SftConfig::default()
+        },
+        save: 25,
+    };
+    let (tuned, losses) = tuning.train(base, &llama, &samples)?;
     let mut evaluations =
         vec![ask("fine_tuned", &tuned, false, &test)?, ask("history_blind", &tuned, true, &test)?];
     evaluations.extend(untuned);
@@ -183,49 +202,4 @@ fn learnt(train: &[Question], test: &[Question]) -> usize {
     };
     let known: HashSet<Vec<String>> = train.iter().map(told).collect();
     test.iter().filter(|question| known.contains(&told(question))).count()
-}
-
-fn tune(
-    base: Llama,
-    llama: &LlamaConfig,
-    samples: &[Sample],
-    arguments: &Arguments,
-) -> Result<(Llama, Vec<(u64, f64)>)> {
-    let lora = LoraConfig::new()
-        .with_rank(16)
-        .with_alpha(16.0)
-        .with_target_modules(llama.last_blocks(arguments.blocks.into()));
-    let config = SftConfig {
-        epochs: 1,
-        batch_size: 8,
-        group_by_length: true,
-        learning_rate: arguments.learning_rate,
-        warmup_steps: 3.min(samples.len() as u64 / 16),
-        ..SftConfig::default()
-    };
-    let watch = WatchConfig { save: Every::Steps(25), ..WatchConfig::default() };
-    let model = base.with_adapters(&lora, 3407)?;
-    let mut run = Run::open(arguments.out.join("run"), model, llama, config, samples)?
-        .with_watch(watch)
-        .with_observer(ProgressLine::new("fine-tuning"));
-    if run.train(&STOP)? == Ending::Interrupted {
-        bail!("stopped after step {}; the same command goes on", run.trainer().steps());
-    }
-    let losses = run.trainer().losses().to_vec();
-    let model = run.into_model();
-    save_adapter(arguments.out.join("adapter"), &model, &lora, &arguments.model)?;
-    Ok((model, losses))
-}
-
-/// Asks all questions, or goes on with those that an interrupted run left.
-fn score(
-    predictor: &mut dyn Predictor,
-    test: &[Question],
-    identity: &str,
-    out: &Path,
-) -> Result<Evaluation> {
-    let bar = ProgressBar::new(test.len() as u64);
-    let folder = out.join(predictor.name());
-    let asked = evaluate_until(folder, identity, predictor, test, &STOP, || bar.inc(1));
-    answered(asked).context("cannot ask the model")
 }

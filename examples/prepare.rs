@@ -1,6 +1,6 @@
 //! Turns review and metadata files into tables, histories and next-purchase questions.
 //!
-//! Run: `cargo run --release --example prepare -- --reviews F.. --meta F.. --out DIR`
+//! Run: `cargo run --release --example prepare -- --reviews reviews.json.gz --meta meta.json.gz --out data`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,9 +12,9 @@ use clap::builder::{
 };
 use nextcart_data::{
     Distractors, IngestOptions, Manifest, PrepareOptions, Repeats, Resources, Salt, SplitMethod,
-    Tally, TextCleaning, prepare_until,
+    TextCleaning, prepare_until,
 };
-use nextcart_examples::{STOP, end, log, next, say, stop_on_ctrl_c, word};
+use nextcart_examples::{end, end_on_ctrl_c, example, in_order, lines, log, next, say, word};
 use serde::de::DeserializeOwned;
 
 /// Turns review and metadata files into tables, histories and next-purchase questions.
@@ -22,9 +22,10 @@ use serde::de::DeserializeOwned;
 /// Writes reviews, items, histories and questions as Parquet into the folder of --out, and `manifest.json`, which
 /// counts what became of every line and names the options: all of it or nothing. Lines that cannot be used are
 /// counted by reason and never stop it. Nothing leaks on the way: all titles pass through one cleaning, and
-/// distractors are as popular as the answers. `describe` shows what came out, `audit` whether it gives itself away.
+/// distractors are by default as popular as the answers. `describe` shows what came out, `audit` whether it gives itself away.
 #[derive(Parser)]
 #[command(name = "prepare", version)]
+#[command(after_help = example("prepare -- --reviews reviews.json.gz --meta meta.json.gz --out data"))]
 struct Arguments {
     /// Review files or folders: Amazon 2018 or 2023 (.json, .jsonl), ratings (.csv), sequences
     /// (.jsonl); plain, .gz or .zst.
@@ -110,7 +111,10 @@ const DISTRACTORS: [(&str, &str); 7] = [
     ("uniform", "any alike; popularity alone then tells much of the answer"),
     ("category", "of the answer's category"),
     ("brand", "of the answer's brand"),
-    ("nearest", "those whose titles are most like the answer's"),
+    (
+        "nearest",
+        "those whose titles are near to each other's and the answer's; popularity tells something",
+    ),
     ("retrieved", "those that item-kNN proposes for the history"),
     (
         "catalogue",
@@ -143,7 +147,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    stop_on_ctrl_c()?;
+    end_on_ctrl_c()?;
     let Arguments { reviews, meta, out, uniform, memory, threads, .. } = &arguments;
     let memory_bytes = memory.checked_mul(1 << 20).context("--memory is too large")?;
     let resources = Resources { memory_bytes, threads: *threads };
@@ -173,7 +177,8 @@ fn run(arguments: Arguments) -> Result<()> {
             ..IngestOptions::default()
         },
     };
-    print(&prepare_until(reviews, meta, out, &options, &resources, &STOP)?.manifest)?;
+    let prepared = in_order(|stop| prepare_until(reviews, meta, out, &options, &resources, stop))?;
+    print(&prepared.manifest)?;
     say!("written to {}", out.display())?;
     // Questions without options give nothing away.
     let has_options = options.distractors != Distractors::Catalogue;
@@ -193,10 +198,6 @@ where
 
 fn print(manifest: &Manifest) -> Result<()> {
     let Manifest { reviews, items, histories, split, questions, .. } = manifest;
-    let lines = |Tally { read, kept, rejected, reasons, .. }: &Tally| {
-        let reasons: Vec<String> = reasons.iter().map(|(why, n)| format!("; {n} {why}")).collect();
-        format!("{read} lines read, {kept} kept, {rejected} rejected{}", reasons.concat())
-    };
     say!("reviews    {}", lines(reviews))?;
     say!("items      {}", lines(&items.lines))?;
     say!("histories  {} users with {} purchases", histories.users, histories.interactions)?;
@@ -216,6 +217,9 @@ fn print(manifest: &Manifest) -> Result<()> {
     let targets: u64 = left_out.iter().map(|(_, targets)| targets).sum();
     if targets > 0 {
         say!("left out   {targets} targets{}", reasons.concat())?;
+    }
+    if let Some(said) = manifest.drawn_otherwise() {
+        say!("drawn      {said}")?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! know the functions of `plan::register`.
 //!
 //! Run: `cargo run --release --features nextcart-examples/ballista --example prepare_on_ballista --
-//! --reviews F.. --meta F.. --out DIR`
+//! --reviews reviews.json.gz --meta meta.json.gz --out cluster`
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ use nextcart_examples::{end, say};
 /// Prepares the same files twice, on a cluster and without.
 #[derive(Parser)]
 #[command(name = "prepare_on_ballista", version)]
+#[command(after_help = "Example:
+  cargo run --release --features nextcart-examples/ballista --example prepare_on_ballista -- \\
+    --reviews reviews.json.gz --meta meta.json.gz --out cluster")]
 struct Arguments {
     /// Review files or folders.
     #[arg(long, required = true, num_args = 1..)]

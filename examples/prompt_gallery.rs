@@ -1,6 +1,6 @@
 //! One question in every style: all built-in prompt templates, or one of your own.
 //!
-//! Run: `cargo run --release --example prompt_gallery -- [DIR] [--question 3] [--template crowd]`
+//! Run: `cargo run --release --example prompt_gallery -- data --template crowd`
 //!
 //! Without a folder it makes a small shop and asks about that.
 
@@ -15,7 +15,7 @@ use nextcart_data::{
     ContextOptions, Contexts, IngestOptions, Part, PrepareOptions, Prepared, Question, Resources,
     prepare,
 };
-use nextcart_examples::{check_choice, end_of_output, print};
+use nextcart_examples::{check_choice, end_of_output, example, print, template};
 use nextcart_prompt::{
     ChatTemplate, Fields, Layout, SegmentKind, Style, Template, Wrapper, catalogue,
 };
@@ -26,6 +26,7 @@ use nextcart_prompt::{
 /// a small shop made for it.
 #[derive(Parser)]
 #[command(name = "prompt_gallery", version)]
+#[command(after_help = example("prompt_gallery -- data --template crowd"))]
 struct Arguments {
     /// A folder that `prepare` wrote; a small generated shop if left out.
     folder: Option<PathBuf>,
@@ -126,14 +127,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     print(&out)
-}
-
-/// A built-in template, or one from a file.
-fn template(name: &str) -> Result<Template> {
-    match Path::new(name).is_file() {
-        true => Ok(Template::from_file(name)?),
-        false => Ok(Template::builtin(name)?),
-    }
 }
 
 /// An error for an option that changes nothing of the template.

@@ -1,6 +1,6 @@
 //! Ranks what a customer may buy next, for purchases that are typed or come from a file.
 //!
-//! Run: `cargo run --release --example recommend -- --run out/run [--history FILE] [--candidates FILE] [--json]`
+//! Run: `cargo run --release --example recommend -- --run out/run`
 //!
 //! `--run` names the folder of a fine-tuning run, whose model, adapter and prompts are used; `--model`, `--adapter` and
 //! `--data` do without one, as for what the quickstart leaves. Without `--history`, purchases are typed, a line each,
@@ -16,7 +16,7 @@ use clap::{ArgGroup, Parser};
 use nextcart_adapters::load_peft;
 use nextcart_data::{Catalogue, Contexts, FullCatalogue, Part, Product, Purchase, Question};
 use nextcart_eval::{Predictor, TemplateModel};
-use nextcart_examples::{end_of_output, fetching, purchases_template, say, word};
+use nextcart_examples::{end_of_output, example, fetching, purchases_template, say, word};
 use nextcart_models::find_device;
 use nextcart_prompt::Template;
 use nextcart_text::Error as TextError;
@@ -33,6 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// nothing, unless --template says otherwise. Each has its probability among the candidates.
 #[derive(Parser)]
 #[command(name = "recommend", version)]
+#[command(after_help = example("recommend -- --run out/run"))]
 #[command(group(ArgGroup::new("who").args(["run", "model"]).required(true).multiple(true)))]
 struct Arguments {
     /// Folder that finetune, finetune_tinyllama or finetune_mistral wrote, with its run.toml: the run's model, adapter,

@@ -1,6 +1,6 @@
 //! Fine-tunes a language model to choose between what a retriever finds, and asks what that is worth.
 //!
-//! Run: `cargo run --release --example rerank -- FOLDER --model CHECKPOINT`
+//! Run: `cargo run --release --example rerank -- data --model out/quickstart/base --weighing 300`
 //!
 //! The retriever adds up item-kNN, text similarity, Markov and popularity, overall and recent, all counted in the
 //! training part and weighed on validation questions. The model reads the latest purchases as a list of titles, and
@@ -12,29 +12,26 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_adapters::LoraConfig;
-use nextcart_data::{Dataset, Part, PrepareOptions, Product, Purchase, Question};
+use nextcart_data::{Dataset, Part, Product, Purchase, Question};
 use nextcart_eval::{
     AuditOptions, Blend, ChoiceModel, Edited, Error, Evaluation, Interactions, ItemKnn,
-    ItemKnnOptions, Prediction, Predictor, ScoreTable, Stack, TextIndex, audit_with,
-    bought_products, classical_rankers, evaluate, evaluate_until,
+    ItemKnnOptions, Predictor, ScoreTable, Stack, TextIndex, audit_with, bought_products,
+    classical_rankers, evaluate,
 };
 use nextcart_examples::{
-    STOP, answered, check_choice, check_folder, checkpoint, end, log, p_value, say, stop_on_ctrl_c,
-    wrapped,
+    SAME_COMMAND, Tuning, ask, checkpoint, compared, dataset, end, end_on_ctrl_c, example, go_on,
+    in_order, log, print, say, wrapped,
 };
-use nextcart_metrics::{holm, mcnemar_exact};
-use nextcart_models::{
-    Checkpoint, Llama, LlamaConfig, find_device, save_adapter, score_continuations,
-};
+use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device, score_continuations};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, digest};
-use nextcart_train::{Ending, Every, ProgressLine, Run, Schedule, SftConfig, WatchConfig};
+use nextcart_train::{Schedule, SftConfig};
 use serde::{Deserialize, Serialize};
 
 #[global_allocator]
@@ -47,6 +44,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Checkpoints, answers and the adapter go to --out.
 #[derive(Parser)]
 #[command(name = "rerank", version)]
+#[command(after_help = example("rerank -- data --model out/quickstart/base --weighing 300"))]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
     /// these, each customer's last purchase becomes the test and the one before it validation.
@@ -117,11 +115,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    stop_on_ctrl_c()?;
-    check_folder(&arguments.folder)?;
-    let options = PrepareOptions::leave_one_out();
-    let data = Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?;
-    check_choice(&data.questions, &arguments.folder)?;
+    end_on_ctrl_c()?;
+    let data = dataset(&arguments.folder, &arguments.out)?;
     let part = |part| data.questions.iter().filter(move |question| question.part == part).cloned();
     let mut weighing: Vec<Question> = part(Part::Validation).collect();
     let mut train = weighing.split_off(arguments.weighing.min(weighing.len()));
@@ -151,7 +146,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         .flat_map(|question| &question.candidates)
         .map(|product| (product.item.as_str(), product))
         .collect();
-    let worth = worth(&checkpoint, &base, &builder, &shown, arguments)?;
+    let worth = in_order(|stop| worth(&checkpoint, &base, &builder, &shown, arguments, stop))?;
+    go_on(SAME_COMMAND)?;
     let mut asker = Asker { arguments, builder, retriever, worth };
     evaluations.insert(0, evaluate(&mut asker.retriever, &test)?);
     say!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()))?;
@@ -173,43 +169,26 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut ask = |name: &str, model: &Llama, blind: bool, asked: &[Question]| {
         let chooses = ChoiceModel::new(name, model, &llama, |question| asker.ask(question));
         if blind {
-            score(&mut Edited::without_history(chooses), asked, &identity, &arguments.out)
+            ask(&mut Edited::without_history(chooses), asked, &identity, &arguments.out)
         } else {
-            score(&mut { chooses }, asked, &identity, &arguments.out)
+            ask(&mut { chooses }, asked, &identity, &arguments.out)
         }
     };
     if !twins.is_empty() {
         evaluations.push(ask("untuned", &base, false, twins)?);
     }
     if !samples.is_empty() {
-        let (tuned, lora) = tune(base, &llama, &samples, arguments)?;
-        save_adapter(arguments.out.join("adapter"), &tuned, &lora, &arguments.model)?;
+        let tuning = tuning(&llama, samples.len(), arguments);
+        let (tuned, _) = tuning.train(base, &llama, &samples)?;
         evaluations.insert(0, ask("tuned", &tuned, false, &test)?);
         if !twins.is_empty() {
             evaluations.push(ask("tuned", &tuned, true, twins)?);
         }
     }
     say!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()))?;
-    let hits = |evaluation: &Evaluation| -> Vec<bool> {
-        evaluation.predictions.iter().map(Prediction::is_right).collect()
-    };
     let (first, n) = (&evaluations[0], evaluations[0].predictions.len());
     let others = evaluations[1..].iter().filter(|other| other.predictions.len() == n);
-    let others: Vec<&Evaluation> = others.collect();
-    let tests = others.iter().map(|other| mcnemar_exact(&hits(first), &hits(other)));
-    let tests = tests.collect::<Result<Vec<_>, _>>()?;
-    let corrected = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>())?;
-    for ((other, test), p) in others.iter().zip(&tests).zip(corrected) {
-        say!(
-            "{} against {}: {} questions to {}, McNemar {}, with Holm's correction {}",
-            first.name,
-            other.name,
-            test.first_only,
-            test.second_only,
-            p_value(test.p),
-            p_value(p)
-        )?;
-    }
+    print(compared(&others.map(|other| (first, other)).collect::<Vec<_>>())?)?;
     let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
     say!("\n{}", wrapped(audit_with(&data.questions, &known)?.explain()))?;
     Ok(())
@@ -281,6 +260,7 @@ fn worth(
     builder: &SampleBuilder,
     products: &BTreeMap<&str, &Product>,
     arguments: &Arguments,
+    stop: &AtomicBool,
 ) -> Result<BTreeMap<String, f32>> {
     let (file, found) = (arguments.out.join("worth.json"), checkpoint.fingerprint()?);
     let mut known = match std::fs::read(&file) {
@@ -304,9 +284,9 @@ fn worth(
     missing.sort_by_key(|product| product.title.len());
     let bar = ProgressBar::new(missing.len() as u64);
     for products in missing.chunks(64) {
-        if STOP.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
             keep(&known, &file)?;
-            bail!("stopped; the same command goes on");
+            bail!("stopped; {SAME_COMMAND}");
         }
         let candidates =
             products.iter().map(|product| Hinted { title: &product.title, fit: None }).collect();
@@ -330,45 +310,26 @@ fn keep(known: &Worth, file: &Path) -> Result<()> {
     Ok(std::fs::rename(new, file)?)
 }
 
-fn tune(
-    base: Llama,
-    llama: &LlamaConfig,
-    samples: &[Sample],
-    arguments: &Arguments,
-) -> Result<(Llama, LoraConfig)> {
-    let lora = LoraConfig::new()
-        .with_rank(16)
-        .with_alpha(32.0)
-        .with_target_modules(llama.last_blocks(arguments.blocks));
-    let steps = (samples.len() / 8) as u64;
-    let config = SftConfig {
-        epochs: 1,
-        batch_size: 8,
-        group_by_length: true,
-        learning_rate: arguments.learning_rate,
-        warmup_steps: (steps / 20).min(20),
-        schedule: Schedule::Cosine,
-        ..SftConfig::default()
-    };
-    let watch = WatchConfig { save: Every::Steps(50), ..WatchConfig::default() };
-    let model = base.with_adapters(&lora, 7)?;
-    let mut run = Run::open(arguments.out.join("run"), model, llama, config, samples)?
-        .with_watch(watch)
-        .with_observer(ProgressLine::new("fine-tuning"));
-    if run.train(&STOP)? == Ending::Interrupted {
-        bail!("stopped after step {}; the same command goes on", run.trainer().steps());
+/// What the model is tuned with.
+fn tuning<'a>(llama: &LlamaConfig, samples: usize, arguments: &'a Arguments) -> Tuning<'a> {
+    let steps = (samples / 8) as u64;
+    Tuning {
+        out: &arguments.out,
+        base: &arguments.model,
+        lora: LoraConfig::new()
+            .with_rank(16)
+            .with_alpha(32.0)
+            .with_target_modules(llama.last_blocks(arguments.blocks)),
+        seed: 7,
+        config: SftConfig {
+            epochs: 1,
+            batch_size: 8,
+            group_by_length: true,
+            learning_rate: arguments.learning_rate,
+            warmup_steps: (steps / 20).min(20),
+            schedule: Schedule::Cosine,
+            ..SftConfig::default()
+        },
+        save: 50,
     }
-    Ok((run.into_model(), lora))
-}
-
-/// Asks all questions, or goes on with those that an interrupted run left.
-fn score(
-    predictor: &mut dyn Predictor,
-    test: &[Question],
-    identity: &str,
-    out: &Path,
-) -> Result<Evaluation> {
-    let bar = ProgressBar::new(test.len() as u64);
-    let folder = out.join(predictor.name().replace(", ", "-").replace(' ', "_"));
-    answered(evaluate_until(folder, identity, predictor, test, &STOP, || bar.inc(1)))
 }

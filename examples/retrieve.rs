@@ -1,6 +1,6 @@
 //! Fine-tunes a language model to put titles that the same customers buy close to each other, and asks what that is worth.
 //!
-//! Run: `cargo run --release --example retrieve -- FOLDER --model CHECKPOINT`
+//! Run: `cargo run --release --example retrieve -- data --model out/quickstart/base`
 //!
 //! The model reads each title alone and makes a vector of it. A customer is the sum of the vectors of what was bought,
 //! and the candidate nearest to it the answer. It learns from the training part, group by group of customers: the next title
@@ -11,27 +11,25 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
 use nextcart_adapters::LoraConfig;
-use nextcart_data::{Dataset, Part, PrepareOptions, Question};
+use nextcart_data::{Dataset, Part, Question};
 use nextcart_eval::{
     AuditOptions, Blend, CatalogueRanker, Edited, Evaluation, FullAudit, Interactions, ItemKnn,
-    ItemKnnOptions, ModelAudit, ModelAuditOptions, Prediction, Predictor, RankingScore, Report,
-    ScoreTable, Stack, TextIndex, TitleVectors, TrainingFacts, audit_model, audit_with,
-    bought_products, classical_rankers, evaluate, full_ranking,
+    ItemKnnOptions, ModelAudit, ModelAuditOptions, Predictor, RankingScore, Report, ScoreTable,
+    Stack, TextIndex, TitleVectors, TrainingFacts, audit_model, audit_with, bought_products,
+    classical_rankers, evaluate, full_ranking,
 };
 use nextcart_examples::{
-    STOP, at_least, check_choice, check_folder, checkpoint, end, log, p_value, say, stop_on_ctrl_c,
-    wrapped,
+    Tuning, at_least, checkpoint, compared, dataset, end, end_on_ctrl_c, example, log, print,
+    ranking_columns, ranking_heading, say, wrapped,
 };
-use nextcart_metrics::{holm, mcnemar_exact};
-use nextcart_models::{Llama, LlamaConfig, embed_texts_with, find_device, save_adapter};
+use nextcart_models::{Llama, LlamaConfig, embed_texts_with, find_device};
 use nextcart_text::{ContrastOptions, Sample, Tokenizer};
-use nextcart_train::{Ending, Every, ProgressLine, Run, Schedule, SftConfig, WatchConfig};
+use nextcart_train::{Schedule, SftConfig};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -43,6 +41,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// predictions and `report.html` go to --out.
 #[derive(Parser)]
 #[command(name = "retrieve", version)]
+#[command(after_help = example("retrieve -- data --model out/quickstart/base"))]
 struct Arguments {
     /// A folder that `prepare` wrote, or one with review or sequence files and `items…` or `meta…` files. Of
     /// these, each customer's last purchase becomes the test and the one before it validation.
@@ -85,11 +84,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    stop_on_ctrl_c()?;
-    check_folder(&arguments.folder)?;
-    let options = PrepareOptions::leave_one_out();
-    let data = Dataset::of_folder(&arguments.folder, &arguments.out, &options, &STOP)?;
-    check_choice(&data.questions, &arguments.folder)?;
+    end_on_ctrl_c()?;
+    let data = dataset(&arguments.folder, &arguments.out)?;
     let checkpoint = checkpoint(&arguments.model)?;
     let all = checkpoint.config();
     let llama = all.clone().with_first_blocks(arguments.blocks.min(all.layers));
@@ -158,11 +154,8 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn ask(&mut self, ranker: &mut impl CatalogueRanker) -> Result<()> {
-        if STOP.load(Ordering::Relaxed) {
-            bail!("stopped; the same command goes on");
-        }
         let evaluation = evaluate(ranker, self.test)?;
-        let ranking = full_ranking(ranker, self.test, &self.data.histories, 10)?;
+        let ranking = full_ranking(ranker, self.test, &self.data.histories, PLACES)?;
         self.asked.push((evaluation, Some(ranking)));
         Ok(())
     }
@@ -192,39 +185,20 @@ impl Judge<'_> {
     fn tell(&self) -> Result<()> {
         let scores: Vec<_> = self.asked.iter().map(|(evaluation, _)| evaluation.score()).collect();
         say!("{}", ScoreTable::new(&scores))?;
-        say!("{:<18} {:>7} {:>8}", "all items", "HR@10", "NDCG@10")?;
-        for RankingScore { name, hit_rate, ndcg, .. } in
-            self.asked.iter().filter_map(|(_, r)| r.as_ref())
-        {
-            say!("{name:<18} {hit_rate:>7.4} {ndcg:>8.4}")?;
+        say!("{:<18} {} {:>6}", "all items", ranking_heading(PLACES), "n")?;
+        for score in self.asked.iter().filter_map(|(_, ranking)| ranking.as_ref()) {
+            say!("{:<18} {} {:>6}", score.name, ranking_columns(score), score.n)?;
         }
-        let hits = |evaluation: &Evaluation| -> Vec<bool> {
-            evaluation.predictions.iter().map(Prediction::is_right).collect()
-        };
         let last = self.last()?;
         let able = self.asked.iter().filter(|(_, ranking)| ranking.is_some());
         let able: Vec<&Evaluation> = able.map(|(evaluation, _)| evaluation).collect();
         let mut pairs = Vec::new();
         for (place, judged) in able.iter().enumerate().rev() {
             if judged.name == last.name || judged.name == "tuned" {
-                pairs.extend(able[..place].iter().map(|other| (judged, other)));
+                pairs.extend(able[..place].iter().map(|other| (*judged, *other)));
             }
         }
-        let tests = pairs.iter().map(|(judged, other)| mcnemar_exact(&hits(judged), &hits(other)));
-        let tests = tests.collect::<Result<Vec<_>, _>>()?;
-        let corrected = holm(&tests.iter().map(|test| test.p).collect::<Vec<f64>>())?;
-        for (((judged, other), test), p) in pairs.iter().zip(&tests).zip(corrected) {
-            say!(
-                "{} against {}: {} questions to {}, McNemar {}, with Holm's correction {}",
-                judged.name,
-                other.name,
-                test.first_only,
-                test.second_only,
-                p_value(test.p),
-                p_value(p)
-            )?;
-        }
-        Ok(())
+        print(compared(&pairs)?)
     }
 
     /// The same as a page, under the names that reports know.
@@ -263,6 +237,9 @@ impl Judge<'_> {
     }
 }
 
+/// Places that count in HR and NDCG.
+const PLACES: usize = 10;
+
 /// What stands before a title.
 const PREFIX: &str = "- ";
 
@@ -295,12 +272,8 @@ impl Titles {
     fn vectors(&self, name: &str, model: &Llama, llama: &LlamaConfig) -> Result<TitleVectors> {
         let texts: Vec<&[u32]> = self.tokens.iter().map(Vec::as_slice).collect();
         let bar = ProgressBar::new(texts.len() as u64);
-        let vectors = embed_texts_with(model, llama, &texts, |done| {
-            if STOP.load(Ordering::Relaxed) {
-                std::process::exit(130); // takes minutes, and nothing is lost but them
-            }
-            bar.set_position(done as u64);
-        });
+        let tell = |done: usize| bar.set_position(done as u64);
+        let vectors = embed_texts_with(model, llama, &texts, tell);
         let of_items = self.of_item.iter();
         let of_items = of_items.map(|(item, title)| (item.as_str(), vectors[*title].clone()));
         let vectors = TitleVectors::new(name, of_items, ContrastOptions::default())?;
@@ -350,37 +323,32 @@ fn tune(
     samples: &[Sample],
     arguments: &Arguments,
 ) -> Result<(Llama, Vec<(u64, f64)>)> {
-    let lora = LoraConfig::new()
-        .with_rank(arguments.rank)
-        .with_alpha(2.0 * arguments.rank as f64)
-        .with_target_modules(llama.last_blocks(arguments.adapted.unwrap_or(8)));
-    let config = SftConfig {
-        epochs: arguments.epochs,
-        batch_size: 1,
-        learning_rate: arguments.learning_rate,
-        warmup_steps: (samples.len() as u64 / 20).min(10),
-        schedule: Schedule::Cosine,
-        ..SftConfig::default()
+    let tuning = Tuning {
+        out: &arguments.out,
+        base: &arguments.model,
+        lora: LoraConfig::new()
+            .with_rank(arguments.rank)
+            .with_alpha(2.0 * arguments.rank as f64)
+            .with_target_modules(llama.last_blocks(arguments.adapted.unwrap_or(8))),
+        seed: 7,
+        config: SftConfig {
+            epochs: arguments.epochs,
+            batch_size: 1,
+            learning_rate: arguments.learning_rate,
+            warmup_steps: (samples.len() as u64 / 20).min(10),
+            schedule: Schedule::Cosine,
+            ..SftConfig::default()
+        },
+        save: 20,
     };
-    let watch = WatchConfig { save: Every::Steps(20), ..WatchConfig::default() };
-    let model = base.with_adapters(&lora, 7)?;
-    let mut run = Run::open(arguments.out.join("run"), model, llama, config, samples)?
-        .with_watch(watch)
-        .with_observer(ProgressLine::new("fine-tuning"));
-    if run.train(&STOP)? == Ending::Interrupted {
-        bail!("stopped after step {}; the same command goes on", run.trainer().steps());
-    }
-    let losses = run.trainer().losses().to_vec();
-    let (tuned, base) = (run.into_model(), &arguments.model);
-    let folder = arguments.out.join("adapter");
-    save_adapter(&folder, &tuned, &lora, base)?;
+    let (tuned, losses) = tuning.train(base, llama, samples)?;
     let ContrastOptions { decay, longest, temperature } = ContrastOptions::default();
     let vectors = serde_json::json!({
-        "base": base, "blocks": llama.layers, "prefix": PREFIX, "tokens": arguments.tokens,
+        "base": arguments.model, "blocks": llama.layers, "prefix": PREFIX, "tokens": arguments.tokens,
         "decay": decay, "longest": longest, "temperature": temperature,
     });
     // The adapter is of these blocks alone: behind the others it means nothing.
-    let file = folder.join("vectors.json");
+    let file = arguments.out.join("adapter/vectors.json");
     std::fs::write(file.with_extension("new"), serde_json::to_vec_pretty(&vectors)?)?;
     std::fs::rename(file.with_extension("new"), file)?;
     Ok((tuned, losses))

@@ -1,7 +1,7 @@
 //! Makes questions as the seed project made its own, to show their leak on any category.
 //!
-//! Run: `cargo run --release --example seed_protocol -- --reviews F.. --meta F.. --out questions.parquet`
-//! and then `cargo run --release --example audit -- questions.parquet`.
+//! Run: `cargo run --release --example seed_protocol -- --reviews reviews.json.gz --meta meta.json.gz --out leaky.parquet`
+//! and then `cargo run --release --example audit -- leaky.parquet`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use nextcart_data::{Resources, seed_protocol, write_questions};
-use nextcart_examples::{STOP, end, next, say, stop_on_ctrl_c, word};
+use nextcart_examples::{end, end_on_ctrl_c, example, in_order, next, say, word};
 
 /// Writes questions by the seed project's protocol, leak included.
 ///
@@ -17,6 +17,9 @@ use nextcart_examples::{STOP, end, next, say, stop_on_ctrl_c, word};
 /// option with the fewest digits and punctuation marks is nearly always right. `audit` says so of the file.
 #[derive(Parser)]
 #[command(name = "seed_protocol", version)]
+#[command(after_help = example(
+    "seed_protocol -- --reviews reviews.json.gz --meta meta.json.gz \\\n    --out leaky.parquet"
+))]
 struct Arguments {
     /// Review files or folders.
     #[arg(long, required = true, num_args = 1..)]
@@ -37,9 +40,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    stop_on_ctrl_c()?;
+    end_on_ctrl_c()?;
     let Arguments { reviews, meta, out, seed } = arguments;
-    let questions = seed_protocol(reviews, meta, *seed, &Resources::default(), &STOP)?;
+    let limits = Resources::default();
+    let questions = in_order(|stop| seed_protocol(reviews, meta, *seed, &limits, stop))?;
     if let Some(folder) = out.parent() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;

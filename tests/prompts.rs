@@ -7,11 +7,11 @@ use burn::tensor::{Device, activation};
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
 use nextcart_data::{
     ContextOptions, Contexts, Distractors, FullCatalogue, IngestOptions, Part, PrepareOptions,
-    Product, Question, RelationOptions, Resources, prepare, read_seed_questions,
+    Product, Question, RelationOptions, Resources, prepare, read_seed_questions, title_key,
 };
 use nextcart_eval::{Answering, Edited, Predictor, TemplateModel, evaluate, rank_catalogue};
 use nextcart_models::{Llama, LlamaConfig, ModelInput, score_texts};
-use nextcart_prompt::{Fields, Style, Template, Wrapper, catalogue};
+use nextcart_prompt::{Fields, Style, Template, Wrapper, catalogue, line};
 use nextcart_text::{Lengths, SampleBuilder, Tokenizer, diagnose};
 use nextcart_train::{SftConfig, Trainer};
 use serde_json::Value;
@@ -49,6 +49,20 @@ fn close(found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len());
     for (a, b) in found.iter().zip(expected) {
         assert!((a - b).abs() < 1e-4, "{found:?} {expected:?}");
+    }
+}
+
+#[test]
+fn titles_that_a_prompt_shows_alike_have_one_key() {
+    let words =
+        ["", " ", "\n", "\u{a0}", ":", " :", "Tea", "TEA", "İ", "Straße", "3:1", "\u{3000}", "Σ"];
+    for a in words {
+        for b in words {
+            for c in words {
+                let title = format!("{a}{b}{c}");
+                assert_eq!(title_key(&title), line(&title).to_lowercase(), "{title:?}");
+            }
+        }
     }
 }
 

@@ -24,7 +24,9 @@ use nextcart_eval::{
     AuditOptions, Chance, Evaluation, FnPredictor, FullAudit, ModelAuditOptions, Predictor,
     PunctuationRule, Report, TrainingFacts, audit_model, audit_with, baselines, evaluate_each,
 };
-use nextcart_examples::{end, end_on_ctrl_c, in_colour, log, next, say, word, wrapped};
+use nextcart_examples::{
+    check_files, end, end_on_ctrl_c, example, in_colour, log, next, say, word, wrapped,
+};
 use nextcart_models::{find_device, save_adapter};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Built, Lengths, Sample, Tokenizer, diagnose};
@@ -48,6 +50,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Ctrl-C leaves a checkpoint; the same command with --resume goes on from there.
 #[derive(Parser)]
 #[command(name = "quickstart", version)]
+#[command(after_help = example("quickstart"))]
 struct Arguments {
     /// Review files or folders, as `prepare` takes them; generated ones if left out.
     #[arg(long, num_args = 1.., requires = "meta")]
@@ -96,9 +99,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     let checkpoints = out.join("checkpoints");
     match arguments.resume {
         true if checkpoints.is_dir() => {}
-        true => bail!("nothing to resume: `{}` is missing", checkpoints.display()),
+        true => {
+            bail!("nothing to resume: `{}` is missing; leave --resume out", checkpoints.display())
+        }
         false => check(arguments)?,
     }
+    check_files(arguments.reviews.iter().chain(&arguments.meta))?;
     let device = find_device()?;
     let checkpoint = Base::of_arguments(arguments, &device)?;
 

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use nextcart_data::synthetic::{Corpus, SyntheticConfig};
-use nextcart_data::{Dataset, PrepareOptions, Resources, Tally, prepare_until};
-use nextcart_examples::{go_on, in_order, say};
+use nextcart_data::{Dataset, PrepareOptions, Resources, prepare_until};
+use nextcart_examples::{go_on, in_order, lines, say};
 
 use crate::Arguments;
 
@@ -28,12 +28,10 @@ pub(crate) fn reviews_to_questions(arguments: &Arguments) -> Result<(Option<Corp
     let (data, limits) = (out.join("data"), Resources::default());
     let prepared =
         in_order(|stop| prepare_until(&reviews, &meta, data, &options, &limits, stop))?.load()?;
-    go_on()?;
+    go_on("the same command prepares again")?;
     let manifest = &prepared.manifest;
-    for (what, lines) in [("reviews", &manifest.reviews), ("items", &manifest.items.lines)] {
-        let Tally { read, kept, rejected, reasons, .. } = lines;
-        let reasons: Vec<String> = reasons.iter().map(|(why, n)| format!("; {n} {why}")).collect();
-        say!("{what}: {read} read, {kept} kept, {rejected} rejected{}", reasons.concat())?;
+    for (what, tally) in [("reviews", &manifest.reviews), ("items", &manifest.items.lines)] {
+        say!("{what}: {}", lines(tally))?;
     }
     let (histories, questions) = (&manifest.histories, &manifest.questions);
     say!("histories: {} users, {} purchases", histories.users, histories.interactions)?;

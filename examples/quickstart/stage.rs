@@ -46,7 +46,7 @@ impl Stage<'_> {
         if in_order(|stop| run.train(stop))? == Ending::Interrupted {
             bail!("stopped after step {}; --resume goes on from there", run.trainer().steps());
         }
-        go_on()?;
+        go_on("--resume goes on from the last step")?;
         let validation = run.trainer().evaluations().to_vec();
         let losses = run.trainer().losses().to_vec();
         if let (Some(first), Some(last)) = (losses.first(), losses.last()) {

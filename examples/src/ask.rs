@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use nextcart_data::Question;
-use nextcart_eval::{Error, Evaluation};
+use indicatif::{ProgressBar, ProgressStyle};
+use nextcart_data::{Dataset, PrepareOptions, Question};
+use nextcart_eval::{Error, Evaluation, Predictor, evaluate_until};
 use nextcart_models::{Checkpoint, HubModel};
 use nextcart_prompt::Template;
 
-use crate::{at_once, fetching};
+use crate::{SAME_COMMAND, fetching, go_on, in_order};
 
 /// The questions of a folder that `prepare` wrote; what is no such folder is a file of them.
 pub fn question_file(path: &Path) -> PathBuf {
@@ -51,13 +52,27 @@ pub fn check_choice<'a>(
     Ok(())
 }
 
-/// The checkpoint of `--model`: a folder, or an id on the hub. Ctrl-C ends a download at once: the next one goes on.
+/// What a folder holds that `prepare` wrote, or what comes of the files in it, prepared below `out`: each customer's last
+/// purchase is the test. All questions leave a choice.
+///
+/// # Errors
+/// If it is neither, one leaves none, or at Ctrl-C.
+pub fn dataset(folder: &Path, out: &Path) -> Result<Dataset> {
+    check_folder(folder)?;
+    let options = PrepareOptions::leave_one_out();
+    let data = in_order(|stop| Dataset::of_folder(folder, out, &options, stop))?;
+    go_on(SAME_COMMAND)?;
+    check_choice(&data.questions, folder)?;
+    Ok(data)
+}
+
+/// The checkpoint of `--model`: a folder, or an id on the hub.
 ///
 /// # Errors
 /// If it is neither, or cannot be read.
 pub fn checkpoint(folder_or_id: &str) -> Result<Checkpoint> {
     let find = || match HubModel::named(folder_or_id) {
-        Some(model) => Checkpoint::open(at_once(|| model.with_progress(fetching()).fetch())?),
+        Some(model) => Checkpoint::open(model.with_progress(fetching()).fetch()?),
         None => Checkpoint::open(folder_or_id),
     };
     let found = find();
@@ -67,15 +82,39 @@ pub fn checkpoint(folder_or_id: &str) -> Result<Checkpoint> {
     found.context("--model: expected the folder of a checkpoint, or an id `owner/name` on the hub")
 }
 
-/// The answers to questions that [`STOP`](crate::STOP) may have ended.
+/// The template of `--template`: a file of one, or the name of one that is built in.
 ///
 /// # Errors
-/// That of the evaluation.
-pub fn answered(asked: Result<Evaluation, Error>) -> Result<Evaluation> {
-    asked.map_err(|error| match error {
-        Error::Interrupted => anyhow!("{error}; the same command goes on"),
+/// If it is neither.
+pub fn template(name_or_file: &str) -> Result<Template> {
+    match Path::new(name_or_file).is_file() {
+        true => Ok(Template::from_file(name_or_file)?),
+        false => Ok(Template::builtin(name_or_file)?),
+    }
+}
+
+/// Asks all questions, or goes on with those that an interrupted run left in its folder below `out`.
+///
+/// # Errors
+/// Those of [`evaluate_until`], and at Ctrl-C.
+pub fn ask(
+    predictor: &mut dyn Predictor,
+    questions: &[Question],
+    identity: &str,
+    out: &Path,
+) -> Result<Evaluation> {
+    let name = predictor.name().to_owned();
+    let folder = out.join(name.replace(", ", "-").replace(' ', "_"));
+    let style = ProgressStyle::with_template("{msg:27} {wide_bar} {pos}/{len}")?;
+    let bar = ProgressBar::new(questions.len() as u64).with_style(style).with_message(name);
+    let each = || bar.inc(1);
+    let asked = in_order(|stop| evaluate_until(folder, identity, predictor, questions, stop, each));
+    let answers = asked.map_err(|error| match error {
+        Error::Interrupted => anyhow!("{error}; {SAME_COMMAND}"),
         error => error.into(),
-    })
+    })?;
+    go_on(SAME_COMMAND)?;
+    Ok(answers)
 }
 
 /// Asks of a whole catalogue: tells what was bought, and nothing of what may be answered.
@@ -91,11 +130,6 @@ pub fn purchases_template() -> Result<Template> {
 ";
     let output = "{{ candidates | chosen(answer) }}";
     Ok(Template::new("purchases", instruction, input, output)?)
-}
-
-/// A p-value as reports have it: `p = 0.0123`, or `p < 0.0001`.
-pub fn p_value(p: f64) -> String {
-    if p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
 }
 
 /// A whole number of at least so much, for the command line.

@@ -1,13 +1,20 @@
 //! What the examples have in common: how a program says something and how wide, opens a model and shows its download,
-//! asks what leaves a choice or of a whole catalogue, makes samples of what a run learns, stops at Ctrl-C and ends.
+//! asks what leaves a choice or of a whole catalogue, makes samples of what a run learns, tunes, compares, stops at Ctrl-C
+//! and ends.
 
+mod advice;
 mod ask;
+mod compare;
+mod run;
 mod samples;
+mod scores;
+mod tally;
 mod terminal;
+mod tune;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{Error, ErrorKind, Write};
+use std::io::{Error, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,31 +25,35 @@ use nextcart_models::DownloadProgress;
 use tracing_subscriber::EnvFilter;
 
 pub use ask::{
-    answered, at_least, check_choice, check_folder, checkpoint, p_value, purchases_template,
-    question_file,
+    ask, at_least, check_choice, check_folder, checkpoint, dataset, purchases_template,
+    question_file, template,
 };
+pub use compare::compared;
+pub use run::{check_files, check_run, planned, report};
 pub use samples::RunSamples;
-pub use terminal::{columns, in_colour, next, word, wrapped};
+pub use scores::{percent_interval, ranking_columns, ranking_heading};
+pub use tally::lines;
+pub use terminal::{columns, example, in_colour, next, word, wrapped};
+pub use tune::Tuning;
 
 /// What a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
+/// What the first Ctrl-C is answered with where something is to be left in order.
+const STOPPING: &str =
+    "stopping after the step under way; Ctrl-C again ends at once, without saving";
+
+/// What to do after Ctrl-C where a program looks for what it left.
+pub const SAME_COMMAND: &str = "the same command goes on";
+
 /// Set by Ctrl-C where something is to be left in order; long work looks at it.
-pub static STOP: AtomicBool = AtomicBool::new(false);
+static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Whether there is something to be left in order now.
 static ORDERLY: AtomicBool = AtomicBool::new(false);
 
-/// From here on Ctrl-C sets [`STOP`], and ends the program the second time.
-///
-/// # Errors
-/// If the system takes no handler.
-pub fn stop_on_ctrl_c() -> Result<()> {
-    ORDERLY.store(true, Ordering::Relaxed);
-    end_on_ctrl_c()
-}
-
-/// Ctrl-C ends the program at once, but for the work of [`in_order`].
+/// Ctrl-C ends the program at once, but for the work of [`in_order`], which it asks to stop: it says so, and ends the
+/// program the second time.
 ///
 /// # Errors
 /// If the system takes no handler.
@@ -51,11 +62,20 @@ pub fn end_on_ctrl_c() -> Result<()> {
         if !ORDERLY.load(Ordering::Relaxed) || STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED.into());
         }
+        let mut stderr = std::io::stderr();
+        let text = match stderr.is_terminal() {
+            // Behind what progress bars have drawn, and above the two lines that they draw over.
+            true => format!("\n{STOPPING}\n\n"),
+            false => format!("{STOPPING}\n"),
+        };
+        // Where nobody can be told, it stops all the same.
+        let _ = stderr.write_all(text.as_bytes());
     })
     .context("cannot watch for Ctrl-C")
 }
 
-/// After [`end_on_ctrl_c`], does work that Ctrl-C lets come to an end: it leaves a checkpoint, or no half of a table.
+/// After [`end_on_ctrl_c`], does work that Ctrl-C lets come to an end: it leaves a checkpoint, or no half of a table. What
+/// comes after it begins with [`go_on`], for the work may be over before it looks.
 pub fn in_order<T>(work: impl FnOnce(&'static AtomicBool) -> T) -> T {
     ORDERLY.store(true, Ordering::Relaxed);
     let done = work(&STOP);
@@ -63,20 +83,12 @@ pub fn in_order<T>(work: impl FnOnce(&'static AtomicBool) -> T) -> T {
     done
 }
 
-/// Does work that Ctrl-C ends at once wherever it comes, as what is done of it stays.
-fn at_once<T>(work: impl FnOnce() -> T) -> T {
-    let before = ORDERLY.swap(false, Ordering::Relaxed);
-    let done = work();
-    ORDERLY.store(before, Ordering::Relaxed);
-    done
-}
-
-/// An error if Ctrl-C came after work of [`in_order`] had looked for it the last time.
+/// An error if Ctrl-C came after work of [`in_order`] had looked for it the last time. It says what to do then.
 ///
 /// # Errors
 /// Then.
-pub fn go_on() -> Result<()> {
-    ensure!(!STOP.load(Ordering::Relaxed), "stopped");
+pub fn go_on(then: &str) -> Result<()> {
+    ensure!(!STOP.load(Ordering::Relaxed), "stopped; {then}");
     Ok(())
 }
 
@@ -91,7 +103,7 @@ pub fn log(filter: &str) {
 /// How a program ends: an error is one line on the standard error and code 1, or 130 after Ctrl-C.
 pub fn end(result: Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", advice::told(&error));
     ExitCode::from(if STOP.load(Ordering::Relaxed) { INTERRUPTED } else { 1 })
 }
 

@@ -59,11 +59,26 @@ pub(crate) fn takes_colour(stream: &impl IsTerminal) -> bool {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn next(command: impl Display) -> Result<()> {
+pub fn next(of: impl Display) -> Result<()> {
     match std::io::stdout().is_terminal() {
-        true => say!("next: cargo run --release --example {command}"),
+        true => say!("next: {}", command(of)),
         false => Ok(()),
     }
+}
+
+/// What ends the help of a program: an example of its use.
+pub fn example(of: &str) -> String {
+    format!("Example:\n  {}", command(of))
+}
+
+/// The command that runs an example, built as this program was.
+fn command(of: impl Display) -> String {
+    let features = match (cfg!(feature = "cuda"), cfg!(feature = "wgpu")) {
+        (true, _) => " --features cuda",
+        (false, true) => " --features wgpu",
+        (false, false) => "",
+    };
+    format!("cargo run --release{features} --example {of}")
 }
 
 /// A path as one word of a command.

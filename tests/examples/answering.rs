@@ -50,6 +50,7 @@ fn every_way_of_answering_has_a_row_and_what_is_answered_is_not_asked_again() {
     assert!(told.contains("Chance is 25.0 %.") && told.contains("n (n - 1) prompts, here 12;"));
     assert!(told.contains("rules that never look at the history"), "{told}");
     assert!(told.contains("items: HR@10 ") && told.contains(", 2 questions, "), "{told}");
+    assert!(told.contains(" %), NDCG@10 "), "{told}");
 
     let found = read_predictions(here.join("out/answering.parquet")).unwrap();
     assert!(found.iter().map(|evaluation| evaluation.name.as_str()).eq(ROWS));

@@ -64,6 +64,17 @@ fn a_prepared_folder_gives_a_row_for_each() {
     let expected: Vec<&str> = ["name"].iter().chain(&NAMES[..10]).copied().collect();
     let (table, audited) = text.split_once("\n\n").unwrap();
     assert_eq!(table.lines().map(first).collect::<Vec<_>>(), expected);
+    // Shares stand in percent, as in all tables, and NDCG as it is.
+    let random = table.lines().nth(1).unwrap();
+    let accuracy = 100.0 * found[0]["candidates"]["accuracy"].as_f64().unwrap();
+    let hits = 100.0 * found[0]["catalogue"]["hit_rate"].as_f64().unwrap();
+    let ndcg = found[0]["catalogue"]["ndcg"].as_f64().unwrap();
+    for figure in
+        [format!(" {accuracy:.1} %  "), format!(" {hits:.2} %  "), format!(" {ndcg:.4}  ")]
+    {
+        assert!(random.contains(&figure), "{figure} in {random}");
+    }
+    assert_eq!(random.matches(" to ").count(), 3, "{random}");
     assert!(audited.contains("rules that never look at the history"), "{audited}");
 }
 

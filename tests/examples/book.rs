@@ -8,6 +8,8 @@
 //! - `text varies`: the same but for its numbers, which are not everywhere the same;
 //! - `toml NAME`, `jinja NAME`: a file that the commands below read;
 //! - `rust PATH`: lines that stand in this file of the repository, too, where they are compiled and run.
+//!
+//! The README's first commands on the other examples are run at the end, on what the quickstart left.
 
 #![cfg(unix)]
 
@@ -175,6 +177,14 @@ fn pages(docs: &Path) -> Vec<String> {
     pages
 }
 
+/// The first indented block below a heading, its lines no longer indented.
+fn first_commands(page: &str, heading: &str) -> String {
+    let (_, below) = page.split_once(heading).unwrap_or_else(|| panic!("no `{heading}`"));
+    let block = below.lines().skip_while(|line| !line.starts_with("    "));
+    let block = block.take_while(|line| line.starts_with("    "));
+    block.map(|line| format!("{}\n", line.trim_start())).collect()
+}
+
 #[test]
 fn every_command_runs_and_prints_what_the_page_says() {
     let folder = tempfile::tempdir().unwrap();
@@ -190,6 +200,20 @@ fn every_command_runs_and_prints_what_the_page_says() {
         session.output = None;
         for block in blocks(&text) {
             session.take(&format!("docs/{page}, line {}", block.line), &block);
+        }
+    }
+    let root = docs.join("..");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let commands = first_commands(&readme, "\n## The other examples\n");
+    assert!(commands.contains("--example prepare -- "), "{commands}");
+    let (success, output) = session.run(&commands);
+    assert!(success, "README.md: expected these commands to succeed:\n{commands}{output}");
+    // What its other commands name of the quickstart's folder is there.
+    for page in ["README.md", "examples/README.md"] {
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        let words = text.split(|at: char| at.is_whitespace() || at == '`');
+        for path in words.filter(|word| word.starts_with("out/quickstart/")) {
+            assert!(folder.path().join(path).exists(), "{page}: `{path}` is not there");
         }
     }
     let mut note = String::new();
@@ -214,6 +238,8 @@ fn what_differs_from_the_page_is_noticed() {
     assert_eq!(shows("two 2\n…\none 1\n", output), Err("one 1"));
     let source = "fn f() {\n    one();\n\n    two();\n}\n";
     assert!(stands_in("one();\n\ntwo();\n", source) && !stands_in("one();\ntwo();\n", source));
+    let page = "# A\n\n    zero\n\n# B\n\nText:\n\n    one \\\n        two\n\n    three\n";
+    assert_eq!(first_commands(page, "# B\n"), "one \\\ntwo\n");
     assert_eq!(numbers_hidden("loss 1.234  at 5\n -2e-3% a1,000 b"), "loss # at #\n-#e-#% a# b\n");
 }
 

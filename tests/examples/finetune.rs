@@ -78,6 +78,9 @@ fn a_file_says_what_is_trained_and_the_folder_what_came_of_it() {
         assert!(plan.contains(part), "{part} in {plan}");
     }
     assert!(!folder.join("run").exists());
+    let small = check("finetune", folder, &[&ARGUMENTS[..], &["--plan", "0.001"]].concat());
+    assert!(!small.success && small.stdout.contains("memory at the peak"), "{}", small.stdout);
+    assert!(small.stderr.contains("are there"), "{}", small.stderr);
     check_succeeds("finetune", folder, &ARGUMENTS);
 
     let record = RunRecord::read(folder.join("run")).unwrap();
@@ -102,7 +105,8 @@ fn a_file_says_what_is_trained_and_the_folder_what_came_of_it() {
 
     // What is there already is not overwritten, and a run that is over stays as it is.
     let again = check("finetune", folder, &ARGUMENTS);
-    check_error(&again, &["run/checkpoint-30", "--resume"]);
+    let expected = ["`run/checkpoint-30` already exists: add --resume to continue", "`output`"];
+    check_error(&again, &expected);
     let (before, record) = (adapter(folder), fs::read(folder.join("run/run.json")).unwrap());
     check_succeeds("finetune", folder, &[&ARGUMENTS[..], &["--resume"]].concat());
     assert_eq!(adapter(folder), before);
@@ -155,7 +159,8 @@ fn an_interrupted_run_goes_on_to_the_same_adapter() {
     let config = config.replace("max_steps = 30", "max_steps = 60");
     fs::write(folder.join("run.toml"), config).unwrap();
     let resume = [&ARGUMENTS[..], &["--resume"]].concat();
-    check_error(&check("finetune", folder, &resume), &["nothing to resume", "run"]);
+    let expected = ["nothing to resume: no checkpoint in `run`; leave --resume out"];
+    check_error(&check("finetune", folder, &resume), &expected);
 
     let checkpoint = folder.join("run/checkpoint-5");
     let stderr = super::interrupt("finetune", folder, &ARGUMENTS, || checkpoint.is_dir()).stderr;

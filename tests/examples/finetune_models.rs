@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use nextcart_data::{Part, read_questions};
+use nextcart_data::{Part, PrepareOptions, prepare, read_questions};
 use nextcart_models::{
     Architecture, Checkpoint, LlamaConfig, MERGE_RECORD, Precision, SaveOptions,
     write_random_checkpoint,
@@ -12,7 +12,7 @@ use nextcart_text::{Tokenizer, digest};
 use nextcart_train::{Metric, RunConfig, RunRecord, read_metrics};
 use serde_json::Value;
 
-use super::{check, check_error, check_succeeds, corpus};
+use super::{check, check_error, check_fails, check_succeeds, command, corpus};
 
 /// Names that scripts rely on, in the order of the table.
 const NAMES: [&str; 12] = [
@@ -127,6 +127,9 @@ fn check_recipe(example: &str, architecture: Architecture) {
     assert_eq!(asked.collect::<Vec<_>>(), [(3, 2), (6, 2)]);
     let page = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(page.contains("latest 2 purchases") && page.contains("evenly spaced"), "{page}");
+    assert!(page.starts_with("# base with QLoRA\n"), "{page}");
+    let end = "\nadapter: out/adapter\nmerged model: out/merged\nreport: out/report.html\n";
+    assert!(table.ends_with(end), "{table}");
 
     // What was merged is a checkpoint like its base, without adapters.
     let merged = Checkpoint::open(out.join("merged")).unwrap();
@@ -134,7 +137,7 @@ fn check_recipe(example: &str, architecture: Architecture) {
     assert!(merged.tokenizer().is_ok() && out.join("merged").join(MERGE_RECORD).is_file());
 
     let again = check(example, here, &RUN);
-    check_error(&again, &["`out` is there", "--resume"]);
+    check_error(&again, &["`out` already exists: add --resume to continue", "another `output`"]);
     let before = adapter(here);
     assert_eq!(check_succeeds(example, here, &[&RUN[..], &["--resume"]].concat()), table);
     assert_eq!(adapter(here), before);
@@ -256,13 +259,85 @@ fn an_interrupted_recipe_goes_on_to_the_same_adapter_and_report() {
     };
     let stderr =
         super::interrupt("finetune_tinyllama", stopped.path(), &arguments, has_checkpoint).stderr;
-    assert_eq!(stderr, "error: stopped: --resume goes on\n");
+    assert_eq!(stderr, "error: stopped; --resume goes on\n");
     assert!(!stopped.path().join("out/adapter").exists());
 
     let resumed = [&RUN[..], &["--resume"]].concat();
     let resumed = check_succeeds("finetune_tinyllama", stopped.path(), &resumed);
     assert_eq!(resumed, check_succeeds("finetune_tinyllama", whole.path(), &arguments));
     assert_eq!(adapter(stopped.path()), adapter(whole.path()));
+}
+
+/// As `--plan` leaves it, and as the run behind it wants it.
+#[test]
+fn what_is_prepared_is_taken_and_never_replaced_by_something_else() {
+    let folder = folder(Architecture::Llama);
+    let here = folder.path();
+    let plan = [&RUN[..], &FILES, &["--plan"]].concat();
+    check_succeeds("finetune_tinyllama", here, &plan);
+    let written = || fs::metadata(here.join("data/questions.parquet")).unwrap().modified().unwrap();
+    let before = written();
+    check_succeeds("finetune_tinyllama", here, &plan);
+    assert_eq!(written(), before);
+
+    let refused = |why: &str| {
+        let way_out = ["; leave --reviews and --meta out", "another `folder`"];
+        let expected = [&[why][..], &way_out].concat();
+        check_fails("finetune_tinyllama", here, &plan, &expected);
+    };
+    let (mut reviews, meta) = (fs::read(here.join("reviews.json.gz")).unwrap(), "meta.json.gz");
+    let files = ["reviews.json.gz", meta].map(|name| [here.join(name)]);
+    let options = PrepareOptions { seed: 9, ..PrepareOptions::default() };
+    prepare(&files[0], &files[1], here.join("data"), &options).unwrap();
+    refused("`data` was prepared with other options");
+    prepare(&files[0], &files[1], here.join("data"), &PrepareOptions::default()).unwrap();
+    // As many bytes: of the header of a gzipped file, the fifth to the eighth are its time, which changes no line.
+    reviews[4] ^= 1;
+    fs::write(here.join("reviews.json.gz"), reviews).unwrap();
+    refused("`data` was prepared of other files");
+    check_succeeds("finetune_tinyllama", here, &[&RUN[..], &["--plan"]].concat());
+}
+
+#[test]
+fn without_a_network_an_error_says_each_thing_once_and_what_to_do_last() {
+    let folder = folder(Architecture::Llama);
+    let here = folder.path();
+    let fetch = |arguments: &[&str]| {
+        // Nobody listens there.
+        let mut command = command("finetune_mistral", here, arguments);
+        command.env("HF_ENDPOINT", "http://127.0.0.1:1").env("HF_HOME", here.join("hub"));
+        super::Run::of(command.env("NO_PROXY", "127.0.0.1").output().unwrap())
+    };
+    let run = fetch(&["--config", "run.toml", "--plan"]);
+    check_error(
+        &run,
+        &["`somebody/else` is neither a folder nor a model", "without a network: --model"],
+    );
+    assert!(run.stderr.ends_with(" a folder that holds it\n"), "{}", run.stderr);
+    for (said, times) in [("`somebody/else`", 1), ("http://127.0.0.1:1", 1)] {
+        assert_eq!(run.stderr.matches(said).count(), times, "{said} in {}", run.stderr);
+    }
+    // A file that is missing is not taken for that.
+    let files = ["--reviews", "absent", "--meta", "meta.json.gz"];
+    check_error(
+        &fetch(&[&["--config", "run.toml"][..], &files].concat()),
+        &["cannot read `absent`: No such file"],
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_the_verdict_is_broken_and_the_next_command_last() {
+    let folder = folder(Architecture::Mistral);
+    let arguments = [&RUN[..], &FILES].concat().join(" ");
+    let shown = super::on_terminal("finetune_mistral", folder.path(), &arguments, 100);
+    let Some(shown) = shown else { return };
+    let (_, told) = shown.rsplit_once("\nfine_tuned ").unwrap();
+    let (told, end) = told.split_once("\nadapter: out/adapter\n").unwrap();
+    let longest = told.lines().map(|line| line.chars().count()).max().unwrap();
+    assert!(longest <= 100 && told.lines().count() > NAMES.len(), "{shown}");
+    let next = "\nnext: cargo run --release --example recommend -- --run out\n";
+    assert!(end.ends_with(next), "{shown}");
 }
 
 #[test]

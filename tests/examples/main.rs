@@ -13,6 +13,7 @@ mod fences;
 mod finetune;
 mod finetune_models;
 mod generate;
+mod help;
 mod leak;
 mod output;
 mod picture;
@@ -79,7 +80,7 @@ fn check(name: &str, folder: &Path, arguments: &[&str]) -> Run {
     Run::of(command(name, folder, arguments).output().unwrap())
 }
 
-/// What an example leaves behind that Ctrl-C ends as soon as `when` holds.
+/// What an example leaves behind that Ctrl-C ends as soon as `when` holds; it is told of at once, on the standard error.
 #[cfg(unix)]
 #[track_caller]
 fn interrupt(name: &str, folder: &Path, arguments: &[&str], when: impl Fn() -> bool) -> Run {
@@ -99,7 +100,9 @@ fn interrupt(name: &str, folder: &Path, arguments: &[&str], when: impl Fn() -> b
     assert!(sent.success());
     let run = Run::of(process.wait_with_output().unwrap());
     assert_eq!(run.code, Some(130), "{}", run.stderr);
-    run
+    let told = "stopping after the step under way; Ctrl-C again ends at once, without saving\n";
+    let stderr = run.stderr.strip_prefix(told).unwrap_or_else(|| panic!("{}", run.stderr));
+    Run { stderr: stderr.to_owned(), ..run }
 }
 
 /// What an example prints on a terminal of so many columns; `None` with a note where there is no `script` of

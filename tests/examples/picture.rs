@@ -115,9 +115,9 @@ fn the_terminal_shows_what_the_commands_print() {
     run(folder, &mut lines, "audit leaky.parquet", shown);
     lines.pop();
     for (class, text) in &mut lines {
-        if text.starts_with("verdict: Leaks") {
+        if text.starts_with("verdict: leaks") {
             *class = "bad";
-        } else if text.starts_with("verdict: Clean") {
+        } else if text.starts_with("verdict: clean") {
             *class = "good";
         }
     }

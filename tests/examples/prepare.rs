@@ -253,6 +253,12 @@ fn too_few_users() {
     let few = lines(&reviews)[..3].join("\n");
     let expected = ["expected at least one user with 5 purchases, found none among "];
     check_input(REVIEWS, few.as_bytes(), &expected);
+    // What may help is named by what can be typed as well.
+    let (folder, _) = corpus();
+    let arguments = [&GOOD[..], &["--min-interactions", "1000"]].concat();
+    let advice =
+        ["; try `min_interactions` of at most ", "; flags of `prepare`: --min-interactions"];
+    check_fails("prepare", folder.path(), &arguments, &advice);
 }
 
 #[test]
@@ -260,12 +266,23 @@ fn an_option_outside_its_range() {
     let (folder, _) = corpus();
     let mut arguments = GOOD.to_vec();
     arguments.extend(["--candidates", "1"]);
-    let expected = ["option `candidates`: expected 2 to 100, found 1"];
+    let expected = ["option `candidates`: expected 2 to 100, found 1", "`prepare`: --candidates\n"];
     check_fails("prepare", folder.path(), &arguments, &expected);
     let mut arguments = GOOD.to_vec();
     arguments.extend(["--memory", "0"]);
-    let expected = ["option `memory_bytes`: expected at least 1048576 (1 MiB), found 0"];
+    let expected =
+        ["option `memory_bytes`: expected at least 1048576 (1 MiB), found 0", "--memory\n"];
     check_fails("prepare", folder.path(), &arguments, &expected);
+}
+
+#[test]
+fn a_manifest_of_another_program_is_not_replaced() {
+    let (folder, _) = corpus();
+    fs::create_dir(folder.path().join("out")).unwrap();
+    fs::write(folder.path().join("out/manifest.json"), r#"{"name": "a page", "icons": []}"#)
+        .unwrap();
+    let expected = ["`out/manifest.json` is none that `prepare` wrote", "name another folder"];
+    check_fails("prepare", folder.path(), &GOOD, &expected);
 }
 
 #[test]

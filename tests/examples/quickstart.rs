@@ -111,6 +111,15 @@ fn a_short_run_leaves_base_adapter_and_report_and_refuses_what_does_not_fit() {
         "{}",
         narrow.stderr
     );
+    check_fails(
+        "quickstart",
+        folder.path(),
+        &["--resume", "--out", "other"],
+        &["nothing to resume: `other/checkpoints` is missing", "leave --resume out"],
+    );
+    // Files before the model, which may have to be fetched.
+    let files = ["--reviews", "absent", "--meta", "absent", "--model", "./nowhere"];
+    check_fails("quickstart", folder.path(), &files, &["cannot read `absent`: No such file"]);
     let missing = check("quickstart", folder.path(), &["--model", "./nowhere"]);
     check_error(&missing, &["--model: expected the folder", "cannot access", "./nowhere"]);
     let refused = |expected: &[&str]| {

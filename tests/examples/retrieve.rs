@@ -45,6 +45,14 @@ fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins
     ] {
         assert!(told.contains(part), "{part:?} in {told}");
     }
+    // No score without its interval and n.
+    let (_, ranked) = told.split_once("all items ").unwrap();
+    let ranked: Vec<&str> = ranked.lines().skip(1).take_while(|row| row.contains(" %  ")).collect();
+    assert_eq!(ranked.len(), 6, "{told}");
+    for row in ranked {
+        let n: usize = row.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(row.matches(" to ").count() == 2 && n > 0, "{row}");
+    }
     // Adapters in the last of the two blocks alone.
     let adapter =
         std::fs::read(folder.path().join("out/adapter/adapter_model.safetensors")).unwrap();

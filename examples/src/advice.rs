@@ -1,0 +1,74 @@
+//! An error in one line, with what can be typed about it: libraries name their options, and users type flags.
+
+use anyhow::Error;
+
+/// Options of nextcart-data, as its errors name them, and the flags by which `prepare` takes them.
+const FLAGS: [(&str, &str); 14] = [
+    ("candidates", "--candidates"),
+    ("k_core", "--k-core"),
+    ("max_history", "--max-history"),
+    ("memory_bytes", "--memory"),
+    ("min_history", "--min-history"),
+    ("min_interactions", "--min-interactions"),
+    ("min_rating", "--min-rating"),
+    ("repeats", "--repeats"),
+    ("split", "--split"),
+    ("test_from", "--test-from"),
+    ("threads", "--threads"),
+    ("train_targets_per_user", "--train-targets-per-user"),
+    ("validation_from", "--validation-from"),
+    ("verified_only", "--unverified"),
+];
+
+/// An error and its causes, each said once, for some repeat those behind them; what to do about it is last.
+pub(crate) fn told(error: &Error) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.iter().any(|before| before.contains(&cause)) {
+            continue;
+        }
+        // What has no more than a name to say, such as "model `x`", with which the next one begins.
+        let name = told.last().and_then(|before| before.split_once(' '));
+        if name.is_some_and(|(_, name)| cause.starts_with(name)) {
+            told.pop();
+        }
+        told.push(cause);
+    }
+    let told = told.join(": ");
+    match advice(error) {
+        Some(advice) => format!("{told}; {advice}"),
+        None => told,
+    }
+}
+
+fn advice(error: &Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<nextcart_data::Error>() {
+            return about_data(error);
+        }
+        let error: &nextcart_models::Error = cause.downcast_ref()?;
+        let found =
+            "without a network: --model FOLDER (`model.name` for finetune), a folder that holds it";
+        error.is_unreachable().then(|| found.to_owned())
+    })
+}
+
+fn about_data(error: &nextcart_data::Error) -> Option<String> {
+    use nextcart_data::Error;
+    match error {
+        Error::OtherData { .. } => Some(
+            "leave --reviews and --meta out to take what is there, or set another `folder` below `[data]`".to_owned(),
+        ),
+        Error::TooFewUsers { .. }
+        | Error::Option { .. }
+        | Error::EmptyCore { .. }
+        | Error::NoTimes { .. }
+        | Error::Memory { .. } => {
+            let text = error.to_string();
+            let flags = FLAGS.iter().filter(|(name, _)| text.contains(&format!("`{name}`")));
+            let flags: Vec<&str> = flags.map(|(_, flag)| *flag).collect();
+            (!flags.is_empty()).then(|| format!("flags of `prepare`: {}", flags.join(", ")))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,84 @@
+//! What the runs of a configuration have in common: whether one may begin, what it will need, and what came of it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use burn::tensor::Device;
+use indicatif::ProgressBar;
+use nextcart_eval::{Assessment, Error, Evaluation, Report, ScoreTable};
+use nextcart_train::{DeviceFacts, Planner, RunConfig};
+
+use crate::{in_order, next, say, word, wrapped};
+
+/// An error for a run that would write over what was found of another, or has nothing to go on from.
+///
+/// # Errors
+/// Then.
+pub fn check_run(found: Option<&Path>, output: &Path, plan: bool, resume: bool) -> Result<()> {
+    match found {
+        Some(found) => ensure!(
+            plan || resume,
+            "`{}` already exists: add --resume to continue, or set another `output`",
+            found.display()
+        ),
+        None => ensure!(
+            !resume,
+            "nothing to resume: no checkpoint in `{}`; leave --resume out",
+            output.display()
+        ),
+    }
+    Ok(())
+}
+
+/// An error for a file or folder that is not there, before a model is looked for.
+///
+/// # Errors
+/// Then.
+pub fn check_files<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    for path in paths {
+        path.metadata().with_context(|| format!("cannot read `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Whether a plan is all that was asked for, which it says then: by `--plan`, with a number for so many GB at most.
+///
+/// # Errors
+/// If the run would not fit; the error says what would.
+pub fn planned(
+    planner: &Planner,
+    output: &Path,
+    device: &Device,
+    plan: Option<f64>,
+) -> Result<bool> {
+    let most = (plan.unwrap_or(f64::INFINITY) * 1e9) as u64;
+    let facts = DeviceFacts::measure_for(planner, device).within(most);
+    if plan.is_some() {
+        say!("{}", planner.estimate(&facts))?;
+    }
+    planner.plan_in(output, &facts)?;
+    Ok(plan.is_some())
+}
+
+/// Asks the finished model and what is set beside it, writes the report, and says what came of the run, where it lies and
+/// what to do with it.
+///
+/// # Errors
+/// Those of [`Assessment::write`], and at Ctrl-C.
+pub fn report(all: &Assessment<'_>, config: &RunConfig, report: Report<'_>) -> Result<()> {
+    let (out, identity) = (config.output.as_path(), format!("{config:?}"));
+    let bar = ProgressBar::new_spinner();
+    let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
+    let assessed = in_order(|stop| all.write(out, &identity, report, stop, tell));
+    let assessed = assessed.map_err(|error| match error {
+        Error::Interrupted => anyhow!("{error}; --resume goes on"),
+        error => error.into(),
+    })?;
+    bar.finish_and_clear();
+    let scores: Vec<_> = assessed.evaluations.iter().map(Evaluation::score).collect();
+    say!("{}\n\n{}\n", ScoreTable::new(&scores), wrapped(assessed.audit.explain()))?;
+    say!("adapter: {}", out.join("adapter").display())?;
+    say!("merged model: {}", out.join("merged").display())?;
+    say!("report: {}", assessed.files.html.display())?;
+    next(format_args!("recommend -- --run {}", word(out)))
+}
