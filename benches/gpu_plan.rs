@@ -121,6 +121,7 @@ fn plan(
             scored: 0.0,
         },
         steps: 1000,
+        steps_per_epoch: 1000,
     };
     let planner = Planner::new(&config, &llama, workload);
     let memory = (card.gigabytes * 1e9 - LEFT) as u64;

@@ -18,8 +18,8 @@ use nextcart_examples::{check_choice, end_of_output, example, print, question_fi
 ///
 /// Answers the questions in 30 ways that never look at the customer's history: by the length of the
 /// titles, their digits, punctuation and capitals, by how much they are like those of the other options, by the
-/// place among the options, by how many customers bought an option, and by a classifier trained on the options of other customers. What any of them gets above
-/// chance, a model can get without knowing the customer.
+/// place among the options, by how many customers bought an option, and by a classifier trained on the options of
+/// other customers. What any of them gets above chance, a model can get without knowing the customer.
 ///
 /// The verdict is `leaks` where one is surely above chance, and by more than 3 points; `clean` where all are
 /// surely within 3 points of it; and `inconclusive` where the questions are too few to tell. Below it stands

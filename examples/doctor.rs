@@ -78,11 +78,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let eos = eos(arguments, folder)?;
-    let tokenizer = match file.ends_with("tokenizer.json") {
-        true => Tokenizer::from_folder(folder, eos)?,
-        false => Tokenizer::from_file(&file, eos)?,
-    };
+    let tokenizer = Tokenizer::from_file(&file, eos(arguments, folder)?)?;
     let layout = match arguments.wrapper {
         Around::Plain => Wrapper::Plain.into(),
         Around::Alpaca => Wrapper::Alpaca.into(),

@@ -53,7 +53,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let samples = RunSamples::new(questions, data, &template, &builder)?;
 
     let planner = config.planner_for(&known, &samples.training, &samples.held_out)?;
-    if planned(&planner, out, &device, arguments.plan)? {
+    if planned(&planner, (out, &[]), &device, arguments.plan)? {
         return Ok(());
     }
     end_on_ctrl_c()?;
@@ -64,7 +64,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     if in_order(|stop| run.train(stop))? == Ending::Interrupted {
         bail!("stopped after step {}; --resume goes on from there", run.trainer().steps());
     }
-    save_adapter(out.join("adapter"), &run.into_best_model()?, &config.lora, &config.model.name)?;
+    let (path, model) = (out.join("adapter"), run.into_best_model()?);
+    in_order(|_| save_adapter(path, &model, &config.lora, &config.model.name))?;
     say!("adapter: {}", out.join("adapter").display())?;
     Ok(())
 }

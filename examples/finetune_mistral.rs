@@ -72,11 +72,11 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
     let builder = data.builder(&known, &tokenizer, &template)?;
     let samples = RunSamples::for_report(&shop, data, &template, &builder, 300)?;
     let planner = config.planner_for(&known, &samples.training, &samples.held_out)?;
-    if planned(&planner, out, &device, plan)? {
+    let merged = [(out.join("merged"), planner.merged_bytes(format))];
+    if planned(&planner, (out, &merged), &device, plan)? {
         return Ok(());
     }
 
-    planner.check_disk(out, &[(out.join("merged"), planner.merged_bytes(format))])?;
     let checkpoint = model.open_with_progress(fetching())?;
     let run = Run::start(out, &config, &checkpoint, &device, samples.lists())?;
     let mut run = samples.watched(run, llama).with_observer(ProgressLine::new("fine-tuning"));
@@ -87,7 +87,7 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
     let options = SaveOptions { format, ..SaveOptions::default() };
     in_order(|_| {
         save_adapter(out.join("adapter"), &model, &config.lora, &config.model.name)?;
-        save_merged_checkpoint(out.join("merged"), &model, llama, Some(&tokenizer), &options)
+        save_merged_checkpoint(&merged[0].0, &model, llama, Some(&tokenizer), &options)
     })?;
 
     let (title, all) = (config.title(&known), samples.assessment(&model, llama, &shop));

@@ -22,7 +22,8 @@ use serde::de::DeserializeOwned;
 /// Writes reviews, items, histories and questions as Parquet into the folder of --out, and `manifest.json`, which
 /// counts what became of every line and names the options: all of it or nothing. Lines that cannot be used are
 /// counted by reason and never stop it. Nothing leaks on the way: all titles pass through one cleaning, and
-/// distractors are by default as popular as the answers. `describe` shows what came out, `audit` whether it gives itself away.
+/// distractors are by default as popular as the answers. `describe` shows what came out, `audit` whether it gives
+/// itself away.
 #[derive(Parser)]
 #[command(name = "prepare", version)]
 #[command(after_help = example("prepare -- --reviews reviews.json.gz --meta meta.json.gz --out data"))]

@@ -48,7 +48,7 @@ fn advice(error: &Error) -> Option<String> {
         }
         let error: &nextcart_models::Error = cause.downcast_ref()?;
         let found =
-            "without a network: --model FOLDER (`model.name` for finetune), a folder that holds it";
+            "without the hub: --model FOLDER (`model.name` for finetune), a folder that holds it";
         error.is_unreachable().then(|| found.to_owned())
     })
 }

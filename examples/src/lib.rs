@@ -41,7 +41,7 @@ const INTERRUPTED: u8 = 130;
 
 /// What the first Ctrl-C is answered with where something is to be left in order.
 const STOPPING: &str =
-    "stopping after the step under way; Ctrl-C again ends at once, without saving";
+    "stopping as soon as what is under way can be left in order; Ctrl-C again ends at once";
 
 /// What to do after Ctrl-C where a program looks for what it left.
 pub const SAME_COMMAND: &str = "the same command goes on";
@@ -75,7 +75,7 @@ pub fn end_on_ctrl_c() -> Result<()> {
 }
 
 /// After [`end_on_ctrl_c`], does work that Ctrl-C lets come to an end: it leaves a checkpoint, or no half of a table. What
-/// comes after it begins with [`go_on`], for the work may be over before it looks.
+/// takes long after it begins with [`go_on`], for the work may be over before it looks.
 pub fn in_order<T>(work: impl FnOnce(&'static AtomicBool) -> T) -> T {
     ORDERLY.store(true, Ordering::Relaxed);
     let done = work(&STOP);

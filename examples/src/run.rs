@@ -41,13 +41,14 @@ pub fn check_files<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(
     Ok(())
 }
 
-/// Whether a plan is all that was asked for, which it says then: by `--plan`, with a number for so many GB at most.
+/// Whether a plan is all that was asked for, which it says then: by `--plan`, with a number for so many GB at most. Folders
+/// beside the run's checkpoints count with the bytes that they will hold.
 ///
 /// # Errors
-/// If the run would not fit; the error says what would.
+/// If the run would not fit into memory, and the error says what would; if it would not fit on the disk.
 pub fn planned(
     planner: &Planner,
-    output: &Path,
+    (output, beside): (&Path, &[(PathBuf, u64)]),
     device: &Device,
     plan: Option<f64>,
 ) -> Result<bool> {
@@ -57,6 +58,7 @@ pub fn planned(
         say!("{}", planner.estimate(&facts))?;
     }
     planner.plan_in(output, &facts)?;
+    planner.check_disk(output, beside)?;
     Ok(plan.is_some())
 }
 

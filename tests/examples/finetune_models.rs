@@ -100,7 +100,8 @@ fn check_recipe(example: &str, architecture: Architecture) {
     let small = check(example, here, &[&RUN[..], &["--plan", "0.001"]].concat());
     assert!(!small.success && small.stdout.contains("memory at the peak"), "{}", small.stdout);
     assert!(
-        small.stderr.starts_with("error: ") && small.stderr.contains("bytes of memory"),
+        small.stderr.starts_with("error: ")
+            && small.stderr.contains("MB of memory and 1 are there"),
         "{}",
         small.stderr
     );
@@ -311,7 +312,7 @@ fn without_a_network_an_error_says_each_thing_once_and_what_to_do_last() {
     let run = fetch(&["--config", "run.toml", "--plan"]);
     check_error(
         &run,
-        &["`somebody/else` is neither a folder nor a model", "without a network: --model"],
+        &["`somebody/else` is neither a folder nor a model", "without the hub: --model"],
     );
     assert!(run.stderr.ends_with(" a folder that holds it\n"), "{}", run.stderr);
     for (said, times) in [("`somebody/else`", 1), ("http://127.0.0.1:1", 1)] {

@@ -100,7 +100,8 @@ fn interrupt(name: &str, folder: &Path, arguments: &[&str], when: impl Fn() -> b
     assert!(sent.success());
     let run = Run::of(process.wait_with_output().unwrap());
     assert_eq!(run.code, Some(130), "{}", run.stderr);
-    let told = "stopping after the step under way; Ctrl-C again ends at once, without saving\n";
+    let told =
+        "stopping as soon as what is under way can be left in order; Ctrl-C again ends at once\n";
     let stderr = run.stderr.strip_prefix(told).unwrap_or_else(|| panic!("{}", run.stderr));
     Run { stderr: stderr.to_owned(), ..run }
 }

@@ -279,10 +279,11 @@ fn an_option_outside_its_range() {
 fn a_manifest_of_another_program_is_not_replaced() {
     let (folder, _) = corpus();
     fs::create_dir(folder.path().join("out")).unwrap();
-    fs::write(folder.path().join("out/manifest.json"), r#"{"name": "a page", "icons": []}"#)
-        .unwrap();
-    let expected = ["`out/manifest.json` is none that `prepare` wrote", "name another folder"];
-    check_fails("prepare", folder.path(), &GOOD, &expected);
+    for text in [r#"{"name": "a page", "icons": []}"#, "// a comment", ""] {
+        fs::write(folder.path().join("out/manifest.json"), text).unwrap();
+        let expected = ["`out/manifest.json` is none that `prepare` wrote", "name another folder"];
+        check_fails("prepare", folder.path(), &GOOD, &expected);
+    }
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl Manifest {
         let lacking = match self.options.distractors {
             Distractors::Category => "others of the answer's category",
             Distractors::Brand => "others of the answer's brand or category",
-            Distractors::Nearest => "titles with a word in common",
+            Distractors::Nearest => "titles near to those of its cluster",
             Distractors::Retrieved => "others bought with those of the history",
             Distractors::Popularity | Distractors::Uniform | Distractors::Catalogue => return None,
         };

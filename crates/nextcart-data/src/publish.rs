@@ -34,15 +34,16 @@ pub(crate) struct Publication {
     files: Vec<&'static str>,
 }
 
-/// An error for a manifest of another program, of which many have one. What does not parse may be the rest of one of ours.
-fn check_own(path: PathBuf) -> Result<()> {
-    let text = fs::read(&path).unwrap_or_default();
-    match serde_json::from_slice::<serde_json::Value>(&text) {
-        Ok(json) if json.get("inputs").is_none() || json.get("options").is_none() => {
-            Err(Error::Foreign { path })
-        }
-        _ => Ok(()),
-    }
+/// An error for a manifest of another program, of which many have one. Ours are renamed when they are whole.
+pub(crate) fn check_own(path: PathBuf) -> Result<()> {
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(Error::Read { path, source }),
+    };
+    let json: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let is_own = json.get("inputs").is_some() && json.get("options").is_some();
+    if is_own { Ok(()) } else { Err(Error::Foreign { path }) }
 }
 
 impl Publication {

@@ -108,11 +108,11 @@ impl Checkpoint {
         tensors.iter().any(|(name, shape)| self.is_packed(name, shape))
     }
 
-    /// The tokenizer beside the weights, with what lies beside it: `tokenizer_config.json` may decide what texts begin
-    /// with.
+    /// The tokenizer beside the weights, with what lies [beside it](Tokenizer::files).
     ///
     /// # Errors
-    /// If `tokenizer.json` is missing, it or a file beside it is damaged, or it knows more tokens than the model embeds.
+    /// If `tokenizer.json` is missing or damaged, or knows more tokens than the model embeds, and if a file beside it cannot
+    /// be read.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let path = self.folder.join(TOKENIZER);
         if !path.is_file() {

@@ -12,7 +12,7 @@ use nextcart_text::Tokenizer;
 use safetensors::{Dtype, SafeTensorError, View};
 use tempfile::NamedTempFile;
 
-use crate::checkpoint::{CONFIG, INDEX, WEIGHTS};
+use crate::checkpoint::{CONFIG, INDEX, TOKENIZER, WEIGHTS};
 use crate::config::{Architecture, LlamaConfig};
 use crate::error::{Error, Result};
 use crate::llama::Llama;
@@ -100,7 +100,12 @@ pub(crate) fn write_checkpoint<V: View>(
     check_config(folder, config)?;
     std::fs::create_dir_all(folder)
         .map_err(|source| Error::Io { path: folder.to_owned(), source })?;
-    remove_checkpoint(folder)?;
+    remove_checkpoint(folder, tokenizer)?;
+    if let Some(tokenizer) = tokenizer {
+        for (name, bytes) in tokenizer.files()? {
+            write(&folder.join(name), &bytes)?;
+        }
+    }
 
     let shards = shards(tensors, options.max_shard_bytes);
     let count = shards.len();
@@ -122,11 +127,6 @@ pub(crate) fn write_checkpoint<V: View>(
             serde_json::json!({ "metadata": { "total_size": total }, "weight_map": places });
         write(&folder.join(INDEX), format!("{index:#}\n").as_bytes())?;
     }
-    if let Some(tokenizer) = tokenizer {
-        for (name, text) in tokenizer.files()? {
-            write(&folder.join(name), text.as_bytes())?;
-        }
-    }
     if !merges.is_empty() {
         let json = serde_json::to_string_pretty(merges).expect("plain fields");
         write(&folder.join(MERGE_RECORD), format!("{json}\n").as_bytes())?;
@@ -137,15 +137,15 @@ pub(crate) fn write_checkpoint<V: View>(
 }
 
 /// Removes config, weights and tokenizer that lie in a folder, the config first: where one stands, the weights are
-/// its own.
-fn remove_checkpoint(folder: &Path) -> Result<()> {
+/// its own. What lies beside a tokenizer stays unless the new one brings its own.
+fn remove_checkpoint(folder: &Path, tokenizer: Option<&Tokenizer>) -> Result<()> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { path, source }
     };
-    let own = [CONFIG, INDEX, WEIGHTS, MERGE_RECORD].into_iter();
-    let mut old: Vec<PathBuf> =
-        own.chain(Tokenizer::file_names()).map(|name| folder.join(name)).collect();
+    let own = [CONFIG, INDEX, WEIGHTS, TOKENIZER, MERGE_RECORD].into_iter();
+    let beside = tokenizer.into_iter().flat_map(Tokenizer::file_names);
+    let mut old: Vec<PathBuf> = own.chain(beside).map(|name| folder.join(name)).collect();
     for entry in std::fs::read_dir(folder).map_err(io(folder))? {
         let name = entry.map_err(io(folder))?.file_name();
         let name = name.to_string_lossy();

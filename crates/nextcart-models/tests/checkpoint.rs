@@ -90,15 +90,18 @@ fn what_lies_beside_a_tokenizer_goes_with_it() {
     fs::write(&stale, r#"{"bos_token": "</s>"}"#).unwrap();
 
     let tokenizer = Checkpoint::open(first.path()).unwrap().tokenizer().unwrap();
-    assert_eq!(tokenizer.bos(), None, "add_bos_token is obeyed");
     let model = config().init(3, &Device::flex());
     save_checkpoint(second.path(), &model, &config(), Some(&tokenizer)).unwrap();
     for (name, text) in beside {
         assert_eq!(fs::read_to_string(second.path().join(name)).unwrap(), text);
     }
     assert!(!stale.exists(), "it belongs to what was there before");
-    let copy = Checkpoint::open(second.path()).unwrap().tokenizer().unwrap();
-    assert_eq!(copy.bos(), None);
+    // One that was not read from a folder brings nothing, and takes nothing away.
+    save_checkpoint(second.path(), &model, &config(), Some(&self::tokenizer())).unwrap();
+    assert_eq!(fs::read_to_string(second.path().join(beside[1].0)).unwrap(), beside[1].1);
+    // A file of the folder that it is written to.
+    save_checkpoint(first.path(), &model, &config(), Some(&tokenizer)).unwrap();
+    assert_eq!(fs::read_to_string(first.path().join(beside[1].0)).unwrap(), beside[1].1);
 }
 
 #[test]

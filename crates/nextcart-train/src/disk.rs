@@ -36,6 +36,9 @@ mod tests {
         // From the working folder on, where no other part of a path is there.
         let relative = available_space(Path::new("no/such"));
         assert_eq!(relative.is_some(), available_space(Path::new(".")).is_some());
+        if cfg!(target_os = "linux") {
+            assert!(available_space(&above).is_some_and(|bytes| bytes < u64::MAX));
+        }
     }
 
     #[test]

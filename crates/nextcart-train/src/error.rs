@@ -5,6 +5,9 @@ use std::path::PathBuf;
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What memory and disk are told in, in bytes.
+const MB: u64 = 1_000_000;
+
 /// A sample, a configuration, a number or a checkpoint that training cannot go on with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -131,8 +134,8 @@ pub enum Error {
     },
     /// A run needs more memory than there is.
     #[error(
-        "the run needs {needed} bytes of memory and {available} are there; {}",
-        advice(.settings, .least, .least_with, .has_begun)
+        "the run needs {} MB of memory and {} are there; {}",
+        needed.div_ceil(MB), available / MB, advice(.settings, .least, .least_with, .has_begun)
     )]
     DoesNotFit {
         /// Bytes at the peak of a step.
@@ -150,8 +153,9 @@ pub enum Error {
     },
     /// A run writes more than its disk has room for.
     #[error(
-        "the run needs {needed} bytes of disk in `{folder}` and {available} are there; make room, give it a folder on \
-         another disk, or keep fewer checkpoints (`training.checkpoints_kept`)"
+        "the run needs {} MB of disk in `{folder}` and {} are there; make room, give it a folder on another disk, or \
+         keep fewer checkpoints (`training.checkpoints_kept`)",
+        needed.div_ceil(MB), available / MB
     )]
     NoRoom {
         /// The run's folder.
@@ -297,7 +301,10 @@ fn advice(settings: &[String], least: &u64, with: &[String], has_begun: &bool) -
     };
     match with.is_empty() {
         true => format!("{tried}, or smaller{others}"),
-        false => format!("{tried}: it needs {least} with {}{others}", with.join(", ")),
+        false => {
+            let (least, with) = (least.div_ceil(MB), with.join(", "));
+            format!("{tried}: it needs {least} MB with {with}{others}")
+        }
     }
 }
 

@@ -35,6 +35,15 @@ impl Every {
         assert!(interval > 0, "an interval of at least 1");
         step == total_steps || step.is_multiple_of(interval)
     }
+
+    /// How often it happens in a run.
+    pub(crate) fn times(self, total_steps: u64, steps_per_epoch: u64) -> u64 {
+        match self {
+            Self::End => total_steps.min(1),
+            Self::Epoch => total_steps.div_ceil(steps_per_epoch.max(1)),
+            Self::Steps(steps) => total_steps.div_ceil(steps.max(1)),
+        }
+    }
 }
 
 /// When a run evaluates and saves itself, and when it stops early.
@@ -118,6 +127,7 @@ mod tests {
         let check = |every, expected: &[u64]| {
             let found: Vec<u64> = due(every);
             assert_eq!(found, expected, "{every:?}");
+            assert_eq!(every.times(7, 3), expected.len() as u64, "{every:?}");
         };
         check(Every::End, &[7]);
         check(Every::Epoch, &[3, 6, 7]);

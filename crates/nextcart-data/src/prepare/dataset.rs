@@ -12,9 +12,9 @@ use crate::{
     Catalogue, Error, History, InputFile, Manifest, Part, PrepareOptions, Question, Resources,
     Result,
     histories::read_training,
-    publish::{MANIFEST, TABLES, go_on},
+    publish::{MANIFEST, TABLES, check_own, go_on},
     read_questions,
-    source::{FileKind, find_files},
+    source::{FileKind, find_files, names},
 };
 
 /// A prepared folder.
@@ -45,10 +45,11 @@ pub struct Dataset {
 
 impl Dataset {
     /// What comes of review and metadata files, [prepared](crate::prepare) in a folder with the default options, or what
-    /// the folder holds of them already; without review files, what it holds.
+    /// the folder holds of the same files in the same order already; without review files, what it holds.
     ///
     /// # Errors
-    /// [`Error::OtherData`] if it holds what was prepared of other files or with other options; those of
+    /// [`Error::OtherData`] if it holds what was prepared of other files, with other options or by another version, and
+    /// [`Error::Foreign`] if its manifest is of another program; those of
     /// [`prepare_until`] and [`Prepared::load`].
     pub fn prepare_or_open(
         reviews: &[PathBuf],
@@ -62,7 +63,10 @@ impl Dataset {
         }
         let (options, resources) = (PrepareOptions::default(), Resources::default());
         if folder.join(MANIFEST).is_file() {
-            let prepared = Prepared::open(folder)?;
+            check_own(folder.join(MANIFEST))?;
+            let otherwise = "by another version of nextcart";
+            let other = |_| Error::OtherData { folder: folder.into(), otherwise };
+            let prepared = Prepared::open(folder).map_err(other)?;
             prepared.check(reviews, meta, &options, stop)?;
             return prepared.load();
         }
@@ -143,7 +147,10 @@ impl Prepared {
         stop: &AtomicBool,
     ) -> Result<()> {
         let other = |otherwise| Error::OtherData { folder: self.folder.clone(), otherwise };
-        let Manifest { options: found, pseudonymised, inputs, .. } = &self.manifest;
+        let Manifest { version, options: found, pseudonymised, inputs, .. } = &self.manifest;
+        if version != env!("CARGO_PKG_VERSION") {
+            return Err(other("by another version of nextcart"));
+        }
         // A salt is not among the options that are written.
         if found != options || *pseudonymised != options.ingest.salt.is_some() {
             return Err(other("with other options"));
@@ -154,8 +161,8 @@ impl Prepared {
         if files.len() != inputs.len() {
             return Err(other("of other files"));
         }
-        for (file, input) in files.iter().zip(inputs) {
-            if !is_input(file, input, stop)? {
+        for ((file, name), input) in files.iter().zip(names(&files)).zip(inputs) {
+            if !is_input(file, &name, input, stop)? {
                 return Err(other("of other files"));
             }
         }
@@ -186,9 +193,8 @@ impl Prepared {
 }
 
 /// Whether a file is one that went in: by its name and size first, as to read it may take long.
-fn is_input(path: &Path, input: &InputFile, stop: &AtomicBool) -> Result<bool> {
+fn is_input(path: &Path, name: &str, input: &InputFile, stop: &AtomicBool) -> Result<bool> {
     let read = |source| Error::Read { path: path.into(), source };
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     if name != input.path.as_str() || path.metadata().map_err(read)?.len() != input.bytes {
         return Ok(false);
     }

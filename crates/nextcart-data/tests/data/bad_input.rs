@@ -317,13 +317,16 @@ fn a_file_where_the_output_folder_should_be() {
     check(input, &expected);
 }
 
+/// A manifest as one of ours begins.
+const EARLIER: &str = r#"{"inputs": [], "options": {}}"#;
+
 #[test]
 fn a_folder_where_an_output_file_should_be() {
     let mut input = input();
     input.out = input.path().join("out");
     fs::create_dir_all(input.out.join("items.parquet")).unwrap();
     let out = input.out.clone();
-    write(&out, "manifest.json", "of an earlier run");
+    write(&out, "manifest.json", EARLIER);
     let folder = check(input, &["`out/items.parquet`: expected a file, found a folder"]);
     assert!(matches!(folder, Error::Folder { .. }));
 }
@@ -333,12 +336,12 @@ fn a_failed_run_leaves_the_files_of_the_one_before() {
     let mut input = input().with_reviews("nonsense\n");
     input.out = input.path().join("out");
     fs::create_dir(&input.out).unwrap();
-    write(&input.out, "manifest.json", "of an earlier run");
+    write(&input.out, "manifest.json", EARLIER);
     let out = input.out.clone();
     let folder = input.folder;
     let error = prepare(&input.reviews, &input.meta, &out, &input.options).unwrap_err();
     assert!(matches!(error, Error::NoUsableLine { .. }), "{error}");
     assert_eq!(names(&out), ["manifest.json".to_owned()].into());
-    assert_eq!(fs::read(out.join("manifest.json")).unwrap(), b"of an earlier run");
+    assert_eq!(fs::read(out.join("manifest.json")).unwrap(), EARLIER.as_bytes());
     drop(folder);
 }

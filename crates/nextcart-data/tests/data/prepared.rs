@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     slice::from_ref,
     sync::atomic::AtomicBool,
 };
@@ -271,7 +271,14 @@ fn files_of_one_name_are_told_apart_by_their_folders() {
     });
     let meta = write(folder.path(), "meta.json", meta);
     let out = folder.path().join("out");
-    let prepared = prepare(&parts, &[meta], &out, &PrepareOptions::default()).unwrap();
+    let prepared = prepare(&parts, from_ref(&meta), &out, &PrepareOptions::default()).unwrap();
+    let stop = AtomicBool::new(false);
+    let same =
+        |parts: &[PathBuf]| Dataset::prepare_or_open(parts, from_ref(&meta), &out, &stop).map(drop);
+    same(&parts).unwrap();
+    let [first, second] = parts.clone();
+    let error = same(&[second, first]).unwrap_err();
+    assert!(matches!(error, Error::OtherData { .. }), "{error}");
     let inputs = prepared.manifest.inputs.iter().map(|input| input.path.as_str());
     assert_eq!(inputs.collect::<Vec<_>>(), ["2018/part.json", "2023/part.json", "meta.json"]);
     let rejects = rejects(&out);

@@ -319,7 +319,7 @@ fn brief(error: HFError) -> HFError {
 }
 
 impl Error {
-    /// Whether the hub did not answer, as it is without a network: a folder that holds the model needs none.
+    /// Whether the hub did not answer, or with a fault of its own: a folder that holds the model needs none.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Hub { source, .. } if is_unreachable(source))

@@ -13,7 +13,6 @@ use nextcart_prompt::{Segment, SegmentKind};
 
 use crate::Sample;
 use crate::error::{Error, Result};
-use beside::{Begin, Beside};
 use cache::LineCache;
 use lines::Continuation;
 use special::SpecialTokens;
@@ -41,7 +40,8 @@ pub struct Tokenizer {
     /// How lines are tokenised one by one, where that gives the tokens of the whole.
     lines: Option<Continuation>,
     cache: LineCache,
-    beside: Beside,
+    /// Names and contents, of one that was read from a folder.
+    beside: Option<Vec<(&'static str, Vec<u8>)>>,
 }
 
 /// A text in parts as one sequence of tokens.
@@ -67,27 +67,16 @@ impl Tokenizer {
         Self::new(inner, path.to_owned(), eos)
     }
 
-    /// Reads `tokenizer.json` of a checkpoint's folder [as a file](Self::from_file), and what lies beside it: where
-    /// `tokenizer_config.json` has `add_bos_token`, that decides whether texts begin with its `bos_token`, and
-    /// [`files`](Self::files) gives all of it.
+    /// Reads `tokenizer.json` of a checkpoint's folder [as a file](Self::from_file), and what lies beside it, which
+    /// [`files`](Self::files) gives. What texts begin with, `tokenizer.json` decides alone, as in transformers 5:
+    /// `add_bos_token` in `tokenizer_config.json` changes nothing.
     ///
     /// # Errors
-    /// As for a file, and if one of the others is damaged or names a token that is not there.
+    /// As for a file, and if one of the others cannot be read.
     pub fn from_folder(folder: impl AsRef<Path>, eos: Option<u32>) -> Result<Self> {
         let folder = folder.as_ref();
-        let mut tokenizer = Self::from_file(folder.join(FILE), eos)?;
-        tokenizer.beside = Beside::read(folder)?;
-        match tokenizer.beside.begin(folder)? {
-            Begin::AsTokenizerSays => {}
-            Begin::Nothing => tokenizer.bos = None,
-            Begin::Token(name) => {
-                let bos = tokenizer.inner.token_to_id(&name);
-                let missing =
-                    || format!("expected `{name}`, with which texts shall begin, among the tokens");
-                tokenizer.bos = Some(bos.ok_or_else(|| failed(&tokenizer.path, missing()))?);
-            }
-        }
-        Ok(tokenizer)
+        let tokenizer = Self::from_file(folder.join(FILE), eos)?;
+        Ok(Self { beside: Some(beside::read(folder)?), ..tokenizer })
     }
 
     fn new(mut inner: tokenizers::Tokenizer, path: PathBuf, eos: Option<u32>) -> Result<Self> {
@@ -123,7 +112,7 @@ impl Tokenizer {
             special,
             lines,
             cache: LineCache::default(),
-            beside: Beside::default(),
+            beside: None,
         })
     }
 
@@ -284,15 +273,17 @@ impl Tokenizer {
     ///
     /// # Errors
     /// If the tokenizers library refuses.
-    pub fn files(&self) -> Result<Vec<(&'static str, String)>> {
-        let mut files = vec![(FILE, self.to_json()?)];
-        files.extend(self.beside.files().map(|(name, text)| (name, text.to_owned())));
+    pub fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let mut files = vec![(FILE, self.to_json()?.into_bytes())];
+        files.extend(self.beside.iter().flatten().cloned());
         Ok(files)
     }
 
-    /// Names of the files that [`files`](Self::files) may give.
-    pub fn file_names() -> impl Iterator<Item = &'static str> {
-        std::iter::once(FILE).chain(beside::NAMES)
+    /// Names of all files that [`files`](Self::files) may give: of a tokenizer that was not read from a folder,
+    /// `tokenizer.json` alone, for what may lie beside that is not known.
+    pub fn file_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let beside: &[&str] = if self.beside.is_some() { &beside::NAMES } else { &[] };
+        std::iter::once(FILE).chain(beside.iter().copied())
     }
 
     /// Tokenises what has been gathered, and empties it.

@@ -203,10 +203,16 @@ fn listed(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found.into_iter().map(|(step, _, path)| (step, path)).collect())
 }
 
-/// Bytes of the checkpoints in a folder, whole or not.
+/// Bytes of the checkpoints in a folder, whole or not, and of what was written of one when a process was killed.
 pub(crate) fn checkpoint_bytes(folder: &Path) -> u64 {
-    let found = listed(folder).unwrap_or_default();
-    found.iter().map(|(_, path)| bytes_in(path)).sum()
+    let is_one = |name: &str| name.starts_with(PREFIX) || name.starts_with(UNFINISHED);
+    let found = entries(folder).unwrap_or_default();
+    found.iter().filter(|(name, _)| is_one(name)).map(|(_, path)| bytes_in(path)).sum()
+}
+
+/// The last step that a folder has a checkpoint of, whole or not.
+pub(crate) fn newest_step(folder: &Path) -> Option<u64> {
+    listed(folder).ok()?.last().map(|(step, _)| *step)
 }
 
 /// Names and paths in a folder; nothing if it is missing.

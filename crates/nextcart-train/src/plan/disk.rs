@@ -6,10 +6,11 @@ use nextcart_models::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::Planner;
-use crate::checkpoint::checkpoint_bytes;
+use crate::checkpoint::{checkpoint_bytes, newest_step};
 use crate::disk::{available_space, bytes_in};
 use crate::error::{Error, Result};
 use crate::optimizer::saved;
+use crate::watch::{Every, WatchConfig};
 
 /// What a file says of each tensor in it.
 const OF_TENSOR: u64 = 128;
@@ -28,7 +29,8 @@ const OF_RUN: u64 = 4096;
 pub struct DiskNeeds {
     /// A checkpoint: what trains, the optimiser's moments, and the losses of all steps.
     pub checkpoint: u64,
-    /// Checkpoints that are there at one time, at most: those that stay, the best one, and one that is being written.
+    /// Checkpoints that are there at one time, at most: those that stay, the best one, and one that is being written, but
+    /// no more than the run writes. What Ctrl-C has it write is not among them.
     pub at_once: u64,
     /// The whole model with its adapters merged, in the format of its weights: a checkpoint of its own, which a
     /// [`Run`](crate::Run) does not write itself.
@@ -57,9 +59,14 @@ impl Planner {
         let state = OF_STEP.saturating_mul(steps).saturating_add(OF_PROJECTION * projections);
         let best = u64::from(!self.workload.evaluation.is_empty());
         let stay = (self.training.checkpoints_kept as u64).saturating_add(best);
+        let times = |every: Every| every.times(steps, self.workload.steps_per_epoch);
+        let WatchConfig { evaluate, save, .. } = self.watch;
+        // Before an evaluation a run saves itself as well.
+        let evaluations = if best > 0 && evaluate != save { times(evaluate) } else { 0 };
+        let saves = times(save).saturating_add(evaluations).min(steps);
         DiskNeeds {
             checkpoint: tensors.sum::<u64>().saturating_add(state).saturating_add(OF_RUN),
-            at_once: stay.saturating_add(1).min(steps),
+            at_once: stay.saturating_add(1).min(saves),
             merged: self.merged_bytes(self.load.weights),
         }
     }
@@ -76,15 +83,19 @@ impl Planner {
     }
 
     /// Refuses a folder that has no room for the run's checkpoints and what the caller writes beside them: folders, such as
-    /// that of a merged model, each with the bytes that it will hold. What is there already is no longer needed. Where the
-    /// system does not tell what room there is, nothing is refused.
+    /// that of a merged model, each with the bytes that it will hold. What is there already is no longer needed, nor are
+    /// checkpoints of a run that is over. Where the system does not tell what room there is, nothing is refused.
     ///
     /// # Errors
     /// [`Error::NoRoom`].
     pub fn check_disk(&self, folder: impl AsRef<Path>, beside: &[(PathBuf, u64)]) -> Result<()> {
         let folder = folder.as_ref();
         let others = beside.iter().map(|(path, bytes)| bytes.saturating_sub(bytes_in(path)));
-        let own = self.disk().checkpoints().saturating_sub(checkpoint_bytes(folder));
+        let is_over = newest_step(folder).is_some_and(|step| step >= self.workload.steps);
+        let own = match is_over {
+            true => 0,
+            false => self.disk().checkpoints().saturating_sub(checkpoint_bytes(folder)),
+        };
         let needed = others.fold(own, u64::saturating_add);
         check_room(folder, needed, available_space(folder))
     }
@@ -128,12 +139,35 @@ mod tests {
         // As large as what the hub has in bf16.
         assert_eq!(disk.merged, 2 * 7_241_732_096);
         assert_eq!(planner.merged_bytes(Precision::F32), 2 * disk.merged);
+        // One that is saved once needs no room for more, nor does one that saves itself as it is evaluated.
+        planner.watch.save = Every::End;
+        assert_eq!(planner.disk().at_once, 1);
+        planner.watch.save = Every::Steps(600);
+        assert_eq!(planner.disk().at_once, 2);
+        planner.watch.save = Every::Steps(50);
         // With an evaluation the best one stays as well, and there are never more than steps.
         let samples = [Sample::text(&[1, 2, 3]).unwrap()];
         planner.workload = planner.workload.clone().with_evaluation(&samples, 1);
         assert_eq!(planner.disk().at_once, 4);
         planner.workload.steps = 2;
         assert_eq!(planner.disk().at_once, 2);
+        planner.watch.evaluate = planner.watch.save;
+        assert_eq!(planner.disk().at_once, 1);
+    }
+
+    #[test]
+    fn a_run_that_is_over_needs_no_room() {
+        let llama = LlamaConfig { layers: 1, ..LlamaConfig::tiny(16) };
+        let mut planner = planner(RunConfig::tiny_cpu(), &llama, 9);
+        planner.training.checkpoints_kept = usize::MAX;
+        planner.watch.save = Every::Steps(1);
+        planner.workload.steps = 1 << 60;
+        let folder = tempfile::tempdir().unwrap();
+        if available_space(folder.path()).is_some() {
+            assert!(planner.check_disk(folder.path(), &[]).is_err());
+        }
+        std::fs::create_dir(folder.path().join(format!("checkpoint-{}", 1_u64 << 60))).unwrap();
+        assert!(planner.check_disk(folder.path(), &[]).is_ok());
     }
 
     #[test]
@@ -141,8 +175,8 @@ mod tests {
         let folder = Path::new("out/run");
         assert!(check_room(folder, 7, None).is_ok());
         assert!(check_room(folder, 7, Some(7)).is_ok());
-        let text = check_room(folder, 7, Some(6)).unwrap_err().to_string();
-        for part in ["7 bytes of disk", "`out/run`", "6 are there", "`training.checkpoints_kept`"] {
+        let text = check_room(folder, 7_000_001, Some(6_999_999)).unwrap_err().to_string();
+        for part in ["8 MB of disk", "`out/run`", "6 are there", "`training.checkpoints_kept`"] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

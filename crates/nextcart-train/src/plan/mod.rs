@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpointing::Checkpointing;
 use crate::config::SftConfig;
 use crate::run_config::RunConfig;
+use crate::watch::WatchConfig;
 
 pub use device::DeviceFacts;
 pub use disk::DiskNeeds;
@@ -44,6 +45,8 @@ pub struct Planner {
     pub trained: Option<TrainedSizes>,
     /// Its training.
     pub training: SftConfig,
+    /// When it evaluates and saves itself.
+    pub watch: WatchConfig,
     /// What the passes look like.
     pub workload: Workload,
     /// Bytes that the run may take at most, those that are taken before among them; none for what the device has.
@@ -60,6 +63,7 @@ impl Planner {
             lora: Some(config.lora.clone()),
             trained: None,
             training: config.training.clone(),
+            watch: config.watch.clone(),
             workload,
             memory_limit: config.memory_limit_bytes(),
         }

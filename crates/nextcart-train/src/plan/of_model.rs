@@ -8,6 +8,7 @@ use nextcart_models::{Llama, LlamaConfig, LoadOptions, Precision};
 
 use super::{Planner, TrainedSizes, Workload};
 use crate::config::SftConfig;
+use crate::watch::WatchConfig;
 
 impl Planner {
     /// The run of a model that is made: what takes gradients in it trains. Off an autodiff device, where nobody can tell,
@@ -33,6 +34,7 @@ impl Planner {
             lora: adapters(model),
             trained: TrainedSizes::of(model),
             training: training.clone(),
+            watch: WatchConfig::default(),
             workload,
             memory_limit: None,
         }

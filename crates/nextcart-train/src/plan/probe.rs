@@ -208,6 +208,7 @@ mod tests {
             trained: None,
             workload: Workload::of(&samples, &training).unwrap(),
             training,
+            watch: crate::WatchConfig::default(),
             memory_limit: None,
         }
     }

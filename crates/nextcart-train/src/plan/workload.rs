@@ -87,6 +87,8 @@ pub struct Workload {
     pub step: StepWork,
     /// Steps of the whole run.
     pub steps: u64,
+    /// Steps of a pass over all samples.
+    pub steps_per_epoch: u64,
 }
 
 impl Workload {
@@ -121,7 +123,7 @@ impl Workload {
             trained: mean(all.trained),
             scored: mean(all.scored),
         };
-        Ok(Self { passes: shapes, evaluation: Vec::new(), step, steps })
+        Ok(Self { passes: shapes, evaluation: Vec::new(), step, steps, steps_per_epoch: an_epoch })
     }
 
     /// The same with an evaluation of these samples, so many of them in a pass (default none).

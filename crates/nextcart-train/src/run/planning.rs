@@ -111,6 +111,7 @@ impl<'a> Run<'a> {
                 let workload = Workload::of(self.samples, training)?
                     .with_evaluation(self.held_out, self.watch.evaluation_batch);
                 let mut planner = Planner::of_model(model, &self.llama, training, workload);
+                planner.watch = self.watch.clone();
                 planner.memory_limit = self.config.as_ref().and_then(RunConfig::memory_limit_bytes);
                 let facts = DeviceFacts::measure_for(&planner, &model.device().inner());
                 let memory = planner.estimate(&facts).memory;

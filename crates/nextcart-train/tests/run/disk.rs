@@ -65,6 +65,7 @@ fn a_merged_model_is_as_large_as_foretold() {
         trained: None,
         workload: Workload::of(&samples, &training).unwrap(),
         training,
+        watch: WatchConfig::default(),
         memory_limit: None,
     };
     let model = adapted(&lora()).valid();

@@ -24,6 +24,7 @@ fn planner(samples: &[Sample], training: SftConfig) -> Planner {
         trained: None,
         workload: Workload::of(samples, &training).unwrap(),
         training,
+        watch: watch(),
         memory_limit: None,
     }
 }
@@ -267,8 +268,8 @@ fn what_does_not_fit_is_refused_before_a_weight_is_read() {
         Err(Error::NoRoom { folder, needed, available }) => {
             assert!(folder == elsewhere && needed > available && !elsewhere.exists());
         }
-        // The system does not say what room there is.
-        other => assert!(matches!(other, Err(Error::Model { .. })), "{other:?}"),
+        // Other systems may not say what room there is.
+        other => assert!(!cfg!(target_os = "linux") && other.is_err(), "{other:?}"),
     }
     let other = RunConfig { lora: config.lora.clone().with_alpha(3.0), ..config.clone() };
     let error = refused(other, &held_out);
