@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::check_succeeds;
+use super::{EXAMPLES, check_succeeds};
 
 const PAGES: [&str; 5] =
     ["README.md", "CONTRIBUTING.md", "GPU.md", "examples/README.md", "docs/measurements.md"];
@@ -77,26 +77,7 @@ fn every_command_names_what_is_there_and_flags_that_it_takes() {
 
 #[test]
 fn programs_say_what_they_are() {
-    for name in [
-        "answering",
-        "audit",
-        "baselines",
-        "compare_models",
-        "describe",
-        "doctor",
-        "finetune",
-        "finetune_mistral",
-        "finetune_tinyllama",
-        "generate",
-        "leak",
-        "prepare",
-        "prompt_gallery",
-        "quickstart",
-        "recommend",
-        "rerank",
-        "retrieve",
-        "seed_protocol",
-    ] {
+    for name in EXAMPLES {
         let told = check_succeeds(name, Path::new("."), &["--version"]);
         assert_eq!(told, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
     }

@@ -3,29 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::check_succeeds;
-
-/// All that are built without features of their own.
-const EXAMPLES: [&str; 18] = [
-    "answering",
-    "audit",
-    "baselines",
-    "compare_models",
-    "describe",
-    "doctor",
-    "finetune",
-    "finetune_mistral",
-    "finetune_tinyllama",
-    "generate",
-    "leak",
-    "prepare",
-    "prompt_gallery",
-    "quickstart/main",
-    "recommend",
-    "rerank",
-    "retrieve",
-    "seed_protocol",
-];
+use super::{EXAMPLES, check_succeeds};
 
 #[test]
 fn help_ends_with_the_command_of_the_source() {
@@ -33,16 +11,16 @@ fn help_ends_with_the_command_of_the_source() {
     // However it is broken into lines.
     let words =
         |text: &str| text.replace('\\', " ").split_whitespace().collect::<Vec<_>>().join(" ");
-    for example in EXAMPLES {
-        let source = fs::read_to_string(folder.join(format!("{example}.rs"))).unwrap();
+    for name in EXAMPLES {
+        let file = if name == "quickstart" { "quickstart/main" } else { name };
+        let source = fs::read_to_string(folder.join(format!("{file}.rs"))).unwrap();
         let (_, command) = source.split_once("\n//! Run: `").unwrap();
         let (command, _) = command.split_once('`').unwrap();
-        let name = example.split('/').next().unwrap();
         // Built for a GPU, the command has its feature.
         let help = check_succeeds(name, folder, &["--help"]);
         let help = help.replace(" --features cuda", "").replace(" --features wgpu", "");
         let end = format!(" Example: {}", words(command));
-        assert!(words(&help).ends_with(&end), "{example}: expected `{end}` at the end of {help}");
+        assert!(words(&help).ends_with(&end), "{name}: expected `{end}` at the end of {help}");
         assert!(command.starts_with(&format!("cargo run --release --example {name}")), "{command}");
     }
 }

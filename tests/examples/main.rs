@@ -37,6 +37,28 @@ use std::{
 
 use nextcart_data::synthetic::{Corpus, CorpusFiles, SyntheticConfig};
 
+/// All that are built without features of their own.
+const EXAMPLES: [&str; 18] = [
+    "answering",
+    "audit",
+    "baselines",
+    "compare_models",
+    "describe",
+    "doctor",
+    "finetune",
+    "finetune_mistral",
+    "finetune_tinyllama",
+    "generate",
+    "leak",
+    "prepare",
+    "prompt_gallery",
+    "quickstart",
+    "recommend",
+    "rerank",
+    "retrieve",
+    "seed_protocol",
+];
+
 /// What a run of an example left behind.
 struct Run {
     success: bool,
