@@ -59,6 +59,9 @@ fn about_data(error: &nextcart_data::Error) -> Option<String> {
         Error::OtherData { .. } => Some(
             "leave --reviews and --meta out to take what is there, or set another `folder` below `[data]`".to_owned(),
         ),
+        Error::Json { path, .. } if path.ends_with("manifest.json") => {
+            Some("prepare the files again, into another folder".to_owned())
+        }
         Error::TooFewUsers { .. }
         | Error::Option { .. }
         | Error::EmptyCore { .. }

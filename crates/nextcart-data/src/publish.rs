@@ -34,16 +34,26 @@ pub(crate) struct Publication {
     files: Vec<&'static str>,
 }
 
-/// An error for a manifest of another program, of which many have one. Ours are renamed when they are whole.
-pub(crate) fn check_own(path: PathBuf) -> Result<()> {
+/// The version of nextcart that wrote a manifest, empty where it does not say so; `None` if there is no such file.
+///
+/// An error for one of another program, of which many have one: ours are renamed when they are whole, and so readable.
+pub(crate) fn own_version(path: PathBuf) -> Result<Option<String>> {
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if is_no_file(error.kind()) => return Ok(None),
         Err(source) => return Err(Error::Read { path, source }),
     };
     let json: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-    let is_own = json.get("inputs").is_some() && json.get("options").is_some();
-    if is_own { Ok(()) } else { Err(Error::Foreign { path }) }
+    if json.get("inputs").is_none() || json.get("options").is_none() {
+        return Err(Error::Foreign { path });
+    }
+    Ok(Some(json["version"].as_str().unwrap_or_default().to_owned()))
+}
+
+/// A folder of a file's name, or a file in a folder's place, is told when something is to be written there.
+fn is_no_file(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    matches!(kind, NotFound | NotADirectory | IsADirectory)
 }
 
 impl Publication {
@@ -61,7 +71,8 @@ impl Publication {
         if let Some(path) = all.map(|file| out.join(file)).find(|path| path.is_dir()) {
             return Err(Error::Folder { path });
         }
-        check_own(out.join(MANIFEST))?;
+        // Another program's is not replaced; that of any version of ours may be.
+        own_version(out.join(MANIFEST))?;
         let stage = tempfile::Builder::new()
             .prefix(".nextcart-")
             .tempdir_in(near)

@@ -100,7 +100,7 @@ impl Template {
     fn compile(name: &str, Sections { about, form, sections }: Sections) -> Result<Self> {
         let mut environment = Environment::new();
         environment.set_syntax(syntax());
-        // Without it, as is the default in release builds, errors do not know the variable's name.
+        // Without it, errors do not know the variable's name.
         environment.set_debug(true);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);

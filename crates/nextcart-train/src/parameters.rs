@@ -75,16 +75,12 @@ impl AnyTensor {
 
 /// Every parameter that takes gradients.
 pub(crate) fn trainable<M: Module>(module: &M) -> BTreeMap<String, AnyTensor> {
-    let mut reader = Reader { path: ModulePath::default(), found: BTreeMap::new() };
-    module.visit(&mut reader);
-    reader.found
+    read(module)
 }
 
 /// Values of every parameter that takes gradients: how many they are, and not what.
 pub(crate) fn trained_sizes<M: Module>(module: &M) -> BTreeMap<String, usize> {
-    let mut reader = Sizes { path: ModulePath::default(), found: BTreeMap::new() };
-    module.visit(&mut reader);
-    reader.found
+    read(module)
 }
 
 /// Whether any parameter takes gradients.
@@ -102,12 +98,36 @@ pub(crate) fn with_values<M: Module>(module: M, values: BTreeMap<String, AnyTens
     module.map(&mut Writer { path: ModulePath::default(), values })
 }
 
-struct Reader {
-    path: ModulePath,
-    found: BTreeMap<String, AnyTensor>,
+fn read<M: Module, T: OfParameter>(module: &M) -> BTreeMap<String, T> {
+    let mut reader = Reader { path: ModulePath::default(), found: BTreeMap::new() };
+    module.visit(&mut reader);
+    reader.found
 }
 
-impl ModuleVisitor for Reader {
+/// What is told of a parameter.
+trait OfParameter {
+    fn of<const D: usize>(param: &Param<Tensor<D>>) -> Self;
+}
+
+impl OfParameter for AnyTensor {
+    fn of<const D: usize>(param: &Param<Tensor<D>>) -> Self {
+        Self::new(param.val())
+    }
+}
+
+/// How many values it has.
+impl OfParameter for usize {
+    fn of<const D: usize>(param: &Param<Tensor<D>>) -> Self {
+        param.dims().iter().product()
+    }
+}
+
+struct Reader<T> {
+    path: ModulePath,
+    found: BTreeMap<String, T>,
+}
+
+impl<T: OfParameter> ModuleVisitor for Reader<T> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -118,28 +138,7 @@ impl ModuleVisitor for Reader {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if param.is_require_grad() {
-            self.found.insert(self.path.dotted(), AnyTensor::new(param.val()));
-        }
-    }
-}
-
-struct Sizes {
-    path: ModulePath,
-    found: BTreeMap<String, usize>,
-}
-
-impl ModuleVisitor for Sizes {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
-            self.found.insert(self.path.dotted(), param.dims().iter().product());
+            self.found.insert(self.path.dotted(), T::of(param));
         }
     }
 }

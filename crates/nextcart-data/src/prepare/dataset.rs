@@ -12,7 +12,7 @@ use crate::{
     Catalogue, Error, History, InputFile, Manifest, Part, PrepareOptions, Question, Resources,
     Result,
     histories::read_training,
-    publish::{MANIFEST, TABLES, check_own, go_on},
+    publish::{MANIFEST, TABLES, go_on, own_version},
     read_questions,
     source::{FileKind, find_files, names},
 };
@@ -49,8 +49,8 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::OtherData`] if it holds what was prepared of other files, with other options or by another version, and
-    /// [`Error::Foreign`] if its manifest is of another program; those of
-    /// [`prepare_until`] and [`Prepared::load`].
+    /// [`Error::Foreign`] if its manifest is of another program; those of [`prepare_until`], [`Prepared::open`] and
+    /// [`Prepared::load`].
     pub fn prepare_or_open(
         reviews: &[PathBuf],
         meta: &[PathBuf],
@@ -62,11 +62,12 @@ impl Dataset {
             return Prepared::open(folder)?.load();
         }
         let (options, resources) = (PrepareOptions::default(), Resources::default());
-        if folder.join(MANIFEST).is_file() {
-            check_own(folder.join(MANIFEST))?;
-            let otherwise = "by another version of nextcart";
-            let other = |_| Error::OtherData { folder: folder.into(), otherwise };
-            let prepared = Prepared::open(folder).map_err(other)?;
+        if let Some(version) = own_version(folder.join(MANIFEST))? {
+            if version != env!("CARGO_PKG_VERSION") {
+                let otherwise = "by another version of nextcart";
+                return Err(Error::OtherData { folder: folder.into(), otherwise });
+            }
+            let prepared = Prepared::open(folder)?;
             prepared.check(reviews, meta, &options, stop)?;
             return prepared.load();
         }
@@ -138,7 +139,7 @@ impl Prepared {
         Ok(Self::new(folder, Manifest::read(manifest)?))
     }
 
-    /// An error unless the folder holds what comes of these files with these options.
+    /// An error unless the folder, of this version, holds what comes of these files with these options.
     fn check(
         &self,
         reviews: &[PathBuf],
@@ -147,10 +148,7 @@ impl Prepared {
         stop: &AtomicBool,
     ) -> Result<()> {
         let other = |otherwise| Error::OtherData { folder: self.folder.clone(), otherwise };
-        let Manifest { version, options: found, pseudonymised, inputs, .. } = &self.manifest;
-        if version != env!("CARGO_PKG_VERSION") {
-            return Err(other("by another version of nextcart"));
-        }
+        let Manifest { options: found, pseudonymised, inputs, .. } = &self.manifest;
         // A salt is not among the options that are written.
         if found != options || *pseudonymised != options.ingest.salt.is_some() {
             return Err(other("with other options"));

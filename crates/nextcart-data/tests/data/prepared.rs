@@ -297,6 +297,49 @@ fn files_of_one_name_are_told_apart_by_their_folders() {
 }
 
 #[test]
+fn what_another_version_prepared_is_told_from_a_broken_manifest() {
+    let (reviews, meta) = small_corpus(40, 6);
+    let (folder, prepared) = prepare_lines(&reviews, &meta, &PrepareOptions::default());
+    let files = ["reviews.json", "meta.json"].map(|file| vec![folder.path().join(file)]);
+    let manifest = folder.path().join("out/manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let version = format!("\"version\": \"{}\"", prepared.manifest.version);
+    let error_of = |text: &str| {
+        fs::write(&manifest, text).unwrap();
+        let out = folder.path().join("out");
+        let stop = AtomicBool::new(false);
+        Dataset::prepare_or_open(&files[0], &files[1], out, &stop).map(drop).unwrap_err()
+    };
+    let old = text.replace(&version, "\"version\": \"0.0.1\"");
+    // A field that is not what it was, which another version's may be.
+    let broken = |text: &str| text.replace("\"users\": 40", "\"users\": \"forty\"");
+    for text in [&old, &broken(&old)] {
+        let error = error_of(text);
+        assert!(matches!(error, Error::OtherData { .. }), "{error}");
+        assert!(error.to_string().contains("another version"), "{error}");
+    }
+    let error = error_of(&broken(&text));
+    assert!(matches!(error, Error::Json { .. }), "{error:?}");
+    assert!(error.to_string().contains("manifest.json"), "{error}");
+}
+
+#[test]
+fn what_is_no_folder_is_told_as_such() {
+    let (reviews, meta) = small_corpus(40, 6);
+    let folder = tempfile::tempdir().unwrap();
+    let [reviews, meta] = [("reviews.json", reviews), ("meta.json", meta)]
+        .map(|(name, lines)| vec![write(folder.path(), name, lines)]);
+    let error_of = |out: &str| {
+        let (out, stop) = (folder.path().join(out), AtomicBool::new(false));
+        Dataset::prepare_or_open(&reviews, &meta, out, &stop).map(drop).unwrap_err()
+    };
+    assert!(matches!(error_of("meta.json"), Error::NotAFolder { .. }));
+    assert!(matches!(error_of("meta.json/below"), Error::NotAFolder { .. }));
+    fs::create_dir_all(folder.path().join("out/manifest.json")).unwrap();
+    assert!(matches!(error_of("out"), Error::Folder { .. }));
+}
+
+#[test]
 fn the_manifest_has_the_agreed_fields() {
     let (reviews, meta) = small_corpus(40, 6);
     let reviews = format!("{reviews}{{\"asin\": \"i0\n{}", review("u00", "nowhere", 16_000));

@@ -96,6 +96,8 @@ impl ChatTemplate {
         let mut syntax = SyntaxConfig::builder();
         syntax.trim_blocks(true).lstrip_blocks(true);
         environment.set_syntax(syntax.build().expect("the delimiters are the default ones"));
+        // Without it, errors do not know the variable's name.
+        environment.set_debug(true);
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         python::add(&mut environment);
