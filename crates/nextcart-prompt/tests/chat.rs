@@ -181,6 +181,14 @@ fn a_template_that_changes_what_is_said_is_refused() {
 }
 
 #[test]
+fn an_error_names_the_variable_that_is_not_there() {
+    let template = ChatTemplate::new("{{ user.name }}", []).unwrap();
+    let error = template.render(&[Message::new("user", "Tea?")], false).unwrap_err();
+    let told = format!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+    assert!(told.contains("`user`"), "{told}");
+}
+
+#[test]
 fn a_folder_gives_template_and_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let error = ChatTemplate::from_folder(&folder).unwrap_err().to_string();
