@@ -41,6 +41,10 @@ fn a_folder_that_is_none_or_was_not_prepared() {
     check_fails("describe", folder.path(), &["."], &["`.`: ", "manifest.json", "none in it"]);
     fs::create_dir(folder.path().join("out")).unwrap();
     fs::write(folder.path().join("out/manifest.json"), "{}").unwrap();
-    let expected = ["cannot process the JSON file `out/manifest.json`: ", "missing field"];
+    let expected = [
+        "cannot process the JSON file `out/manifest.json`: ",
+        "missing field",
+        "prepare the files again, into another folder",
+    ];
     check_fails("describe", folder.path(), &["out"], &expected);
 }
