@@ -63,7 +63,7 @@ if [ -n "$python" ] && ! { [ -f "$python" ] && [ -x "$python" ]; }; then
 fi
 case $out in '') out=$top/out/gpu ;; /*) ;; *) out=$PWD/$out ;; esac
 
-# What the table names, asked before anything runs: a driver that fails then costs nothing.
+# Asked before anything runs, so that what is missing costs nothing; the GPU's name is what the table begins with.
 gpu="a GPU through $backend"
 if [ -z "$dry" ]; then
     missing=''
@@ -78,6 +78,16 @@ if [ -z "$dry" ]; then
         [ "$backend" != cuda ] || fail "$missing: try --backend wgpu, or --dry-run to see what would run"
         peers='' # PyTorch's wheels know no other GPU
     fi
+    # Where kernels are compiled, when they are first used, their headers are looked for in these.
+    toolkit=/usr
+    for folder in /opt/cuda /usr/local/cuda; do [ ! -e "$folder" ] || toolkit=$folder; done
+    toolkit=${CUDA_PATH-$toolkit}
+    if [ "$backend" = cuda ] && [ ! -f "$toolkit/include/cuda_runtime.h" ]; then
+        fail "no CUDA toolkit: expected \`include/cuda_runtime.h\` in \`$toolkit\`: install CUDA 13, or set CUDA_PATH"
+    fi
+    tools=(cargo)
+    [ -z "$peers" ] || [ -n "$python" ] || tools+=(python3)
+    for tool in "${tools[@]}"; do command -v "$tool" >/dev/null || fail "no \`$tool\` on PATH"; done
 fi
 
 # As a shell reads it again, variables and all.
@@ -105,13 +115,12 @@ if [ -n "$peers" ]; then
     peft='beside them'
     if [ -z "$python" ]; then
         python=$out/peers/bin/python
-        if [ ! -x "$python" ]; then
-            run python3 -m venv "$out/peers" &&
-                run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt || {
-                # Half of one would be taken for a whole one the next time.
-                rm -rf "$out/peers"
-                peers='' peft='FAILED (its packages cannot be installed)'
-            }
+        # Written last, so that half of one, such as Ctrl-C leaves, is made again.
+        whole=$out/peers/whole
+        if [ ! -f "$whole" ]; then
+            run python3 -m venv --clear "$out/peers" &&
+                run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt &&
+                run touch "$whole" || peers='' peft='FAILED (its packages cannot be installed)'
         fi
     fi
     # Without PEFT, the runs still tell what is ours.

@@ -19,7 +19,7 @@ use nextcart_eval::{
     TemplateModel, audit_with, chance, rank_catalogue, spread, write_predictions,
 };
 use nextcart_examples::{
-    ask, checkpoint, dataset, end, end_on_ctrl_c, example, log, percent_interval,
+    ask, checkpoint, dataset, end, end_on_ctrl_c, example, fits, in_words, log, percent_interval,
     purchases_template, say, wrapped,
 };
 use nextcart_models::find_device;
@@ -173,14 +173,22 @@ fn forms(names: &[String]) -> Result<Vec<(&'static str, Answering)>> {
 /// Prints the scores with two more columns, and what the forms cost.
 fn show(evaluations: &[Evaluation], questions: &[Question]) -> Result<()> {
     let scores: Vec<_> = evaluations.iter().map(Evaluation::score).collect();
-    let more = evaluations.iter().map(|it| {
-        let seconds = it.seconds() / it.n as f64;
-        format!("{:>5.1} %  {seconds:>17.3}", 100.0 * it.valid_ratio())
-    });
-    let header = format!("{:>7}  {:>17}", "valid", "seconds an answer");
     let table = ScoreTable::new(&scores).to_string();
-    for (line, more) in table.lines().zip([header].into_iter().chain(more)) {
-        say!("{line}  {more}")?;
+    let more = evaluations.iter().map(|it| (100.0 * it.valid_ratio(), it.seconds() / it.n as f64));
+    let header = format!("{:>7}  {:>17}", "valid", "seconds an answer");
+    let beside = more.clone().map(|(valid, seconds)| format!("{valid:>5.1} %  {seconds:>17.3}"));
+    let lines = table.lines().zip([header].into_iter().chain(beside));
+    let lines: Vec<String> = lines.map(|(line, more)| format!("{line}  {more}")).collect();
+    if fits(lines.iter().map(String::as_str)) {
+        say!("{}", lines.join("\n"))?;
+    } else {
+        for (score, (valid, seconds)) in scores.iter().zip(more) {
+            let told = in_words(score);
+            say!(
+                "{}",
+                wrapped(format!("{told}, {valid:.1} % valid, {seconds:.3} seconds an answer"))
+            )?;
+        }
     }
     let n = questions.iter().map(|question| question.candidates.len()).max().unwrap_or_default();
     let told = format!(
@@ -215,13 +223,14 @@ fn rank(
     }
     let score = found.score(10)?;
     let [low, high] = score.ndcg_interval;
-    say!(
-        "\nOf {} items: HR@10 {:.1} % ({}), NDCG@10 {:.3} ({low:.3} to {high:.3}), {} questions, {:.1} seconds each",
+    let told = format!(
+        "Of {} items: HR@10 {:.1} % ({}), NDCG@10 {:.3} ({low:.3} to {high:.3}), {} questions, {:.1} seconds each",
         catalogue.products().len(),
         100.0 * score.hit_rate,
         percent_interval(score.hit_rate_interval, 1),
         score.ndcg,
         score.n,
         found.seconds / score.n as f64
-    )
+    );
+    say!("\n{}", wrapped(told))
 }

@@ -16,7 +16,7 @@ use nextcart_eval::{
     classical_rankers, evaluate, full_ranking,
 };
 use nextcart_examples::{
-    at_least, check_choice, check_folder, columns, end_of_output, end_on_ctrl_c, example, go_on,
+    at_least, check_choice, check_folder, end_of_output, end_on_ctrl_c, example, fits, go_on,
     in_order, log, percent_interval, ranking_columns, ranking_heading, say, wrapped,
 };
 use nextcart_models::find_device;
@@ -113,7 +113,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         let row = Row { candidates, catalogue, fit_seconds };
         if !arguments.json {
             let heading = heading(&row);
-            let is_narrow = columns().is_some_and(|columns| columns < heading.chars().count());
+            let is_narrow = !fits([heading.as_str()]);
             match (is_narrow, index) {
                 (true, _) => say!("{}", record(&row))?,
                 (false, 0) => say!("{heading}\n{}", line(&row))?,

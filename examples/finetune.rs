@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use nextcart_data::read_any_questions;
 use nextcart_examples::{
-    RunSamples, check_run, end, end_on_ctrl_c, example, fetching, in_order, log, planned, say,
+    RunSamples, check_run, end, end_on_ctrl_c, example, fetching, in_order, log, next, planned,
+    say, word,
 };
 use nextcart_models::{find_device, save_adapter};
 use nextcart_train::{Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
@@ -42,14 +43,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let config = RunConfig::read(&arguments.config)?;
-    let (data, out) = (&config.data, config.output.as_path());
+    let (device, mut config) = (find_device()?, RunConfig::read(&arguments.config)?);
+    config.model.fit_gpu(&device);
+    let (model, data, out) = (&config.model, &config.data, config.output.as_path());
     check_run(newest_checkpoint(out)?.as_deref(), out, arguments.plan.is_some(), arguments.resume)?;
-    let (model, device) = (&config.model, find_device()?);
+    let questions = read_any_questions(data.folder.join("questions.parquet"))?;
     let known = model.open_to_plan()?; // weights are fetched after the plan fits
     let (tokenizer, template) = (known.tokenizer()?, data.template()?);
     let builder = data.builder(&known, &tokenizer, &template)?;
-    let questions = read_any_questions(data.folder.join("questions.parquet"))?;
     let samples = RunSamples::new(questions, data, &template, &builder)?;
 
     let planner = config.planner_for(&known, &samples.training, &samples.held_out)?;
@@ -67,5 +68,5 @@ fn run(arguments: &Arguments) -> Result<()> {
     let (path, model) = (out.join("adapter"), run.into_best_model()?);
     in_order(|_| save_adapter(path, &model, &config.lora, &config.model.name))?;
     say!("adapter: {}", out.join("adapter").display())?;
-    Ok(())
+    next(format_args!("recommend -- --run {}", word(out)))
 }

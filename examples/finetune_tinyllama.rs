@@ -9,7 +9,7 @@ use clap::Parser;
 use nextcart_data::Dataset;
 use nextcart_eval::Report;
 use nextcart_examples::{
-    RunSamples, SAME_COMMAND, check_files, check_run, end, end_on_ctrl_c, example, fetching, go_on,
+    RunSamples, SAME_COMMAND, check_data, check_run, end, end_on_ctrl_c, example, fetching, go_on,
     in_order, log, planned, report,
 };
 use nextcart_models::{SaveOptions, find_device, save_adapter, save_merged_checkpoint};
@@ -62,7 +62,7 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
     config.model.fit_gpu(&device);
     let (model, out, data) = (&config.model, &config.output, &config.data);
     check_run(out.exists().then_some(out.as_path()), out, plan.is_some(), resume)?;
-    check_files(reviews.iter().chain(&meta))?;
+    check_data(&reviews, &meta, &data.folder)?;
     end_on_ctrl_c()?;
 
     let known = model.open_to_plan()?; // weights are fetched after the plan fits

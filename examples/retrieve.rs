@@ -19,13 +19,13 @@ use nextcart_adapters::LoraConfig;
 use nextcart_data::{Dataset, Part, Question};
 use nextcart_eval::{
     AuditOptions, Blend, CatalogueRanker, Edited, Evaluation, FullAudit, Interactions, ItemKnn,
-    ItemKnnOptions, ModelAudit, ModelAuditOptions, Predictor, RankingScore, Report, ScoreTable,
-    Stack, TextIndex, TitleVectors, TrainingFacts, audit_model, audit_with, bought_products,
+    ItemKnnOptions, ModelAudit, ModelAuditOptions, Predictor, RankingScore, Report, Stack,
+    TextIndex, TitleVectors, TrainingFacts, audit_model, audit_with, bought_products,
     classical_rankers, evaluate, full_ranking,
 };
 use nextcart_examples::{
-    Tuning, at_least, checkpoint, compared, dataset, end, end_on_ctrl_c, example, log, print,
-    ranking_columns, ranking_heading, say, wrapped,
+    Tuning, at_least, checkpoint, compared, dataset, end, end_on_ctrl_c, example, log, print, say,
+    say_rankings, say_scores, wrapped,
 };
 use nextcart_models::{Llama, LlamaConfig, embed_texts_with, find_device};
 use nextcart_text::{ContrastOptions, Sample, Tokenizer};
@@ -184,11 +184,9 @@ impl Judge<'_> {
     /// Accuracies, rankings of the whole catalogue, and the tuned vectors and the last sum against each asked before.
     fn tell(&self) -> Result<()> {
         let scores: Vec<_> = self.asked.iter().map(|(evaluation, _)| evaluation.score()).collect();
-        say!("{}", ScoreTable::new(&scores))?;
-        say!("{:<18} {} {:>6}", "all items", ranking_heading(PLACES), "n")?;
-        for score in self.asked.iter().filter_map(|(_, ranking)| ranking.as_ref()) {
-            say!("{:<18} {} {:>6}", score.name, ranking_columns(score), score.n)?;
-        }
+        say_scores(&scores)?;
+        let rankings = self.asked.iter().filter_map(|(_, ranking)| ranking.as_ref());
+        say_rankings("all items", PLACES, &rankings.collect::<Vec<_>>())?;
         let last = self.last()?;
         let able = self.asked.iter().filter(|(_, ranking)| ranking.is_some());
         let able: Vec<&Evaluation> = able.map(|(evaluation, _)| evaluation).collect();

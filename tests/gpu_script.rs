@@ -72,7 +72,15 @@ impl Machine {
             bash.args(["-c", write, "bash"]).arg(machine.path(name)).arg(lines);
             assert!(bash.status().unwrap().success(), "{name}");
         }
+        let headers = machine.toolkit().join("include");
+        std::fs::create_dir_all(&headers).unwrap();
+        std::fs::write(headers.join("cuda_runtime.h"), "").unwrap();
         machine
+    }
+
+    /// Where CUDA's headers lie.
+    fn toolkit(&self) -> PathBuf {
+        self.path("cuda")
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -91,6 +99,7 @@ impl Machine {
         let mut bash = Command::new("bash");
         bash.current_dir(top()).env("PATH", std::env::join_paths(folders).unwrap());
         bash.env_remove("NEXTCART_GPU").env_remove("NEXTCART_PYTHON");
+        bash.env("CUDA_PATH", self.toolkit());
         bash.env("STAND_IN_LOG", self.path("log")).envs(variables.iter().copied());
         bash
     }
@@ -246,9 +255,45 @@ fn what_fails_takes_nothing_from_the_rest_and_is_told() {
         assert_eq!(machine.log().lines().count(), 3, "{}", machine.log());
         let has_peer = outcome.ends_with("beside them.");
         assert_eq!(machine.log().matches("--peer").count(), 2 * usize::from(has_peer));
-        // Half an environment would be taken for a whole one.
-        assert_eq!(machine.out().join("peers").exists(), variable.0 != "STAND_IN_PIP");
+        // Half an environment is not taken for a whole one.
+        assert_eq!(machine.out().join("peers/whole").exists(), variable.0 != "STAND_IN_PIP");
+        if variable.0 == "STAND_IN_PIP" {
+            let again = machine.gpu(&[], &[]);
+            assert_eq!(again.status, Some(0), "{}", again.stdout);
+            assert!(again.stdout.contains("+python3 -m venv --clear "), "{}", again.stdout);
+        }
     }
+}
+
+#[test]
+fn what_is_missing_is_told_before_anything_runs() {
+    let machine = Machine::new();
+    let headers = machine.toolkit().join("include");
+    std::fs::remove_dir_all(&headers).unwrap();
+    let found = machine.gpu(&[], &[]);
+    let expected = format!(
+        "error: no CUDA toolkit: expected `include/cuda_runtime.h` in `{}`: install CUDA 13, or set CUDA_PATH\n",
+        machine.toolkit().display()
+    );
+    assert_eq!((found.status, found.stderr.as_str()), (Some(2), expected.as_str()));
+    std::fs::create_dir_all(&headers).unwrap();
+    std::fs::write(headers.join("cuda_runtime.h"), "").unwrap();
+
+    // With nothing but the stand-ins and what the script itself calls.
+    let tools = machine.path("tools");
+    std::fs::create_dir(&tools).unwrap();
+    for tool in ["bash", "dirname", "nvidia-smi", "python3"] {
+        let which = run(machine.bash(&[]).args(["-c", "type -P \"$0\"", tool]));
+        std::os::unix::fs::symlink(which.stdout.trim(), tools.join(tool)).unwrap();
+    }
+    let paths = [("PATH", tools.to_str().unwrap())];
+    let found = machine.gpu(&paths, &[]);
+    assert_eq!((found.status, found.stderr.as_str()), (Some(2), "error: no `cargo` on PATH\n"));
+    std::os::unix::fs::symlink(machine.path("cargo"), tools.join("cargo")).unwrap();
+    std::fs::remove_file(tools.join("python3")).unwrap();
+    let found = machine.gpu(&paths, &[]);
+    assert_eq!((found.status, found.stderr.as_str()), (Some(2), "error: no `python3` on PATH\n"));
+    assert!(machine.log().is_empty() && !machine.out().exists());
 }
 
 #[test]

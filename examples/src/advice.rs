@@ -1,5 +1,7 @@
 //! An error in one line, with what can be typed about it: libraries name their options, and users type flags.
 
+use std::io::ErrorKind;
+
 use anyhow::Error;
 
 /// Options of nextcart-data, as its errors name them, and the flags by which `prepare` takes them.
@@ -46,6 +48,9 @@ fn advice(error: &Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<nextcart_data::Error>() {
             return about_data(error);
         }
+        if let Some(error) = cause.downcast_ref::<nextcart_train::Error>() {
+            return about_training(error).map(str::to_owned);
+        }
         let error: &nextcart_models::Error = cause.downcast_ref()?;
         let found =
             "without the hub: --model FOLDER (`model.name` for finetune), a folder that holds it";
@@ -62,6 +67,11 @@ fn about_data(error: &nextcart_data::Error) -> Option<String> {
         Error::Json { path, .. } if path.ends_with("manifest.json") => {
             Some("prepare the files again, into another folder".to_owned())
         }
+        Error::Read { path, source }
+            if path.ends_with("questions.parquet") && source.kind() == ErrorKind::NotFound =>
+        {
+            Some("`prepare` writes it, last of all but the manifest".to_owned())
+        }
         Error::TooFewUsers { .. }
         | Error::Option { .. }
         | Error::EmptyCore { .. }
@@ -72,6 +82,22 @@ fn about_data(error: &nextcart_data::Error) -> Option<String> {
             let flags: Vec<&str> = flags.map(|(_, flag)| *flag).collect();
             (!flags.is_empty()).then(|| format!("flags of `prepare`: {}", flags.join(", ")))
         }
+        _ => None,
+    }
+}
+
+fn about_training(error: &nextcart_train::Error) -> Option<&'static str> {
+    use nextcart_train::Error;
+    match error {
+        Error::OtherRun { .. } => Some(
+            "go on with the settings and files that it began with, or name another folder for this one",
+        ),
+        Error::Locked { .. } => Some("let that one end, or name another folder for this run"),
+        Error::NoSamples => Some("`describe` shows how many questions of each part the data hold"),
+        Error::NonFinite { .. } | Error::NonFiniteEvaluation { .. } => Some(
+            "lower `learning_rate`, or look at the samples with `doctor`; either makes another run, with a folder of its \
+             own",
+        ),
         _ => None,
     }
 }

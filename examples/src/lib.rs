@@ -29,9 +29,11 @@ pub use ask::{
     question_file, template,
 };
 pub use compare::compared;
-pub use run::{check_files, check_run, planned, report};
+pub use run::{check_data, check_files, check_run, planned, report};
 pub use samples::RunSamples;
-pub use scores::{percent_interval, ranking_columns, ranking_heading};
+pub use scores::{
+    fits, in_words, percent_interval, ranking_columns, ranking_heading, say_rankings, say_scores,
+};
 pub use tally::lines;
 pub use terminal::{columns, example, in_colour, next, word, wrapped};
 pub use tune::Tuning;

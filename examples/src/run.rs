@@ -30,7 +30,22 @@ pub fn check_run(found: Option<&Path>, output: &Path, plan: bool, resume: bool) 
     Ok(())
 }
 
-/// An error for a file or folder that is not there, before a model is looked for.
+/// An error where there is neither a prepared folder nor files to prepare into it, and for files that are not there,
+/// before a model is looked for.
+///
+/// # Errors
+/// Then.
+pub fn check_data(reviews: &[PathBuf], meta: &[PathBuf], folder: &Path) -> Result<()> {
+    ensure!(
+        !reviews.is_empty() || folder.join("manifest.json").is_file(),
+        "`{}` holds no prepared data: --reviews and --meta name files to prepare into it; for a folder that `prepare` \
+         wrote elsewhere, set `folder` below `[data]`",
+        folder.display()
+    );
+    check_files(reviews.iter().chain(meta))
+}
+
+/// An error for a file or folder that is not there.
 ///
 /// # Errors
 /// Then.

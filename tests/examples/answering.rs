@@ -68,6 +68,12 @@ fn every_way_of_answering_has_a_row_and_what_is_answered_is_not_asked_again() {
     // The seconds are those of the answers, which are kept.
     let again = check_succeeds("answering", here, &ARGUMENTS);
     assert!(told.starts_with(&again), "{again}\n{told}");
+    #[cfg(target_os = "linux")]
+    if let Some(narrow) = super::on_terminal("answering", here, &ARGUMENTS.join(" "), 60) {
+        assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+        assert!(narrow.contains(" % valid, ") && narrow.starts_with("likelihood: "), "{narrow}");
+        assert!(narrow.contains("\nlikelihood, without history: "), "{narrow}");
+    }
 }
 
 /// Relations are not among a question's fields.

@@ -107,6 +107,11 @@ fn a_file_says_what_is_trained_and_the_folder_what_came_of_it() {
     let again = check("finetune", folder, &ARGUMENTS);
     let expected = ["`run/checkpoint-30` already exists: add --resume to continue", "`output`"];
     check_error(&again, &expected);
+    // Nor does another run go on from it.
+    fs::write(folder.join("run.toml"), CONFIG.replace("rank = 4", "rank = 8")).unwrap();
+    let other = check("finetune", folder, &[&ARGUMENTS[..], &["--resume"]].concat());
+    check_error(&other, &["belongs to another run", "rank", "; go on with", "another folder"]);
+    fs::write(folder.join("run.toml"), CONFIG).unwrap();
     let (before, record) = (adapter(folder), fs::read(folder.join("run/run.json")).unwrap());
     check_succeeds("finetune", folder, &[&ARGUMENTS[..], &["--resume"]].concat());
     assert_eq!(adapter(folder), before);
@@ -187,7 +192,9 @@ fn what_is_wrong_in_the_file_is_named_before_anything_is_written() {
     refused("batch_size = 2", "batch_size = 0", &["run.toml", "line 15", "training.batch_size"]);
     refused("history = 3", "histroy = 3", &["run.toml", "line 7", "data.histroy", "history"]);
     refused("\"./base\"", "\"./nowhere\"", &["./nowhere"]);
-    refused("\"data\"", "\"nowhere\"", &["nowhere"]);
+    refused("\"data\"", "\"nowhere\"", &["`nowhere/questions.parquet`", "`prepare` writes it"]);
+    // What is asked of the disk comes before what may be asked of the hub.
+    refused("\"./base\"\n[data]\nfolder = \"data\"", "\"a/b\"\n[data]\nfolder = \"no\"", &["`no/"]);
     refused("held_out = 6", "template = \"sed\"", &["data.template", "sed"]);
     refused("held_out = 6", "wrapper = \"sed\"", &["wrapper", "chat", "sed"]);
     refused("held_out = 6", "wrapper = \"chat\"", &["data.wrapper"]);

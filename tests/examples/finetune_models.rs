@@ -350,7 +350,10 @@ fn what_is_not_there_is_named() {
     };
     fails(&["--config", "no.toml"], &["no.toml"]);
     fails(&[&config[..], &["--model", "./nowhere"]].concat(), &["./nowhere"]);
-    fails(&RUN, &["data", "manifest.json"]);
+    let without = ["`data` holds no prepared data", "--reviews and --meta", "`folder`"];
+    fails(&RUN, &without);
+    // Before the hub is asked for a model.
+    fails(&[&config[..], &["--model", "some/model"]].concat(), &without);
     fails(&[&RUN[..], &["--resume"]].concat(), &["nothing to resume", "leave --resume out"]);
 }
 

@@ -73,6 +73,13 @@ fn sums_with_and_without_the_model_stand_beside_each_other_and_their_blind_twins
     let before = metrics();
     assert_eq!(check_succeeds("retrieve", folder.path(), &arguments), told);
     assert_eq!(metrics(), before);
+    #[cfg(target_os = "linux")]
+    if let Some(narrow) = super::on_terminal("retrieve", folder.path(), &arguments.join(" "), 60) {
+        assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+        for part in ["stack and tuned, without history: ", "\nall items, stack and tuned: HR@10 "] {
+            assert!(narrow.contains(part), "{part:?} in {narrow}");
+        }
+    }
 }
 
 #[test]

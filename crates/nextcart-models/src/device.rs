@@ -58,6 +58,26 @@ pub fn gpu_precision(device: &Device) -> Option<Precision> {
     Some(if has_units { Precision::Bf16 } else { Precision::F32 })
 }
 
+/// Bytes of memory that a GPU has in all, whoever holds them; `None` for a CPU, and where its driver does not tell, as wgpu's.
+///
+/// # Panics
+/// If the device is a GPU that is not there: [`find_device`] asks.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+#[must_use]
+pub fn gpu_memory(device: &Device) -> Option<u64> {
+    match device.clone().inner().as_dispatch() {
+        DispatchDevice::Cube(device) => device.client().properties().memory.max_memory(),
+        _ => None,
+    }
+}
+
+/// Bytes of memory that a GPU has in all; `None`, for this program was built for a CPU alone.
+#[cfg(not(any(feature = "cuda", feature = "wgpu")))]
+#[must_use]
+pub fn gpu_memory(_: &Device) -> Option<u64> {
+    None
+}
+
 /// What kernels are compiled for, such as `ptx_sm90`.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn compiled_for(device: &Device) -> Option<String> {
@@ -105,6 +125,7 @@ mod tests {
     fn a_cpu_is_always_there_and_has_no_format_of_its_own() {
         assert_eq!(missing(&Device::flex()), None);
         assert_eq!(gpu_precision(&Device::flex().autodiff()), None);
+        assert_eq!(gpu_memory(&Device::flex().autodiff()), None);
     }
 
     #[test]

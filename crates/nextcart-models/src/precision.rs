@@ -38,7 +38,8 @@ impl Precision {
     }
 
     /// The type of a tensor on a device.
-    pub(crate) fn dtype(self) -> DType {
+    #[must_use]
+    pub fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,
             Self::Bf16 => DType::BF16,

@@ -29,6 +29,8 @@ struct Hub {
     busy: usize,
     /// Whether the branch stands at its second commit.
     moved: bool,
+    /// What it says that every file of weights is long, instead of the truth.
+    said: Option<usize>,
     /// Whether all of a file is sent, whatever part was asked for.
     whole: bool,
     /// Request lines, in their order.
@@ -83,7 +85,8 @@ fn answer(stream: &TcpStream, hub: &Shared, base: &str) {
             .files
             .iter()
             .map(|(name, bytes)| {
-                let size = bytes.len();
+                let said = hub.said.filter(|_| is_large(name));
+                let size = said.unwrap_or(bytes.len());
                 let lfs = match is_large(name) {
                     true => format!("\"lfs\": {{\"oid\": \"{}\", \"size\": {size}}},", digest(bytes)),
                     false => String::new(),
@@ -298,6 +301,21 @@ fn a_broken_connection_leaves_no_half_of_a_file_and_the_next_try_goes_on() {
     let folder = model(&url, cache.path()).fetch().unwrap();
     Checkpoint::open(&folder).unwrap().load(&Device::flex()).unwrap();
     assert!(seen(&hub, "GET /cdn/") <= 4);
+}
+
+#[test]
+fn what_the_disk_has_no_room_for_is_not_begun() {
+    let cache = tempfile::tempdir().unwrap();
+    let (url, hub) = serve(Hub { said: Some(1 << 50), ..hub() });
+    let error = model(&url, cache.path()).fetch().unwrap_err();
+    let Error::Hub { source, .. } = &error else { panic!("{error:?}") };
+    let told = source.to_string();
+    let expected =
+        format!("2251799814 MB are to be fetched into `{}`, whose", cache.path().display());
+    assert!(told.contains(&expected) && told.contains("`HF_HOME`"), "{told}");
+    assert_eq!(seen(&hub, "/cdn/"), 0);
+    // What little there is of a model to plan with does not need the room.
+    model(&url, cache.path()).without_weights().fetch().unwrap();
 }
 
 #[test]

@@ -163,8 +163,12 @@ enum Kept {
 }
 
 impl Kept {
+    /// A copy of its own: what a GPU gives as data is read from its memory when somebody looks, which may be after the
+    /// next block has written there.
     fn on_host(x: Tensor<3>) -> Self {
-        Self::OnHost(x.into_data())
+        let data = x.into_data();
+        let bytes = data.as_bytes().to_vec();
+        Self::OnHost(TensorData::from_bytes_vec(bytes, data.shape().clone(), data.dtype()))
     }
 
     fn into_tensor(self, device: &Device) -> Tensor<3> {

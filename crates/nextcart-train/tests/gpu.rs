@@ -22,7 +22,13 @@ const BACKEND: (DeviceType, &str) = (DeviceType::Wgpu, "wgpu");
 const TOLERANCE: f64 = if cfg!(feature = "cuda") { 2e-2 } else { 2e-4 };
 
 /// Loss and gradient norm of each step of a short run, and a few trained values at its end.
-fn run(device: Device, llama: &LlamaConfig, lora: &LoraConfig, packed: bool) -> Vec<f64> {
+fn run(
+    device: Device,
+    llama: &LlamaConfig,
+    lora: &LoraConfig,
+    packed: bool,
+    checkpointing: Checkpointing,
+) -> Vec<f64> {
     let mut model = llama.init(7, &device.autodiff());
     if packed {
         model = model.quantized().expect("packed");
@@ -32,7 +38,7 @@ fn run(device: Device, llama: &LlamaConfig, lora: &LoraConfig, packed: bool) -> 
         max_steps: Some(4),
         learning_rate: 0.02,
         batch_size: 4,
-        checkpointing: if packed { Checkpointing::Blocks } else { Checkpointing::None },
+        checkpointing,
         ..SftConfig::default()
     };
     let samples = samples(12);
@@ -60,13 +66,14 @@ fn training_steps_are_those_of_the_cpu() {
         return;
     };
     let window = LlamaConfig { sliding_window: Some(3), ..llama() };
-    for (what, llama, lora, packed) in [
-        ("LoRA", llama(), lora(), false),
-        ("QLoRA by block", llama(), lora(), true),
-        ("DoRA with a window", window, lora().with_use_dora(true), false),
+    for (what, llama, lora, packed, kept) in [
+        ("LoRA", llama(), lora(), false, Checkpointing::None),
+        ("QLoRA by block", llama(), lora(), true, Checkpointing::Blocks),
+        ("LoRA with inputs on the host", llama(), lora(), false, Checkpointing::BlocksOnHost),
+        ("DoRA with a window", window, lora().with_use_dora(true), false, Checkpointing::None),
     ] {
-        let found = run(device.clone(), &llama, &lora, packed);
-        let expected = run(Device::flex(), &llama, &lora, packed);
+        let found = run(device.clone(), &llama, &lora, packed, kept);
+        let expected = run(Device::flex(), &llama, &lora, packed, kept);
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let off = (found - expected).abs() / expected.abs();
             assert!(off < TOLERANCE, "{what}, {i}: {found} is not {expected}");

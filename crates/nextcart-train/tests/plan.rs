@@ -24,6 +24,8 @@ struct Case {
     name: &'static str,
     llama: LlamaConfig,
     quantized: bool,
+    /// Of activations.
+    precision: Precision,
     checkpointing: Checkpointing,
     loss_rows: usize,
     dropout: f64,
@@ -55,6 +57,7 @@ fn cases() -> Vec<Case> {
         name,
         llama: small.clone(),
         quantized: false,
+        precision: Precision::F32,
         checkpointing: Checkpointing::None,
         loss_rows: 256,
         dropout: 0.0,
@@ -70,6 +73,8 @@ fn cases() -> Vec<Case> {
         Case { checkpointing: Checkpointing::Blocks, tokens: (321, 320), ..plain("blocks") },
         Case { llama: large, quantized: true, ..plain("packed") },
         Case { dropout: 0.1, ..plain("dropout") },
+        Case { precision: Precision::Bf16, ..plain("16 bits") },
+        Case { precision: Precision::Bf16, dropout: 0.1, ..plain("dropout in 16 bits") },
         Case { llama: wide.clone(), loss_rows: usize::MAX, ..plain("logits") },
         Case {
             checkpointing: Checkpointing::Blocks,
@@ -114,7 +119,7 @@ impl Case {
             name: folder.display().to_string(),
             revision: None,
             weights: Precision::F32,
-            activations: Precision::F32,
+            activations: self.precision,
             quantized: self.quantized,
         };
         let lora = LoraConfig::new().with_dropout(self.dropout);

@@ -9,6 +9,7 @@ use hf_hub::{HFError, HFRepositorySync};
 use sha2::{Digest, Sha256};
 
 use super::{DownloadProgress, OnProgress, is_wanted};
+use crate::disk::available_space;
 
 /// Bytes at the end of a file that tell whether another revision's file is the same.
 const PROBE: u64 = 1 << 16;
@@ -24,6 +25,14 @@ pub(super) struct Pieces<'a> {
     /// Bytes of a piece; files that are no larger are left to others.
     pub(super) size: u64,
     pub(super) on_progress: Option<&'a OnProgress>,
+}
+
+/// A large file that the cache lacks.
+struct Large<'a> {
+    path: &'a str,
+    /// Of its bytes, on the way into the cache.
+    name: String,
+    size: u64,
 }
 
 /// A file whose bytes are in the cache under their digest, and nowhere else yet.
@@ -51,20 +60,48 @@ impl Pieces<'_> {
     /// The hub names a large file by the SHA-256 of its bytes, and so does the cache: a file that is put there under
     /// its digest is found by whoever asks the hub for its name, if it is what the hub has.
     pub(super) fn fetch(&self, files: &[RepoTreeEntry]) -> Result<Vec<Fetched>, HFError> {
+        let files: Vec<Large<'_>> = files.iter().filter_map(|entry| self.missing(entry)).collect();
+        self.check_room(&files)?;
         let mut fetched = Vec::new();
-        for entry in files {
-            let RepoTreeEntry::File { oid, size, path, lfs: Some(_), .. } = entry else { continue };
-            if *size <= self.size || !is_wanted(path) || self.is_there(path) {
-                continue;
-            }
-            // The pointer's id stands for the file's bytes, whatever revision they belong to.
-            let name: String = oid.chars().filter(char::is_ascii_alphanumeric).collect();
-            let lock = self.lock(&format!("{name}-{size}"))?;
+        for Large { path, name, size } in &files {
+            let lock = self.lock(name)?;
             if !self.is_there(path) && !self.is_unchanged(path, *size)? {
-                fetched.extend(self.fetch_file(path, &format!("{name}-{size}"), *size, lock)?);
+                fetched.extend(self.fetch_file(path, name, *size, lock)?);
             }
         }
         Ok(fetched)
+    }
+
+    /// A listed file, if it is large and not in the cache.
+    fn missing<'a>(&self, entry: &'a RepoTreeEntry) -> Option<Large<'a>> {
+        let RepoTreeEntry::File { oid, size, path, lfs: Some(_), .. } = entry else { return None };
+        if *size <= self.size || !is_wanted(path) || self.is_there(path) {
+            return None;
+        }
+        // The pointer's id stands for the file's bytes, whatever revision they belong to.
+        let name: String = oid.chars().filter(char::is_ascii_alphanumeric).collect();
+        Some(Large { path, name: format!("{name}-{size}"), size: *size })
+    }
+
+    /// An error where the cache's disk has no room for what is to come of these files.
+    fn check_room(&self, files: &[Large<'_>]) -> io::Result<()> {
+        let to_come = files.iter().filter(|file| self.of_size(file.path, file.size).is_none());
+        let to_come = to_come.map(|file| {
+            let there = fs::metadata(self.partial(&file.name)).map_or(0, |there| there.len());
+            file.size.saturating_sub(there)
+        });
+        let needed = to_come.fold(0, u64::saturating_add);
+        let Some(available) = available_space(self.cache) else { return Ok(()) };
+        if needed <= available {
+            return Ok(());
+        }
+        let (needed, available) = (needed.div_ceil(1_000_000), available / 1_000_000);
+        let cache = self.cache.display();
+        let text = format!(
+            "{needed} MB are to be fetched into `{cache}`, whose disk has room for {available} MB: make room, or set \
+             `HF_HOME` to a folder on another disk"
+        );
+        Err(io::Error::new(io::ErrorKind::StorageFull, text))
     }
 
     fn is_there(&self, path: &str) -> bool {
@@ -78,21 +115,28 @@ impl Pieces<'_> {
     /// Whether another revision in the cache has a file of this name and size that ends alike, which is then most
     /// likely the same: it is left to the hub to say so.
     fn is_unchanged(&self, path: &str, size: u64) -> Result<bool, HFError> {
-        let snapshots = match fs::read_dir(self.snapshots()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            snapshots => snapshots?,
-        };
-        for snapshot in snapshots {
-            let Ok(mut file) = File::open(snapshot?.path().join(path)) else { continue };
-            if file.metadata()?.len() == size {
-                let from = size.saturating_sub(PROBE);
-                let mut end = Vec::new();
-                file.seek(SeekFrom::Start(from))?;
-                file.read_to_end(&mut end)?;
-                return Ok(self.piece(path, from, size)?.as_deref() == Some(&end));
-            }
-        }
-        Ok(false)
+        let Some(mut file) = self.of_size(path, size) else { return Ok(false) };
+        let from = size.saturating_sub(PROBE);
+        let mut end = Vec::new();
+        file.seek(SeekFrom::Start(from))?;
+        file.read_to_end(&mut end)?;
+        Ok(self.piece(path, from, size)?.as_deref() == Some(&end))
+    }
+
+    /// Another revision's file of this name and size.
+    fn of_size(&self, path: &str, size: u64) -> Option<File> {
+        let snapshots = fs::read_dir(self.snapshots()).ok()?.flatten();
+        let mut files = snapshots.filter_map(|it| File::open(it.path().join(path)).ok());
+        files.find(|file| file.metadata().is_ok_and(|there| there.len() == size))
+    }
+
+    fn blobs(&self) -> PathBuf {
+        self.cache.join(&self.folder).join("blobs")
+    }
+
+    /// What there is of a file that is on its way.
+    fn partial(&self, name: &str) -> PathBuf {
+        self.blobs().join(format!("{name}.partial"))
     }
 
     /// Waits for other processes that fetch the same; without a lock where the file system has none.
@@ -118,9 +162,8 @@ impl Pieces<'_> {
         size: u64,
         lock: Option<File>,
     ) -> Result<Option<Fetched>, HFError> {
-        let blobs = self.cache.join(&self.folder).join("blobs");
+        let (blobs, partial) = (self.blobs(), self.partial(name));
         fs::create_dir_all(&blobs)?;
-        let partial = blobs.join(format!("{name}.partial"));
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -2,9 +2,13 @@
 
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
+use nextcart_models::{Precision, gpu_memory};
 
 use crate::run::{available_memory, device_memory, held_memory};
+
+/// Bytes of a GPU that are left to its driver, to kernels and to what memory pools round up; not measured.
+const RESERVED: u64 = 1_000_000_000;
 
 /// What is known of a device.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,18 +41,27 @@ impl DeviceFacts {
     }
 
     /// A device as it is now: a CPU's free memory as Linux tells it, within the limits of its control groups, and the
-    /// speed of a few products of square matrices in f32, which takes about a tenth of a second. How much memory a
-    /// GPU has, burn 0.22 does not say: see [`RunConfig::memory_limit`](crate::RunConfig::memory_limit).
+    /// speed of a few products of square matrices in f32, which takes about a tenth of a second. Of a GPU, it is the
+    /// memory that it has in all, less 1 GB for driver, kernels and what pools round up; where its driver does not tell
+    /// ([`gpu_memory`]), see [`RunConfig::memory_limit`](crate::RunConfig::memory_limit).
     #[must_use]
     pub fn measure(device: &Device) -> Self {
+        Self::measure_in(Precision::F32, device)
+    }
+
+    /// The same with the products that a run has whose activations are in this format: a CPU computes in f32 whatever
+    /// they are held in, and a GPU in the format itself.
+    pub(super) fn measure_in(activations: Precision, device: &Device) -> Self {
         let inner = device.clone().inner();
+        // What models that were timed before left in its pools is not taken.
+        inner.memory_cleanup();
         let taken_there = device_memory(&inner);
         Self {
             memory: match taken_there {
-                Some(_) => u64::MAX,
+                Some(_) => gpu_memory(&inner).map_or(u64::MAX, |all| all.saturating_sub(RESERVED)),
                 None => available_memory().unwrap_or(u64::MAX),
             },
-            flops: product_speed(&inner),
+            flops: product_speed(taken_there.map_or(Precision::F32, |_| activations), &inner),
             is_host: taken_there.is_none(),
             taken: taken_there.or_else(held_memory).unwrap_or(0),
             step_flops: None,
@@ -57,18 +70,18 @@ impl DeviceFacts {
 }
 
 /// Operations a second in the largest product that takes a few milliseconds, the fastest of some.
-fn product_speed(device: &Device) -> f64 {
+fn product_speed(precision: Precision, device: &Device) -> f64 {
     const ENOUGH: f64 = 0.01;
     const LARGEST: usize = 4096;
     const REPEATS: usize = 3;
     let mut side = 256;
     loop {
-        let matrix = Tensor::<2>::ones([side, side], device);
+        let matrix = Tensor::<2>::ones([side, side], device).cast(precision.dtype());
         let seconds = || {
             let started = Instant::now();
             let product = matrix.clone().matmul(matrix.clone());
             // Reading a value waits for it, on every backend.
-            let _: f32 = product.slice([0..1, 0..1]).into_scalar();
+            let _: f32 = product.slice([0..1, 0..1]).cast(DType::F32).into_scalar();
             started.elapsed().as_secs_f64().max(1e-9)
         };
         seconds(); // prepares kernels and threads
@@ -84,6 +97,14 @@ fn product_speed(device: &Device) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn products_of_every_format_have_a_speed() {
+        for precision in [Precision::F32, Precision::Bf16, Precision::F16] {
+            let found = product_speed(precision, &Device::flex());
+            assert!(found.is_finite() && found > 1e5, "{precision:?}: {found}");
+        }
+    }
 
     #[test]
     fn a_cpu_has_the_hosts_memory_and_a_speed() {

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use nextcart_models::Precision;
+use nextcart_models::{Precision, available_space};
 use serde::{Deserialize, Serialize};
 
 use super::Planner;
 use crate::checkpoint::{checkpoint_bytes, newest_step};
-use crate::disk::{available_space, bytes_in};
+use crate::disk::bytes_in;
 use crate::error::{Error, Result};
 use crate::optimizer::saved;
 use crate::watch::{Every, WatchConfig};

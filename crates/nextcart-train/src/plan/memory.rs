@@ -13,7 +13,8 @@ use crate::optimizer::Optimizer;
 /// update exist at one time, were fitted to the peaks of small models on one and two threads of a CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPlan {
-    /// Code, threads and buffers of products, on the host.
+    /// Code, threads and buffers of products, on the host; on a GPU, the largest packed weight as a product of many rows
+    /// unpacks it.
     pub runtime: u64,
     /// The base model.
     pub weights: u64,
@@ -98,7 +99,7 @@ impl Planner {
             Optimizer::AdamW8bit => 4.0 * largest,
         };
         let fixed = MemoryPlan {
-            runtime: if device.is_host { RUNTIME } else { 0 },
+            runtime: if device.is_host { RUNTIME } else { self.unpacked() as u64 },
             weights: self.weights() as u64,
             adapters: (4.0 * in_adapters as f64) as u64,
             gradients: (sums * 4.0 * parameters) as u64,
@@ -107,14 +108,14 @@ impl Planner {
             below: 0,
             backward: 0,
             logits: 0,
-            evaluation: self.evaluation() as u64,
+            evaluation: self.evaluation(device) as u64,
             saving: if device.is_host { (4.0 * parameters + moments) as u64 } else { 0 },
             updating: (UPDATE_COPIES * 4.0 * largest + old) as u64,
         };
         let passes = self.workload.passes.iter().map(|&shape| MemoryPlan {
             activations: self.activations(shape, device) as u64,
-            below: self.below(shape) as u64,
-            backward: self.backward(shape) as u64,
+            below: self.below(shape, device) as u64,
+            backward: self.backward(shape, device) as u64,
             logits: self.logits(shape) as u64,
             ..fixed
         });
@@ -231,9 +232,27 @@ impl Planner {
         tables as f64 * bytes + norms as f64 * 4.0 + blocks as f64 * a_value
     }
 
+    /// The largest weight of a block in the type of activations, where it is held packed.
+    fn unpacked(&self) -> f64 {
+        let largest = self.projections().map(|(_, output, input)| output * input).into_iter().max();
+        let largest = if self.load.quantized { largest.unwrap_or(0) } else { 0 };
+        largest as f64 * self.width()
+    }
+
     /// Bytes of a value between two layers.
     fn width(&self) -> f64 {
         self.load.activations.size() as f64
+    }
+
+    /// Bytes of a score of attention while its softmax is computed: in f32, but for the one on a CPU, which makes no
+    /// tensors on the way.
+    fn score_width(&self, device: &DeviceFacts) -> f64 {
+        if device.is_host { self.width() } else { 4.0 }
+    }
+
+    /// Whether adapters compute in a wider type than what is between two layers, and so keep a copy of their inputs.
+    fn widens(&self) -> bool {
+        self.lora.is_some() && self.width() < 4.0
     }
 
     fn activations(&self, shape: PassShape, device: &DeviceFacts) -> f64 {
@@ -258,9 +277,9 @@ impl Planner {
         }
     }
 
-    fn below(&self, shape: PassShape) -> f64 {
+    fn below(&self, shape: PassShape, device: &DeviceFacts) -> f64 {
         let mask = (shape.rows * shape.seq * shape.seq * 4) as f64;
-        if self.lowest_trained() == 0 { 0.0 } else { mask + self.block_alone(shape) }
+        if self.lowest_trained() == 0 { 0.0 } else { mask + self.block_alone(shape, device) }
     }
 
     /// What a block keeps for its backward pass, where `queries` places of each row are computed.
@@ -283,19 +302,23 @@ impl Planner {
                 if matches!(name, "self_attn.k_proj" | "self_attn.v_proj") { all } else { some };
             if let (Some(lora), Some(rank)) = (&self.lora, self.rank(layer, name)) {
                 if lora.dropout > 0.0 {
-                    values += places * 2 * input; // the mask, and what it leaves
+                    // The mask, and what it leaves.
+                    values += places * if self.widens() { 1 } else { 2 } * input;
                 }
                 narrow += places * rank + if lora.use_dora { places * output } else { 0 };
+                narrow += if self.widens() { places * input } else { 0 };
             }
         }
         values -= self.dropped(layer, (all, some));
         values as f64 * self.width() + (narrow * 4) as f64
     }
 
-    /// Values of a block that nothing keeps because every adapter that reads them keeps what dropout leaves.
+    /// Values of a block that nothing keeps because every adapter that reads them keeps what dropout leaves, or a copy in
+    /// its own type.
     fn dropped(&self, layer: usize, (all, some): (usize, usize)) -> usize {
         // A weight that trains reads its input on the way back.
-        if self.trains_base() || self.lora.as_ref().is_none_or(|lora| lora.dropout == 0.0) {
+        let copies = self.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) || self.widens();
+        if self.trains_base() || !copies {
             return 0;
         }
         let model = &self.model;
@@ -312,18 +335,19 @@ impl Planner {
         read.iter().filter(|(names, _)| adapted(names)).map(|(_, values)| values).sum()
     }
 
-    fn backward(&self, PassShape { rows, seq, most, .. }: PassShape) -> f64 {
+    fn backward(&self, PassShape { rows, seq, most, .. }: PassShape, device: &DeviceFacts) -> f64 {
         let last_alone = self.lowest_trained() + 1 >= self.model.layers;
         let queries = if last_alone { most } else { seq };
-        let hidden = (rows * queries * self.model.d_hidden) as f64;
-        let attention = 2.0 * (rows * self.model.heads * queries * seq) as f64;
+        let hidden = (rows * queries * self.model.d_hidden) as f64 * self.width();
+        let scores = (rows * self.model.heads * queries * seq) as f64;
+        let attention = 2.0 * scores * self.score_width(device);
         // The way back comes to attention when it has let go of gate, up and their product. Of a block that was computed
         // again just now, all or nothing of them was seen to have been taken back: half.
         let free = match self.training.checkpointing {
             Checkpointing::None => 3.0 * hidden,
             Checkpointing::Blocks | Checkpointing::BlocksOnHost => 1.5 * hidden,
         };
-        (attention - free).max(HIDDEN_COPIES * hidden) * self.width()
+        (attention - free).max(HIDDEN_COPIES * hidden)
     }
 
     fn logits(&self, PassShape { rows, most, trained, .. }: PassShape) -> f64 {
@@ -336,25 +360,26 @@ impl Planner {
     }
 
     /// The largest pass of an evaluation: one block at a time, forward alone.
-    fn evaluation(&self) -> f64 {
+    fn evaluation(&self, device: &DeviceFacts) -> f64 {
         let pass = |&shape: &PassShape| {
             let PassShape { rows, seq, trained, .. } = shape;
             // They and their softmax.
             let logits = 2.0 * (self.training.loss_rows.min(trained) * self.model.vocab * 4) as f64;
-            (rows * seq * seq * 4) as f64 + self.block_alone(shape).max(logits)
+            (rows * seq * seq * 4) as f64 + self.block_alone(shape, device).max(logits)
         };
         self.workload.evaluation.iter().map(pass).fold(0.0, f64::max)
     }
 
     /// A block that keeps nothing: its input, and what it works on.
-    fn block_alone(&self, PassShape { rows, seq, .. }: PassShape) -> f64 {
+    fn block_alone(&self, PassShape { rows, seq, .. }: PassShape, device: &DeviceFacts) -> f64 {
         let model = &self.model;
         let all = rows * seq;
         let heads = model.heads * model.head_dim + 2 * model.kv_heads * model.head_dim;
-        let scores = SCORE_COPIES * (rows * model.heads * seq * seq) as f64;
+        let scores = (rows * model.heads * seq * seq) as f64 * self.score_width(device);
         // Its norm, queries, keys and values, and what comes of them.
-        let attention = (all * (3 * model.d_model + heads)) as f64 + scores;
+        let attention = (all * (3 * model.d_model + heads)) as f64 * self.width();
         let feed = FORWARD_COPIES * (all * model.d_hidden) as f64 + (all * model.d_model) as f64;
-        ((all * model.d_model) as f64 + attention.max(feed)) * self.width()
+        (all * model.d_model) as f64 * self.width()
+            + (attention + SCORE_COPIES * scores).max(feed * self.width())
     }
 }

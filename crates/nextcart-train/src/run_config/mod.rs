@@ -57,8 +57,8 @@ pub struct RunConfig {
     #[serde(default = "default_output")]
     pub output: PathBuf,
     /// GB (of 10⁹ bytes) of the device's memory that the run may take at most, those that are taken before among them
-    /// (default none, that is what the device has). A GPU does not tell how much it has: without a limit, nothing is
-    /// refused there.
+    /// (default none, that is what the device has: [`DeviceFacts::measure`](crate::DeviceFacts::measure)). GPUs but those of
+    /// CUDA do not tell: without a limit, nothing is refused there.
     #[serde(default)]
     pub memory_limit: Option<f64>,
     /// The base model and how it is held.
