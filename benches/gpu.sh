@@ -118,7 +118,7 @@ if [ -n "$peers" ]; then
         # Written last, so that half of one, such as Ctrl-C leaves, is made again.
         whole=$out/peers/whole
         if [ ! -f "$whole" ]; then
-            run python3 -m venv --clear "$out/peers" &&
+            run python3 -m venv "$out/peers" --clear &&
                 run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt &&
                 run touch "$whole" || peers='' peft='FAILED (its packages cannot be installed)'
         fi

@@ -250,17 +250,20 @@ impl Planner {
         if device.is_host { self.width() } else { 4.0 }
     }
 
-    /// Whether adapters compute in a wider type than what is between two layers, and so keep a copy of their inputs.
-    fn widens(&self) -> bool {
-        self.lora.is_some() && self.width() < 4.0
+    /// Whether adapters compute in a wider type than what is between two layers, and so keep a copy of their inputs. On a
+    /// CPU, a plain one is part of its layer's product, which keeps none.
+    fn widens(&self, device: &DeviceFacts) -> bool {
+        let Some(lora) = &self.lora else { return false };
+        let is_plain = lora.dropout == 0.0 && !lora.use_dora;
+        self.width() < 4.0 && !(device.is_host && is_plain)
     }
 
     fn activations(&self, shape: PassShape, device: &DeviceFacts) -> f64 {
         let PassShape { rows, seq, most, .. } = shape;
         let layers = self.model.layers;
-        let inner = |layer| self.block(layer, shape, seq);
+        let inner = |layer| self.block(layer, shape, seq, device);
         // Its output exists at the trained places alone, and so does the final norm's.
-        let last = self.block(layers - 1, shape, most)
+        let last = self.block(layers - 1, shape, most, device)
             + 2.0 * (rows * most * self.model.d_model) as f64 * self.width();
         let mask = (rows * seq * seq * 4) as f64;
         let input = (rows * seq * self.model.d_model) as f64 * self.width();
@@ -283,7 +286,7 @@ impl Planner {
     }
 
     /// What a block keeps for its backward pass, where `queries` places of each row are computed.
-    fn block(&self, layer: usize, shape: PassShape, queries: usize) -> f64 {
+    fn block(&self, layer: usize, shape: PassShape, queries: usize, device: &DeviceFacts) -> f64 {
         let PassShape { rows, seq, .. } = shape;
         let model = &self.model;
         let (all, some) = (rows * seq, rows * queries);
@@ -303,21 +306,22 @@ impl Planner {
             if let (Some(lora), Some(rank)) = (&self.lora, self.rank(layer, name)) {
                 if lora.dropout > 0.0 {
                     // The mask, and what it leaves.
-                    values += places * if self.widens() { 1 } else { 2 } * input;
+                    values += places * if self.widens(device) { 1 } else { 2 } * input;
                 }
                 narrow += places * rank + if lora.use_dora { places * output } else { 0 };
-                narrow += if self.widens() { places * input } else { 0 };
+                narrow += if self.widens(device) { places * input } else { 0 };
             }
         }
-        values -= self.dropped(layer, (all, some));
+        values -= self.dropped(layer, (all, some), device);
         values as f64 * self.width() + (narrow * 4) as f64
     }
 
     /// Values of a block that nothing keeps because every adapter that reads them keeps what dropout leaves, or a copy in
     /// its own type.
-    fn dropped(&self, layer: usize, (all, some): (usize, usize)) -> usize {
+    fn dropped(&self, layer: usize, (all, some): (usize, usize), device: &DeviceFacts) -> usize {
         // A weight that trains reads its input on the way back.
-        let copies = self.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) || self.widens();
+        let copies =
+            self.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0) || self.widens(device);
         if self.trains_base() || !copies {
             return 0;
         }
