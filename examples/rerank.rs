@@ -188,7 +188,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     say!("{}", ScoreTable::new(&evaluations.iter().map(Evaluation::score).collect::<Vec<_>>()))?;
     let (first, n) = (&evaluations[0], evaluations[0].predictions.len());
     let others = evaluations[1..].iter().filter(|other| other.predictions.len() == n);
-    print(compared(&others.map(|other| (first, other)).collect::<Vec<_>>())?)?;
+    let pairs: Vec<_> = others.map(|other| (first, other)).collect();
+    print(wrapped(compared(&pairs)?))?;
     let known = AuditOptions { histories: Some(&data.histories), ..AuditOptions::default() };
     say!("\n{}", wrapped(audit_with(&data.questions, &known)?.explain()))?;
     Ok(())

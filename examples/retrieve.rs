@@ -122,7 +122,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         judge.ask(&mut vectors)?;
         let mut sum = stack(&format!("stack and {name}"), Some(vectors))?;
         let weights = sum.weights().map(|(name, weight)| format!("{name} {weight:.2}"));
-        say!("{}: {}", sum.name(), weights.collect::<Vec<_>>().join(", "))?;
+        let weights = weights.collect::<Vec<_>>().join(", ");
+        say!("{}", wrapped(format!("{}: {weights}", sum.name())))?;
         judge.ask_both(&mut sum)?;
         if name == "tuned" {
             judge.audit(&mut sum)?;
@@ -196,7 +197,7 @@ impl Judge<'_> {
                 pairs.extend(able[..place].iter().map(|other| (*judged, *other)));
             }
         }
-        print(compared(&pairs)?)
+        print(wrapped(compared(&pairs)?))
     }
 
     /// The same as a page, under the names that reports know.

@@ -77,7 +77,7 @@ fn leaking() -> Vec<Question> {
 
 #[test]
 fn generated_questions_are_clean() {
-    let folder = prepared(15_000);
+    let folder = prepared(8_000);
     let found = finding(folder.path(), "out/questions.parquet");
     assert_eq!((&found["verdict"], &found["conclusive"]), (&"clean".into(), &true.into()));
     let text = check_succeeds("audit", folder.path(), &["out/questions.parquet"]);

@@ -309,7 +309,7 @@ fn without_a_network_an_error_says_each_thing_once_and_what_to_do_last() {
         command.env("HF_ENDPOINT", "http://127.0.0.1:1").env("HF_HOME", here.join("hub"));
         super::Run::of(command.env("NO_PROXY", "127.0.0.1").output().unwrap())
     };
-    let run = fetch(&["--config", "run.toml", "--plan"]);
+    let run = fetch(&[&["--config", "run.toml", "--plan"][..], &FILES].concat());
     check_error(
         &run,
         &["`somebody/else` is neither a folder nor a model", "without the hub: --model"],
@@ -349,7 +349,7 @@ fn what_is_not_there_is_named() {
         super::check_fails("finetune_mistral", folder.path(), arguments, expected);
     };
     fails(&["--config", "no.toml"], &["no.toml"]);
-    fails(&[&config[..], &["--model", "./nowhere"]].concat(), &["./nowhere"]);
+    fails(&[&config[..], &["--model", "./nowhere"], &FILES].concat(), &["./nowhere"]);
     let without = ["`data` holds no prepared data", "--reviews and --meta", "`folder`"];
     fails(&RUN, &without);
     // Before the hub is asked for a model.

@@ -1,6 +1,6 @@
 //! The whole catalogue as candidates: among thousands of items, where does the target stand?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use nextcart_data::{FullCatalogue, History, Question};
@@ -192,23 +192,22 @@ fn rank(
     let Some(target) = items.position(&question.target().item) else { return Ok(None) };
     let shown = question.history.iter().map(|purchase| &purchase.product.item);
     let position = |item: &String| items.position(item);
-    let had: HashSet<u32> = shown.chain(earlier).filter_map(position).collect();
-    let mut known: HashSet<u32> = question.excluded.iter().filter_map(position).collect();
+    let had: BTreeSet<u32> = shown.chain(earlier).filter_map(position).collect();
+    let mut known: BTreeSet<u32> = question.excluded.iter().filter_map(position).collect();
     // A target that was bought before stands against the rest of what was, which would else tell it.
     if !had.contains(&target) {
         known.extend(had);
     }
     known.remove(&target);
+    // All scores between those of known items, which are few.
     let mut others = Vec::with_capacity(scores.len());
-    let mut place = 0;
-    for (item, score) in (0..).zip(scores) {
-        if item == target {
-            place = others.len();
-        }
-        if !known.contains(&item) {
-            others.push(*score);
-        }
+    let mut rest = 0;
+    for &item in &known {
+        others.extend_from_slice(&scores[rest..item as usize]);
+        rest = item as usize + 1;
     }
+    others.extend_from_slice(&scores[rest..]);
+    let place = target as usize - known.range(..target).count();
     Ok(Some(Rank::of(&others, place)?))
 }
 

@@ -99,37 +99,49 @@ const SHAPES: [fn(&str) -> f64; 7] = [
     titles::html_entity,
 ];
 
+/// What is known of a title wherever it stands.
+struct Title {
+    /// Numbers of its words and marks, each once.
+    words: Vec<usize>,
+    shape: [f64; SHAPES.len()],
+    /// Options that bear it.
+    options: u32,
+}
+
 /// The features of every option of every question, and how many there are.
 fn extract(questions: &[Question]) -> (Vec<Vec<Sparse>>, usize) {
     let mut numbers: HashMap<String, usize> = HashMap::new();
-    let mut counts: Vec<u32> = Vec::new();
     let mut number = |name: String| {
-        let fresh = counts.len();
-        let number = *numbers.entry(name).or_insert(fresh);
-        if number == fresh {
-            counts.push(0);
-        }
-        counts[number] += 1;
-        number
+        let fresh = numbers.len();
+        *numbers.entry(name).or_insert(fresh)
     };
-    let words: Vec<Vec<Vec<usize>>> = questions
-        .iter()
-        .map(|question| {
-            let candidates = question.candidates.iter();
-            candidates.map(|c| tokens(&c.title).into_iter().map(&mut number).collect()).collect()
-        })
-        .collect();
-    let size = counts.len();
+    // A title is an option of many questions.
+    let mut titles: HashMap<&str, Title> = HashMap::new();
+    for candidate in questions.iter().flat_map(|question| &question.candidates) {
+        let title = titles.entry(&candidate.title).or_insert_with(|| Title {
+            words: tokens(&candidate.title).into_iter().map(&mut number).collect(),
+            shape: SHAPES.map(|shape| shape(&candidate.title)),
+            options: 0,
+        });
+        title.options += 1;
+    }
+    let size = numbers.len();
+    let mut counts = vec![0; size];
+    for title in titles.values() {
+        title.words.iter().for_each(|word| counts[*word] += title.options);
+    }
     let places = questions.iter().map(|question| question.candidates.len()).max();
     let features = questions
         .iter()
-        .zip(&words)
-        .map(|(question, words)| {
-            let shapes = shapes(&question.candidates);
-            let options = words.iter().zip(shapes).enumerate();
+        .map(|question| {
+            let options = &question.candidates;
+            let told: Vec<&Title> = options.iter().map(|option| &titles[&*option.title]).collect();
+            let shapes = shapes(options, &told);
+            let options = told.iter().zip(shapes).enumerate();
             options
-                .map(|(place, (words, shape))| {
-                    let frequent = words.iter().filter(|&&word| counts[word] >= LEAST_OPTIONS);
+                .map(|(place, (title, shape))| {
+                    let words = title.words.iter();
+                    let frequent = words.filter(|&&word| counts[word] >= LEAST_OPTIONS);
                     let mut features: Sparse = frequent.map(|&word| (word, 1.0)).collect();
                     let shape = shape.into_iter().enumerate();
                     features.extend(shape.map(|(i, value)| (size + i, value)));
@@ -152,11 +164,10 @@ fn tokens(title: &str) -> Vec<String> {
 }
 
 /// What each option is beside the others: its shapes less their mean, in units of their spread.
-fn shapes(options: &[Product]) -> Vec<Vec<f64>> {
+fn shapes(options: &[Product], titles: &[&Title]) -> Vec<Vec<f64>> {
     let known = |known: bool| f64::from(u8::from(known));
-    let mut columns: Vec<Vec<f64>> = SHAPES
-        .iter()
-        .map(|shape| options.iter().map(|option| shape(&option.title)).collect())
+    let mut columns: Vec<Vec<f64>> = (0..SHAPES.len())
+        .map(|shape| titles.iter().map(|title| title.shape[shape]).collect())
         .collect();
     columns.push(options.iter().map(|option| known(option.brand.is_some())).collect());
     columns.push(options.iter().map(|option| known(option.price.is_some())).collect());
