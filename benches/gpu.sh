@@ -85,6 +85,9 @@ if [ -z "$dry" ]; then
     if [ "$backend" = cuda ] && [ ! -f "$toolkit/include/cuda_runtime.h" ]; then
         fail "no CUDA toolkit: expected \`include/cuda_runtime.h\` in \`$toolkit\`: install CUDA 13, or set CUDA_PATH"
     fi
+    if [ -n "$peers" ] && [ -z "$python" ] && [ -e "$out/peers" ] && [ ! -f "$out/peers/pyvenv.cfg" ]; then
+        fail "--out: \`$out/peers\` is there and no Python environment, which is made in its place: name another folder"
+    fi
     tools=(cargo)
     [ -z "$peers" ] || [ -n "$python" ] || tools+=(python3)
     for tool in "${tools[@]}"; do command -v "$tool" >/dev/null || fail "no \`$tool\` on PATH"; done
@@ -120,7 +123,8 @@ if [ -n "$peers" ]; then
         if [ ! -f "$whole" ]; then
             run python3 -m venv "$out/peers" --clear &&
                 run "$python" -m pip install --quiet --requirement benches/peers/requirements-models.txt &&
-                run touch "$whole" || peers='' peft='FAILED (its packages cannot be installed)'
+                run "$python" -c 'import sys, torch, peft; open(sys.argv[1], "w")' "$whole" ||
+                peers='' peft='FAILED (its packages cannot be installed)'
         fi
     fi
     # Without PEFT, the runs still tell what is ours.

@@ -354,7 +354,6 @@ fn train(job: &Value) -> Value {
     let llama = checkpoint.config();
     let planner = config.planner(llama, &samples, &[]).expect("a plan");
     let planned = planner.estimate(&DeviceFacts::measure(&device)).bytes() as f64 / 1e6;
-    device.memory_cleanup(); // of the products that were timed
     let start = Instant::now();
     let model = config.load(&checkpoint, &device).expect("a model");
     let loading = start.elapsed().as_secs_f64();

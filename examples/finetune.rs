@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     let (device, mut config) = (find_device()?, RunConfig::read(&arguments.config)?);
-    config.model.fit_gpu(&device);
+    config.fit_device(&device, arguments.resume)?;
     let (model, data, out) = (&config.model, &config.data, config.output.as_path());
     check_run(newest_checkpoint(out)?.as_deref(), out, arguments.plan.is_some(), arguments.resume)?;
     let questions = read_any_questions(data.folder.join("questions.parquet"))?;
@@ -68,5 +68,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let (path, model) = (out.join("adapter"), run.into_best_model()?);
     in_order(|_| save_adapter(path, &model, &config.lora, &config.model.name))?;
     say!("adapter: {}", out.join("adapter").display())?;
-    next(format_args!("recommend -- --run {}", word(out)))
+    match data.folder.join("histories.parquet").is_file() {
+        true => next(format_args!("recommend -- --run {}", word(out))),
+        false => Ok(()), // questions alone, of which no catalogue is known
+    }
 }

@@ -59,7 +59,7 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
         (config.model.name, config.model.revision) = (name, None);
     }
     let format = config.model.weights; // of the merged model, whatever a GPU computes in
-    config.model.fit_gpu(&device);
+    config.fit_device(&device, resume)?;
     let (model, out, data) = (&config.model, &config.output, &config.data);
     check_run(out.exists().then_some(out.as_path()), out, plan.is_some(), resume)?;
     check_data(&reviews, &meta, &data.folder)?;

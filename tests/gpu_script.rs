@@ -18,8 +18,9 @@ exit "${STAND_IN_BENCH:-0}"
 /// Makes an environment of itself, in which pip and PEFT end as they are told.
 const PYTHON: &str = r#"
 case "$1 $2" in
-    '-m venv') mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    '-m venv') mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && touch "$3/pyvenv.cfg" ;;
     '-m pip') exit "${STAND_IN_PIP:-0}" ;;
+    '-c '*) touch "$3" ;;
     *) [ -f "$1" ] && exit "${STAND_IN_PEFT:-0}" ;;
 esac
 "#;
@@ -279,6 +280,13 @@ fn what_is_missing_is_told_before_anything_runs() {
     assert_eq!((found.status, found.stderr.as_str()), (Some(2), expected.as_str()));
     std::fs::create_dir_all(&headers).unwrap();
     std::fs::write(headers.join("cuda_runtime.h"), "").unwrap();
+
+    // A folder that is somebody else's is not emptied.
+    std::fs::create_dir_all(machine.out().join("peers")).unwrap();
+    let found = machine.gpu(&[], &[]);
+    assert_eq!(found.status, Some(2));
+    assert!(found.stderr.starts_with("error: --out: `"), "{}", found.stderr);
+    std::fs::remove_dir_all(machine.out()).unwrap();
 
     // With nothing but the stand-ins and what the script itself calls.
     let tools = machine.path("tools");

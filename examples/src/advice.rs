@@ -95,9 +95,36 @@ fn about_training(error: &nextcart_train::Error) -> Option<&'static str> {
         Error::Locked { .. } => Some("let that one end, or name another folder for this run"),
         Error::NoSamples => Some("`describe` shows how many questions of each part the data hold"),
         Error::NonFinite { .. } | Error::NonFiniteEvaluation { .. } => Some(
-            "lower `learning_rate`, or look at the samples with `doctor`; either makes another run, with a folder of its \
-             own",
+            "lower the learning rate, or drop the samples that `doctor` finds wrong; either makes another run, with a \
+             folder of its own",
         ),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_training_cannot_go_on_with_ends_with_the_way_out() {
+        use nextcart_train::Error;
+        let other = Error::OtherRun {
+            path: "run/checkpoint-5".into(),
+            field: "config.lora.rank".to_owned(),
+            expected: "8".to_owned(),
+            found: "4".to_owned(),
+        };
+        let locked = Error::Locked { folder: "run".into() };
+        let broken = Error::NonFiniteEvaluation { samples: vec![3], checkpoint: None };
+        for (error, way_out) in [
+            (other, "in this run; go on with the settings"),
+            (locked, "; let that one end"),
+            (broken, "[3]; lower the learning rate"),
+            (Error::NoSamples, "found none; `describe` shows"),
+        ] {
+            let told = told(&anyhow::Error::new(error).context("model `x`"));
+            assert!(told.contains(way_out), "{told}");
+        }
     }
 }

@@ -269,6 +269,13 @@ mod tests {
         let ranks = target_ranks(&mut ranker, &questions, &training).unwrap();
         let above: Vec<_> = ranks.iter().map(|rank| rank.map(|rank| rank.above())).collect();
         assert_eq!(above, [Some(1), Some(0), Some(0), None, Some(1)]);
+        // What is had stands before the target as well, and the target may be among what is excluded.
+        let mut excluded = question("7", &[], &["c"], 0);
+        excluded.excluded = vec!["a".into(), "c".into()];
+        let before = [question("6", &["a", "b"], &["c"], 0), excluded];
+        let ranks = target_ranks(&mut ranker, &before, &training).unwrap();
+        let above: Vec<_> = ranks.iter().map(|rank| rank.map(|rank| rank.above())).collect();
+        assert_eq!(above, [Some(2), Some(2)]);
         let found = full_ranking(&mut ranker, &questions, &training, 2).unwrap();
         let second = 1.0 / 3_f64.log2();
         assert_eq!(found.hit_rate, 0.8);

@@ -99,7 +99,7 @@ impl Pieces<'_> {
         let cache = self.cache.display();
         let text = format!(
             "{needed} MB are to be fetched into `{cache}`, whose disk has room for {available} MB: make room, or set \
-             `HF_HOME` to a folder on another disk"
+             `HF_HOME`, or `HF_HUB_CACHE` where that is set, to a folder on another disk"
         );
         Err(io::Error::new(io::ErrorKind::StorageFull, text))
     }

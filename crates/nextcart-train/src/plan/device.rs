@@ -43,7 +43,8 @@ impl DeviceFacts {
     /// A device as it is now: a CPU's free memory as Linux tells it, within the limits of its control groups, and the
     /// speed of a few products of square matrices in f32, which takes about a tenth of a second. Of a GPU, it is the
     /// memory that it has in all, less 1 GB for driver, kernels and what pools round up; where its driver does not tell
-    /// ([`gpu_memory`]), see [`RunConfig::memory_limit`](crate::RunConfig::memory_limit).
+    /// ([`gpu_memory`]), see [`RunConfig::memory_limit`](crate::RunConfig::memory_limit). What nothing uses of a GPU's memory
+    /// pools is given back before and after.
     #[must_use]
     pub fn measure(device: &Device) -> Self {
         Self::measure_in(Precision::F32, device)
@@ -53,10 +54,9 @@ impl DeviceFacts {
     /// they are held in, and a GPU in the format itself.
     pub(super) fn measure_in(activations: Precision, device: &Device) -> Self {
         let inner = device.clone().inner();
-        // What models that were timed before left in its pools is not taken.
         inner.memory_cleanup();
         let taken_there = device_memory(&inner);
-        Self {
+        let facts = Self {
             memory: match taken_there {
                 Some(_) => gpu_memory(&inner).map_or(u64::MAX, |all| all.saturating_sub(RESERVED)),
                 None => available_memory().unwrap_or(u64::MAX),
@@ -65,7 +65,10 @@ impl DeviceFacts {
             is_host: taken_there.is_none(),
             taken: taken_there.or_else(held_memory).unwrap_or(0),
             step_flops: None,
-        }
+        };
+        // What was timed leaves nothing in the pools that a run would count as taken.
+        inner.memory_cleanup();
+        facts
     }
 }
 

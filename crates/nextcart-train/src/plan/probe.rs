@@ -27,17 +27,18 @@ const FEWEST_TOKENS: usize = 64;
 const MOST_PARAMETERS: usize = 16 << 20;
 
 impl DeviceFacts {
-    /// What [`measure`](Self::measure) says, on a GPU of products in the format of the run's activations, and the speed
-    /// of a few steps of a run: of models like its own, with one and three blocks of random weights. That takes about a second on a CPU, and is left out where
-    /// the run does not fit in the memory, has no more than three blocks itself, so that the models would take as much
-    /// as the run, has adapters in its last blocks alone, which these models lack, or has dense weights or activations in
-    /// 16 bits.
+    /// What [`measure`](Self::measure) says, on a GPU of products in the format of the run's activations, and the speed of
+    /// a few steps of a run: of models like its own, with one and three blocks of random weights. That takes about a second
+    /// on a CPU, and is left out where the run does not fit in the memory, has no more than three blocks itself, so that the
+    /// models would take as much as the run, has adapters in its last blocks alone, which these models lack, or has dense
+    /// weights or activations in 16 bits.
     #[must_use]
     pub fn measure_for(planner: &Planner, device: &Device) -> Self {
         let facts = Self::measure_in(planner.load.activations, device);
         let plan = planner.estimate(&facts);
         let fits = plan.bytes() <= plan.available;
         let step_flops = fits.then(|| planner.step_speed(device, &facts)).flatten();
+        device.clone().inner().memory_cleanup();
         Self { step_flops, ..facts }
     }
 }

@@ -55,6 +55,7 @@ pub use record::{Resumed, RunRecord};
 pub use trained::Trained;
 
 pub(crate) use memory::{available_memory, device_memory, held_memory};
+pub(crate) use record::CONFIG;
 
 /// The loss curve.
 const CHART: &str = "loss.svg";

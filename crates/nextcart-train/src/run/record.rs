@@ -24,7 +24,8 @@ use crate::run_config::RunConfig;
 use crate::watch::WatchConfig;
 
 const RECORD: &str = "run.json";
-const CONFIG: &str = "run.toml";
+/// The configuration, where the run has one.
+pub(crate) const CONFIG: &str = "run.toml";
 
 /// Parts of a record that are what makes a run: where one of them changes, it is another run.
 const SAME: [&str; 6] = ["training", "model", "samples", "held_out", "config.model", "config.lora"];

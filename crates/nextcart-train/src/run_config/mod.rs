@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{SftConfig, wrong};
 use crate::error::{Error, Result};
+use crate::run::CONFIG;
 use crate::watch::WatchConfig;
 use lora::LoraFields;
 
@@ -194,6 +195,28 @@ impl RunConfig {
             training: SftConfig::default(),
             watch: WatchConfig::default(),
         }
+    }
+
+    /// Holds and computes in what suits the device ([`ModelConfig::fit_gpu`]) or, where a run goes on, in what it began with,
+    /// be that on another device or with another configuration; such a difference is logged.
+    ///
+    /// # Errors
+    /// If the configuration in the run's folder cannot be read.
+    pub fn fit_device(&mut self, device: &Device, goes_on: bool) -> Result<()> {
+        self.model.fit_gpu(device);
+        let begun = self.output.join(CONFIG);
+        if goes_on && begun.is_file() {
+            let ModelConfig { weights, activations, .. } = Self::read(begun)?.model;
+            if (weights, activations) != (self.model.weights, self.model.activations) {
+                tracing::warn!(
+                    ?weights,
+                    ?activations,
+                    "the run goes on in the formats that it began with"
+                );
+                (self.model.weights, self.model.activations) = (weights, activations);
+            }
+        }
+        Ok(())
     }
 
     /// Says what is fine-tuned and how, such as `TinyLlama-1.1B-Chat-v1.0 with QLoRA`: a heading for its report.

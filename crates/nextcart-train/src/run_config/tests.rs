@@ -87,6 +87,29 @@ fn files_of_both_formats_give_back_every_field() {
 }
 
 #[test]
+fn a_run_goes_on_in_the_formats_that_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let fresh = RunConfig { output: folder.path().to_owned(), ..RunConfig::tiny_cpu() };
+    let fitted = |goes_on: bool| {
+        let mut config = fresh.clone();
+        config.fit_device(&Device::flex(), goes_on).unwrap();
+        config
+    };
+    // A CPU takes what is written, and so does a run that had no configuration.
+    assert_eq!((fitted(false), fitted(true)), (fresh.clone(), fresh.clone()));
+    let mut begun = fresh.clone();
+    begun.model.weights = Precision::Bf16;
+    begun.model.activations = Precision::Bf16;
+    begun.training.batch_size += 1;
+    begun.write(folder.path().join("run.toml")).unwrap();
+    assert_eq!(fitted(false), fresh);
+    assert_eq!(fitted(true).model, begun.model);
+    assert_eq!(fitted(true).training, fresh.training);
+    std::fs::write(folder.path().join("run.toml"), "[model").unwrap();
+    assert!(fresh.clone().fit_device(&Device::flex(), true).is_err());
+}
+
+#[test]
 fn presets_are_those_of_the_seed_project() {
     for name in RunConfig::PRESETS {
         let RunConfig { data, lora, training, watch, adapter_seed, .. } =
