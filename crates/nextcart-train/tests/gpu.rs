@@ -13,7 +13,7 @@ use nextcart_models::{
     score_trie,
 };
 use nextcart_text::Sample;
-use nextcart_train::{Checkpointing, Optimizer, SftConfig, Trainer};
+use nextcart_train::{Checkpointing, DeviceFacts, Optimizer, SftConfig, Trainer};
 
 use common::{VOCAB, llama, lora, samples};
 
@@ -155,6 +155,15 @@ fn several_devices_are_those_of_cuda(device: &Device) {
     let samples = samples(12);
     let error = Trainer::new(model, &llama(), config, &samples).expect_err("too many").to_string();
     assert!(error.contains(&format!("at most {most},")), "{error}");
+}
+
+#[test]
+fn a_device_has_a_speed_and_as_much_memory_as_its_driver_tells() {
+    let Some(device) = device() else { return };
+    let facts = DeviceFacts::measure(&device);
+    assert!(!facts.is_host && facts.flops.is_finite() && facts.flops > 1e6, "{facts:?}");
+    // wgpu's does not.
+    assert_eq!(facts.memory == u64::MAX, cfg!(not(feature = "cuda")), "{facts:?}");
 }
 
 /// Likelihoods in all ways of computing them, and vectors of texts.
