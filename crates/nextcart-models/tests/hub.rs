@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use burn::tensor::Device;
 use nextcart_models::{
-    Checkpoint, Error, HubModel, LlamaConfig, SaveOptions, save_checkpoint_with,
+    Checkpoint, Error, HubModel, LlamaConfig, SaveOptions, available_space, save_checkpoint_with,
 };
 use sha2::{Digest, Sha256};
 
@@ -306,6 +306,9 @@ fn a_broken_connection_leaves_no_half_of_a_file_and_the_next_try_goes_on() {
 #[test]
 fn what_the_disk_has_no_room_for_is_not_begun() {
     let cache = tempfile::tempdir().unwrap();
+    if available_space(cache.path()).is_none() {
+        return;
+    }
     let (url, hub) = serve(Hub { said: Some(1 << 50), ..hub() });
     let error = model(&url, cache.path()).fetch().unwrap_err();
     let Error::Hub { source, .. } = &error else { panic!("{error:?}") };
