@@ -187,7 +187,7 @@ impl Judge<'_> {
         let scores: Vec<_> = self.asked.iter().map(|(evaluation, _)| evaluation.score()).collect();
         say_scores(&scores)?;
         let rankings = self.asked.iter().filter_map(|(_, ranking)| ranking.as_ref());
-        say_rankings("all items", PLACES, &rankings.collect::<Vec<_>>())?;
+        say_rankings(PLACES, &rankings.collect::<Vec<_>>())?;
         let last = self.last()?;
         let able = self.asked.iter().filter(|(_, ranking)| ranking.is_some());
         let able: Vec<&Evaluation> = able.map(|(evaluation, _)| evaluation).collect();

@@ -34,12 +34,12 @@ pub fn say_scores(scores: &[Score]) -> Result<()> {
     }
 }
 
-/// Rankings among all items as a table with this first heading; on a terminal that is narrower, as a sentence each.
+/// Rankings among all items as a table; on a terminal that is narrower, as a sentence each.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn say_rankings(heading: &str, k: usize, scores: &[&RankingScore]) -> Result<()> {
-    let heading = format!("{heading:<18} {} {:>6}", ranking_heading(k), "n");
+pub fn say_rankings(k: usize, scores: &[&RankingScore]) -> Result<()> {
+    let heading = format!("{:<18} {} {:>6}", "all items", ranking_heading(k), "n");
     let is_narrow = !fits([heading.as_str()]);
     if !is_narrow {
         say!("{heading}")?;

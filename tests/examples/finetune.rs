@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
+#[cfg(target_os = "linux")]
+use nextcart_data::FullCatalogue;
 use nextcart_data::{PrepareOptions, prepare, read_questions};
 use nextcart_models::{LlamaConfig, save_checkpoint};
 use nextcart_text::Tokenizer;
@@ -116,6 +118,16 @@ fn a_file_says_what_is_trained_and_the_folder_what_came_of_it() {
     check_succeeds("finetune", folder, &[&ARGUMENTS[..], &["--resume"]].concat());
     assert_eq!(adapter(folder), before);
     assert_eq!(fs::read(folder.join("run/run.json")).unwrap(), record);
+    // On a terminal it ends with what comes next, which works.
+    #[cfg(target_os = "linux")]
+    if let Some(shown) = super::on_terminal("finetune", folder, "--config run.toml --resume", 100) {
+        let (_, next) = shown.rsplit_once("next: cargo run --release --example ").unwrap();
+        assert_eq!(next, "recommend -- --run run\n", "{shown}");
+        let bought = FullCatalogue::read(folder.join("data")).unwrap().products()[0].title.clone();
+        fs::write(folder.join("bought.txt"), bought).unwrap();
+        let run = check("recommend", folder, &["--run", "run", "--history", "bought.txt"]);
+        assert!(run.success && run.stdout.contains(" %"), "{}{}", run.stdout, run.stderr);
+    }
 }
 
 /// Relations, reviews and a profile are not among a question's fields.

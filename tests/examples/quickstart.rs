@@ -165,16 +165,16 @@ fn edit(path: &Path, field: &str, value: Value) {
 fn ctrl_c_leaves_a_checkpoint_that_ends_in_the_same_adapter() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("stopped/checkpoints/fine-tuning/checkpoint-50");
-    let arguments = short("stopped", "60");
+    let arguments = short("stopped", "70");
     let stderr =
         super::interrupt("quickstart", folder.path(), &arguments, || checkpoint.is_dir()).stderr;
     assert!(stderr.contains("--resume goes on from there"), "{stderr}");
     let stopped = folder.path().join("stopped");
     assert!(!stopped.join("report.md").exists() && !stopped.join("adapter").exists());
 
-    let resumed = [short("stopped", "60"), vec!["--resume"]].concat();
+    let resumed = [short("stopped", "70"), vec!["--resume"]].concat();
     assert!(check("quickstart", folder.path(), &resumed).success);
-    let mut whole = short("whole", "60");
+    let mut whole = short("whole", "70");
     whole[5] = "40"; // questions: the oracle is set beside a model that has learnt something
     assert!(check("quickstart", folder.path(), &whole).success);
     check_oracle(&folder.path().join("whole"), 40);
