@@ -4,7 +4,6 @@
 //! The packages share this workspace's lock file and profiles, and a further one has all of its dependencies: so cargo
 //! takes what it has compiled for the tests, and only our own libraries are compiled again.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,36 +92,9 @@ fn profiles() -> Value {
 /// All that the members of this workspace depend on, with the features that they ask for: what decides with which
 /// features cargo compiles a dependency.
 fn all_dependencies() -> String {
-    let root_manifest = manifest(&root());
-    let versions = root_manifest["workspace"]["dependencies"].as_table().unwrap();
-    let mut found: BTreeMap<String, Table> = BTreeMap::new();
-    let leaves = ["examples", "benches", "tests"].map(|name| root().join(name));
-    for folder in libraries().into_iter().chain(leaves) {
-        let manifest = manifest(&folder);
-        let tables = ["dependencies", "dev-dependencies"].map(|name| manifest.get(name));
-        for (name, asked) in
-            tables.into_iter().flatten().flat_map(|table| table.as_table().unwrap())
-        {
-            if asked.get("optional").is_some() || asked.get("workspace").is_none() {
-                continue;
-            }
-            let known = found.entry(name.clone()).or_insert_with(|| {
-                let mut known = match &versions[name] {
-                    Value::Table(table) => table.clone(),
-                    version => Table::from_iter([("version".to_owned(), version.clone())]),
-                };
-                if let Some(Value::String(path)) = known.get_mut("path") {
-                    *path = root().join(&*path).to_str().unwrap().to_owned();
-                }
-                known
-            });
-            let features = known.entry("features").or_insert_with(|| Value::Array(Vec::new()));
-            let more = asked.get("features").and_then(Value::as_array).into_iter().flatten();
-            features.as_array_mut().unwrap().extend(more.cloned());
-        }
-    }
+    let mut dependencies = asked_for(&["dependencies", "dev-dependencies"]);
     // The backend that is the leaves' default.
-    for (name, dependency) in &mut found {
+    for (name, dependency) in &mut dependencies {
         let library = root().join("crates").join(name);
         let has_backends = library.is_dir()
             && manifest(&library).get("features").is_some_and(|it| it.get("cpu").is_some());
@@ -131,9 +103,45 @@ fn all_dependencies() -> String {
         features.extend(backend.map(Value::from));
     }
     let mut manifest = Table::new();
-    let found = found.into_iter().map(|(name, dependency)| (name, dependency.into()));
-    manifest.insert("dependencies".into(), Value::Table(found.collect()));
+    manifest.insert("dependencies".into(), dependencies.into());
+    manifest.insert("build-dependencies".into(), asked_for(&["build-dependencies"]).into());
     manifest.to_string()
+}
+
+/// What the members ask for in these tables of their manifests, but for what is optional.
+fn asked_for(tables: &[&str]) -> Table {
+    let root_manifest = manifest(&root());
+    let versions = root_manifest["workspace"]["dependencies"].as_table().unwrap();
+    let mut found = Table::new();
+    let leaves = ["examples", "benches", "tests"].map(|name| root().join(name));
+    for folder in libraries().into_iter().chain(leaves) {
+        let manifest = manifest(&folder);
+        let asked = tables.iter().filter_map(|name| manifest.get(*name)?.as_table()).flatten();
+        for (name, asked) in asked {
+            if asked.get("optional").is_some() || asked.get("workspace").is_none() {
+                continue;
+            }
+            let known = found.entry(name).or_insert_with(|| known(&versions[name]));
+            let features = known.get_mut("features").unwrap().as_array_mut().unwrap();
+            features.extend(
+                asked.get("features").and_then(Value::as_array).into_iter().flatten().cloned(),
+            );
+        }
+    }
+    found
+}
+
+/// A dependency as the workspace knows it, by a path that is good anywhere, with a list for more features.
+fn known(version: &Value) -> Value {
+    let mut known = match version {
+        Value::Table(table) => table.clone(),
+        version => Table::from_iter([("version".to_owned(), version.clone())]),
+    };
+    if let Some(Value::String(path)) = known.get_mut("path") {
+        *path = root().join(&*path).to_str().unwrap().to_owned();
+    }
+    known.entry("features").or_insert_with(|| Value::Array(Vec::new()));
+    known.into()
 }
 
 #[test]
