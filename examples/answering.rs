@@ -19,10 +19,9 @@ use nextcart_eval::{
     TemplateModel, audit_with, chance, rank_catalogue, spread, write_predictions,
 };
 use nextcart_examples::{
-    ask, checkpoint, dataset, end, end_on_ctrl_c, example, fits, in_words, log, percent_interval,
-    purchases_template, say, wrapped,
+    ask, checkpoint, dataset, end, end_on_ctrl_c, example, find_device, fits, in_words, log,
+    percent_interval, purchases_template, say, wrapped,
 };
-use nextcart_models::find_device;
 use nextcart_prompt::{Style, Template};
 use nextcart_text::digest;
 use nextcart_train::DataConfig;

@@ -16,10 +16,9 @@ use nextcart_eval::{
     classical_rankers, evaluate, full_ranking,
 };
 use nextcart_examples::{
-    at_least, check_choice, check_folder, end_of_output, end_on_ctrl_c, example, fits, go_on,
-    in_order, log, percent_interval, ranking_columns, ranking_heading, say, wrapped,
+    at_least, check_choice, check_folder, end_of_output, end_on_ctrl_c, example, find_device, fits,
+    go_on, in_order, log, percent_interval, ranking_columns, ranking_heading, say, wrapped,
 };
-use nextcart_models::find_device;
 use serde::Serialize;
 
 /// Scores predictors that any model has to beat, each fitted on the training part alone.

@@ -41,16 +41,17 @@ struct Arguments {
     /// Purchases that a sample shows, the latest ones, as `data.history` in configurations; all of them if left out.
     #[arg(long)]
     history: Option<usize>,
-    /// Longest sample; older purchases are dropped beyond.
-    #[arg(long, default_value_t = 2048)]
-    max_tokens: usize,
+    /// Longest sample, beyond which older purchases are dropped, as `data.max_tokens` in configurations; as many as the
+    /// model of the checkpoint takes if left out, or 2048 without its config.
+    #[arg(long)]
+    max_tokens: Option<usize>,
     /// Questions to look at, at most.
     #[arg(long, default_value_t = 10_000)]
     questions_at_most: usize,
     /// Which sample to show, from 0; the first one that something is wrong with if left out.
     #[arg(long)]
     show: Option<usize>,
-    /// End with status 1 where anything is wrong with a sample or one is left out, for scripts.
+    /// End with status 1 where anything is wrong with a sample or training would refuse it, for scripts.
     #[arg(long)]
     strict: bool,
 }
@@ -78,15 +79,17 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let tokenizer = Tokenizer::from_file(&file, eos(arguments, folder)?)?;
+    let model = model(folder)?;
+    let tokenizer = Tokenizer::from_file(&file, eos(arguments, folder, model.as_ref())?)?;
+    let of_model = || model.as_ref().map_or(2048, |model| model.max_position_embeddings);
+    let max_tokens = arguments.max_tokens.unwrap_or_else(of_model);
     let layout = match arguments.wrapper {
         Around::Plain => Wrapper::Plain.into(),
         Around::Alpaca => Wrapper::Alpaca.into(),
         Around::Seed => Wrapper::Seed.into(),
         Around::Chat => Layout::from(ChatTemplate::from_folder(folder)?),
     };
-    let builder =
-        SampleBuilder::new(&tokenizer, &template, layout).with_max_tokens(arguments.max_tokens);
+    let builder = SampleBuilder::new(&tokenizer, &template, layout).with_max_tokens(max_tokens);
 
     let mut built = Vec::new();
     let mut diagnoses = Vec::new();
@@ -174,19 +177,24 @@ fn questions(arguments: &Arguments) -> Result<Vec<Question>> {
 /// Why no sample could be made.
 fn kind(error: &Error) -> &'static str {
     match error {
-        Error::TooLong { .. } => "too long even with the latest purchase alone: left out",
-        _ => "the answer is empty: left out",
+        Error::TooLong { .. } => {
+            "too long even with the latest purchase alone: training refuses it; raise `data.max_tokens`"
+        }
+        _ => "the answer is empty: training refuses it; drop the question",
     }
 }
 
-/// The token that ends a text: as asked for, or as the checkpoint's config has it.
-fn eos(arguments: &Arguments, folder: &Path) -> Result<Option<u32>> {
+/// The model beside the tokenizer, where there is one.
+fn model(folder: &Path) -> Result<Option<LlamaConfig>> {
     let config = folder.join("config.json");
-    if let (None, true) = (arguments.eos, config.is_file()) {
-        return Ok(LlamaConfig::from_file(&config)?.eos_token_ids.first().copied());
-    }
-    if arguments.eos.is_none() {
+    Ok(config.is_file().then(|| LlamaConfig::from_file(&config)).transpose()?)
+}
+
+/// The token that ends a text: as asked for, or as the checkpoint's config has it.
+fn eos(arguments: &Arguments, folder: &Path, model: Option<&LlamaConfig>) -> Result<Option<u32>> {
+    if arguments.eos.is_none() && model.is_none() {
+        let config = folder.join("config.json");
         bail!("which token ends a text? `{}` is missing: name it with --eos", config.display());
     }
-    Ok(arguments.eos)
+    Ok(arguments.eos.or_else(|| model?.eos_token_ids.first().copied()))
 }

@@ -9,10 +9,10 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use nextcart_data::read_any_questions;
 use nextcart_examples::{
-    RunSamples, check_run, end, end_on_ctrl_c, example, fetching, in_order, log, next, planned,
-    say, word,
+    RunSamples, check_run, end, end_on_ctrl_c, example, fetching, find_device, in_order, log, next,
+    planned, say, word,
 };
-use nextcart_models::{find_device, save_adapter};
+use nextcart_models::save_adapter;
 use nextcart_train::{Ending, ProgressLine, Run, RunConfig, newest_checkpoint};
 
 #[global_allocator]

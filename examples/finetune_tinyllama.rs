@@ -9,10 +9,10 @@ use clap::Parser;
 use nextcart_data::Dataset;
 use nextcart_eval::Report;
 use nextcart_examples::{
-    RunSamples, SAME_COMMAND, check_data, check_run, end, end_on_ctrl_c, example, fetching, go_on,
-    in_order, log, planned, report,
+    RunSamples, SAME_COMMAND, check_data, check_run, end, end_on_ctrl_c, example, fetching,
+    find_device, go_on, in_order, log, planned, report,
 };
-use nextcart_models::{SaveOptions, find_device, save_adapter, save_merged_checkpoint};
+use nextcart_models::{SaveOptions, save_adapter, save_merged_checkpoint};
 use nextcart_train::{ProgressLine, Run, RunConfig};
 
 #[global_allocator]
@@ -78,6 +78,7 @@ fn run(Arguments { reviews, meta, model, config, plan, resume }: Arguments) -> R
     }
 
     let checkpoint = model.open_with_progress(fetching())?;
+    planner.check_disk(out, &merged)?; // once more, for weights that came from the hub lie on a disk now
     let run = Run::start(out, &config, &checkpoint, &device, samples.lists())?;
     let mut run = samples.watched(run, llama).with_observer(ProgressLine::new("fine-tuning"));
     in_order(|stop| run.train(stop))?;

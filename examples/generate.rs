@@ -4,7 +4,7 @@
 //!
 //! Without `--prompt`, the prompt is the standard input. Greedy unless `--temperature` is given.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,10 +12,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use nextcart_adapters::load_peft;
-use nextcart_examples::{checkpoint, end_of_output, example, print, say};
-use nextcart_models::{
-    GenerateOptions, LoadOptions, Precision, Sampling, find_device, generate_with, gpu_precision,
-};
+use nextcart_examples::{checkpoint, end_of_output, example, find_device, print, say};
+use nextcart_models::{GenerateOptions, LoadOptions, Sampling, generate_with, gpu_precision};
 use nextcart_prompt::{ChatTemplate, Message};
 
 #[global_allocator]
@@ -70,12 +68,13 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<()> {
     let sampling = sampling(&arguments)?;
-    let prompt = match arguments.prompt {
-        Some(prompt) => prompt,
-        None => std::io::read_to_string(std::io::stdin()).context("cannot read the prompt")?,
-    };
+    ensure!(!arguments.stop.contains(&String::new()), "--stop: expected a text, found none");
     let (device, checkpoint) = (find_device()?, checkpoint(&arguments.model)?);
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
+    let prompt = match arguments.prompt {
+        Some(prompt) => prompt,
+        None => typed_prompt()?,
+    };
     let prompt = match arguments.chat {
         true => {
             let chat = ChatTemplate::from_folder(checkpoint.folder())?;
@@ -84,11 +83,12 @@ fn run(arguments: Arguments) -> Result<()> {
         }
         false => tokenizer.encode(&prompt)?,
     };
-    ensure!(!prompt.is_empty(), "the prompt has no token");
+    ensure!(!prompt.is_empty(), "the prompt has no token: give a text with --prompt");
 
-    // Half the memory of f32, and on a CPU the same numbers.
+    // On a CPU, as the checkpoint stores them: in 16 bits half the memory of f32, and the same numbers.
     let own = gpu_precision(&device);
-    let (weights, activations) = (own.unwrap_or(Precision::Bf16), own.unwrap_or_default());
+    let (weights, activations) =
+        (own.unwrap_or_else(|| checkpoint.precision()), own.unwrap_or_default());
     let options = LoadOptions { weights, activations, quantized: arguments.quantized };
     let mut model = checkpoint.load_with(&device, options)?;
     if let Some(folder) = &arguments.adapter {
@@ -121,6 +121,17 @@ fn run(arguments: Arguments) -> Result<()> {
     }
     show(&text, &mut shown, text.len())?;
     say!("")
+}
+
+/// The standard input up to its end.
+fn typed_prompt() -> Result<String> {
+    let mut stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        eprintln!("the text to go on from; Ctrl-D on a line of its own ends it:");
+    }
+    let mut prompt = String::new();
+    stdin.read_to_string(&mut prompt).context("cannot read the prompt")?;
+    Ok(prompt)
 }
 
 /// How tokens are chosen.

@@ -20,10 +20,10 @@ use nextcart_eval::{
     TemplateModel, audit, audit_model, evaluate, spread,
 };
 use nextcart_examples::{
-    Tuning, ask, check_choice, checkpoint, end, end_on_ctrl_c, example, log, question_file, say,
-    wrapped,
+    Tuning, ask, check_choice, checkpoint, end, end_on_ctrl_c, example, find_device, log,
+    question_file, say, wrapped,
 };
-use nextcart_models::{Llama, find_device};
+use nextcart_models::Llama;
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{SampleBuilder, digest};
 use nextcart_train::SftConfig;

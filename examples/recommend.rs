@@ -16,8 +16,9 @@ use clap::{ArgGroup, Parser};
 use nextcart_adapters::load_peft;
 use nextcart_data::{Catalogue, Contexts, FullCatalogue, Part, Product, Purchase, Question};
 use nextcart_eval::{Predictor, TemplateModel};
-use nextcart_examples::{end_of_output, example, fetching, purchases_template, say, word};
-use nextcart_models::find_device;
+use nextcart_examples::{
+    end_of_output, example, fetching, find_device, purchases_template, say, word,
+};
 use nextcart_prompt::Template;
 use nextcart_text::Error as TextError;
 use nextcart_train::{ModelConfig, RunConfig};
@@ -101,19 +102,23 @@ fn run(arguments: &Arguments) -> Result<()> {
         _ => config.data.template()?,
     };
 
+    let adapter = adapter(arguments)?;
+    let adapter = adapter.map(|folder| Ok::<_, anyhow::Error>((load_peft(&folder)?, folder)));
+    let adapter = adapter.transpose()?; // before a model, which may have to be fetched
     let checkpoint = config.model.open_with_progress(fetching())?;
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let mut model = checkpoint.load_with(&device, config.model.load_options())?;
-    if let Some(folder) = adapter(arguments) {
+    if let Some((adapter, folder)) = &adapter {
         let within = || format!("`{}`", folder.display());
-        model = model.with_peft(&load_peft(&folder)?).with_context(within)?;
+        model = model.with_peft(adapter).with_context(within)?;
     }
     let builder = config.data.builder(&checkpoint, &tokenizer, &template)?;
     let told = shop.told(&template)?;
     let mut predictor =
         TemplateModel::new("model", &model, llama, builder).with_contexts(told.as_ref());
     let mut rank = |history: &[Product]| -> Result<()> {
-        let candidates = candidates.clone().unwrap_or_else(|| shop.others(history));
+        let others = shop.bought.as_ref().map(|all| all.without(history));
+        let candidates = candidates.clone().or(others).unwrap_or_default();
         ensure!(!candidates.is_empty(), "these purchases leave no item to recommend");
         let question = question(history, candidates, config.data.history);
         let scores = predictor.score(&question).map_err(|error| {
@@ -172,9 +177,17 @@ fn read(folder: &Path) -> Result<RunConfig> {
     Ok(RunConfig::read(file)?)
 }
 
-fn adapter(arguments: &Arguments) -> Option<PathBuf> {
-    let of_run = || arguments.run.as_ref().map(|folder| folder.join("adapter"));
-    arguments.adapter.clone().or_else(of_run)
+fn adapter(arguments: &Arguments) -> Result<Option<PathBuf>> {
+    if let (None, Some(run)) = (&arguments.adapter, &arguments.run) {
+        let folder = run.join("adapter");
+        ensure!(
+            folder.exists(),
+            "`{}` is not there: the run leaves it when training has ended; --resume goes on with it",
+            folder.display()
+        );
+        return Ok(Some(folder));
+    }
+    Ok(arguments.adapter.clone())
 }
 
 /// What can be bought.
@@ -182,8 +195,8 @@ struct Shop {
     folder: Option<PathBuf>,
     /// None where any title will do.
     catalogue: Option<Catalogue>,
-    /// Those bought in training.
-    bought: Vec<Product>,
+    /// Those bought in training, where no candidates are given.
+    bought: Option<FullCatalogue>,
 }
 
 impl Shop {
@@ -192,14 +205,14 @@ impl Shop {
         let folder = match (arguments.data.as_deref().or(of_run), &arguments.candidates) {
             (Some(folder), _) => folder,
             (None, Some(_)) => {
-                return Ok(Self { folder: None, catalogue: None, bought: Vec::new() });
+                return Ok(Self { folder: None, catalogue: None, bought: None });
             }
             (None, None) => bail!("expected --candidates, or --data with a catalogue of them"),
         };
         let catalogue = Some(Catalogue::read(folder.join("items.parquet"))?);
         let bought = match arguments.candidates {
-            Some(_) => Vec::new(),
-            None => FullCatalogue::read(folder)?.products().to_vec(),
+            Some(_) => None,
+            None => Some(FullCatalogue::read(folder)?),
         };
         Ok(Self { folder: Some(folder.to_owned()), catalogue, bought })
     }
@@ -262,12 +275,6 @@ impl Shop {
                 second.title
             ),
         }
-    }
-
-    /// All that training bought, but for what the customer has.
-    fn others(&self, history: &[Product]) -> Vec<Product> {
-        let has = |product: &&Product| history.iter().any(|bought| bought.item == product.item);
-        self.bought.iter().filter(|product| !has(product)).cloned().collect()
     }
 }
 

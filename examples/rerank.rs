@@ -25,10 +25,10 @@ use nextcart_eval::{
     classical_rankers, evaluate,
 };
 use nextcart_examples::{
-    SAME_COMMAND, Tuning, ask, checkpoint, compared, dataset, end, end_on_ctrl_c, example, go_on,
-    in_order, log, print, say, wrapped,
+    SAME_COMMAND, Tuning, ask, checkpoint, compared, dataset, end, end_on_ctrl_c, example,
+    find_device, go_on, in_order, log, print, say, wrapped,
 };
-use nextcart_models::{Checkpoint, Llama, LlamaConfig, find_device, score_continuations};
+use nextcart_models::{Checkpoint, Llama, LlamaConfig, score_continuations};
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Sample, SampleBuilder, digest};
 use nextcart_train::{Schedule, SftConfig};
@@ -131,8 +131,10 @@ fn run(arguments: &Arguments) -> Result<()> {
 
     let checkpoint = checkpoint(&arguments.model)?;
     let retriever = retriever(&data, &weighing)?;
-    let weights = retriever.weights().map(|(name, weight)| format!("{name} {weight:.2}"));
-    say!("retriever: {}", weights.collect::<Vec<_>>().join(", "))?;
+    let weights: Vec<_> = retriever.weights().collect();
+    let told = weights.iter().map(|(name, weight)| format!("{name} {weight:.2}"));
+    say!("retriever: {}", told.collect::<Vec<_>>().join(", "))?;
+    let weights = format!("{weights:?}");
     let mut evaluations = vec![evaluate(&mut knn_text(&data, &weighing)?, &test)?];
 
     let device = find_device()?;
@@ -161,7 +163,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let Arguments { history, scale, prior, blocks, learning_rate, .. } = arguments;
     let identity = format!(
-        "{} {history} {scale} {prior} {blocks} {learning_rate} {}",
+        "{} {history} {scale} {prior} {blocks} {learning_rate} {weights} {}",
         checkpoint.fingerprint()?,
         digest(&samples)
     );

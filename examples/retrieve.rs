@@ -24,10 +24,10 @@ use nextcart_eval::{
     classical_rankers, evaluate, full_ranking,
 };
 use nextcart_examples::{
-    Tuning, at_least, checkpoint, compared, dataset, end, end_on_ctrl_c, example, log, print, say,
-    say_rankings, say_scores, wrapped,
+    Tuning, at_least, checkpoint, compared, dataset, end, end_on_ctrl_c, example, find_device, log,
+    print, say, say_rankings, say_scores, wrapped,
 };
-use nextcart_models::{Llama, LlamaConfig, embed_texts_with, find_device};
+use nextcart_models::{Llama, LlamaConfig, embed_texts_with};
 use nextcart_text::{ContrastOptions, Sample, Tokenizer};
 use nextcart_train::{Schedule, SftConfig};
 

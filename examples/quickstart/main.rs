@@ -25,9 +25,9 @@ use nextcart_eval::{
     PunctuationRule, Report, TrainingFacts, audit_model, audit_with, baselines, evaluate_each,
 };
 use nextcart_examples::{
-    check_files, end, end_on_ctrl_c, example, in_colour, log, next, say, word, wrapped,
+    check_files, end, end_on_ctrl_c, example, find_device, in_colour, log, next, say, word, wrapped,
 };
-use nextcart_models::{find_device, save_adapter};
+use nextcart_models::save_adapter;
 use nextcart_prompt::{Template, Wrapper};
 use nextcart_text::{Built, Lengths, Sample, Tokenizer, diagnose};
 use nextcart_train::SftConfig;
@@ -215,6 +215,8 @@ fn check(arguments: &Arguments) -> Result<()> {
     // The small model is pre-trained and tuned again in minutes.
     let is_small = arguments.out.join("checkpoints/pre-training").is_dir();
     let may_replace = arguments.overwrite || (arguments.model.is_none() && is_small);
+    // With --resume, a run goes on with the base that it began with.
+    let goes_on = if arguments.model.is_some() && !is_small { "--resume goes on, " } else { "" };
     for (name, known) in REPLACED {
         let folder = arguments.out.join(name);
         if !folder.exists() {
@@ -230,7 +232,7 @@ fn check(arguments: &Arguments) -> Result<()> {
             );
             ensure!(
                 may_replace,
-                "`{}` is there: --resume goes on, --overwrite replaces it, or name another --out",
+                "`{}` is there: {goes_on}--overwrite replaces it, or name another --out",
                 folder.display()
             );
         }

@@ -72,6 +72,9 @@ fn about_data(error: &nextcart_data::Error) -> Option<String> {
         {
             Some("`prepare` writes it, last of all but the manifest".to_owned())
         }
+        Error::NoQuestions { part, in_part, short, cold, repeated, few, .. } => {
+            Some(about_no_questions(part, *in_part, [*short, *cold, *repeated, *few]))
+        }
         Error::TooFewUsers { .. }
         | Error::Option { .. }
         | Error::EmptyCore { .. }
@@ -84,6 +87,25 @@ fn about_data(error: &nextcart_data::Error) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What lets a part have a question: it goes by what took most of its purchases away.
+fn about_no_questions(
+    part: &str,
+    purchases: u64,
+    [short, cold, repeated, few]: [u64; 4],
+) -> String {
+    if purchases == 0 {
+        return format!("`--split leave_one_out` gives {part} a purchase of each customer");
+    }
+    let ways = [
+        (short, "ask less of a history with --min-history"),
+        (cold, "keep such targets with --keep-cold-targets"),
+        (repeated, "keep purchases of one item by one customer with --repeats"),
+        (few, "ask for fewer with --candidates"),
+    ];
+    let most = ways.iter().max_by_key(|(dropped, _)| *dropped).expect("there are four");
+    most.1.to_owned()
 }
 
 fn about_training(error: &nextcart_train::Error) -> Option<&'static str> {
@@ -125,6 +147,34 @@ mod tests {
         ] {
             let told = told(&anyhow::Error::new(error).context("model `x`"));
             assert!(told.contains(way_out), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_part_without_questions_ends_with_the_flag_that_gives_it_some() {
+        let told_of = |in_part: u64, [short, cold, repeated, few]: [u64; 4]| {
+            let (users, interactions, min_history) = (9, 30, 2);
+            told(&anyhow::Error::new(nextcart_data::Error::NoQuestions {
+                part: "train",
+                users,
+                interactions,
+                in_part,
+                min_history,
+                short,
+                cold,
+                repeated,
+                few,
+            }))
+        };
+        for (in_part, dropped, flag) in [
+            (0, [0; 4], "`--split leave_one_out` gives train"),
+            (7, [4, 1, 1, 1], "; ask less of a history with --min-history"),
+            (7, [1, 4, 1, 1], "--keep-cold-targets"),
+            (7, [1, 1, 4, 1], "--repeats"),
+            (7, [1, 1, 1, 4], "--candidates"),
+        ] {
+            let told = told_of(in_part, dropped);
+            assert!(told.contains(flag), "{told}");
         }
     }
 }

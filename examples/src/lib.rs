@@ -1,10 +1,11 @@
-//! What the examples have in common: how a program says something and how wide, opens a model and shows its download,
-//! asks what leaves a choice or of a whole catalogue, makes samples of what a run learns, tunes, compares, stops at Ctrl-C
-//! and ends.
+//! What the examples have in common: how a program says something and how wide, finds its device, opens a model and shows
+//! its download, asks what leaves a choice or of a whole catalogue, makes samples of what a run learns, tunes, compares,
+//! stops at Ctrl-C and ends.
 
 mod advice;
 mod ask;
 mod compare;
+mod device;
 mod run;
 mod samples;
 mod scores;
@@ -29,6 +30,7 @@ pub use ask::{
     question_file, template,
 };
 pub use compare::compared;
+pub use device::find_device;
 pub use run::{check_data, check_files, check_run, planned, report};
 pub use samples::RunSamples;
 pub use scores::{

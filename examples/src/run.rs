@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::Device;
 use indicatif::ProgressBar;
+use nextcart_adapters::ADAPTER_WEIGHTS;
 use nextcart_eval::{Assessment, Error, Evaluation, Report, ScoreTable};
 use nextcart_train::{DeviceFacts, Planner, RunConfig};
+use sha2::{Digest, Sha256};
 
 use crate::{in_order, next, say, word, wrapped};
 
@@ -77,13 +79,15 @@ pub fn planned(
     Ok(plan.is_some())
 }
 
-/// Asks the finished model and what is set beside it, writes the report, and says what came of the run, where it lies and
-/// what to do with it.
+/// Asks the finished model, whose adapter has been saved, and what is set beside it, writes the report, and says what came
+/// of the run, where it lies and what to do with it.
 ///
 /// # Errors
-/// Those of [`Assessment::write`], and at Ctrl-C.
+/// Those of [`Assessment::write`], at Ctrl-C, and if the adapter cannot be read.
 pub fn report(all: &Assessment<'_>, config: &RunConfig, report: Report<'_>) -> Result<()> {
-    let (out, identity) = (config.output.as_path(), format!("{config:?}"));
+    let (out, data) = (config.output.as_path(), &config.data);
+    let asked = (&data.template, &data.wrapper, data.history, data.max_tokens);
+    let identity = format!("{} {asked:?}", sha256(&out.join("adapter").join(ADAPTER_WEIGHTS))?);
     let bar = ProgressBar::new_spinner();
     let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
     let assessed = in_order(|stop| all.write(out, &identity, report, stop, tell));
@@ -98,4 +102,10 @@ pub fn report(all: &Assessment<'_>, config: &RunConfig, report: Report<'_>) -> R
     say!("merged model: {}", out.join("merged").display())?;
     say!("report: {}", assessed.files.html.display())?;
     next(format_args!("recommend -- --run {}", word(out)))
+}
+
+/// The hash of a file, in hexadecimal digits.
+fn sha256(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -66,6 +66,7 @@ fn what_is_out_of_range_or_not_there_is_named() {
     fails(&["--temperature", "nan"], &["--temperature", "NaN"]);
     fails(&["--temperature", "1", "--top-p", "1.5"], &["--top-p", "1.5"]);
     fails(&["--temperature", "1", "--top-k", "0"], &["--top-k", "at least 1"]);
+    fails(&["--stop", ""], &["--stop: expected a text"]);
     fails(&["--adapter", "data"], &["data/adapter_config.json"]);
     fails(&["--chat"], &["chat_template"]);
     let nowhere = ["--model", "./nowhere", "--prompt", "Tea"];

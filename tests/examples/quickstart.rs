@@ -86,13 +86,14 @@ fn a_short_run_leaves_base_adapter_and_report_and_refuses_what_does_not_fit() {
 
     // With a model, what lies in the folder may have taken hours.
     let again = [&short("out of it", "1")[..], &model].concat();
-    let refused = ["`out of it/adapter` is there", "--resume", "--overwrite", "another --out"];
+    let refused = ["`out of it/adapter` is there: --overwrite replaces it, or name another --out"];
     check_fails("quickstart", folder.path(), &again, &refused);
     fs::remove_dir_all(out.join("adapter")).unwrap();
     check_fails("quickstart", folder.path(), &again, &["`out of it/checkpoints` is there"]);
     // A run that reads its base from the folder it writes to keeps it.
     let run = check("quickstart", folder.path(), &[&again[..], &["--overwrite"]].concat());
     assert!(run.success && base.join("model.safetensors").is_file(), "{}", run.stderr);
+    check_fails("quickstart", folder.path(), &again, &["is there: --resume goes on, --overwrite"]);
     // A run without a model does not replace it either.
     check_fails("quickstart", folder.path(), &short("out of it", "1"), &refused);
     // And none removes what the quickstart did not make.

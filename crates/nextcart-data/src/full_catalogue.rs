@@ -41,6 +41,16 @@ impl FullCatalogue {
         &self.products
     }
 
+    /// What can be recommended after these purchases: the items but for those that bear a title of theirs; of items with
+    /// the same title, the first by its id.
+    #[must_use]
+    pub fn without(&self, bought: &[Product]) -> Vec<Product> {
+        let mut known: HashSet<String> =
+            bought.iter().map(|product| title_key(&product.title)).collect();
+        let others = self.products.iter();
+        others.filter(|product| known.insert(title_key(&product.title))).cloned().collect()
+    }
+
     /// The question with all items as candidates, the target in its place among them, but for those that
     /// it excludes and those that bear the title of one of these or of the target; of items with the same title, the first
     /// by its id.

@@ -368,5 +368,26 @@ fn halves_are_rounded_and_named() {
         let differences = whole.iter().zip(logits_of(folder.path())).map(|(a, b)| (a - b).abs());
         let worst = differences.fold(0.0, f32::max);
         assert!(worst > 0.0 && worst < bound, "{name}: {worst}");
+        assert_eq!(Checkpoint::open(folder.path()).unwrap().precision(), format);
     }
+}
+
+#[test]
+fn a_checkpoint_of_two_formats_needs_the_wider_one() {
+    let folder = saved();
+    let precision = || Checkpoint::open(folder.path()).unwrap().precision();
+    assert_eq!(precision(), Precision::F32);
+    let model = config().init(4, &Device::flex());
+    let options = SaveOptions { format: Precision::Bf16, ..SaveOptions::default() };
+    save_checkpoint_with(folder.path(), &model, &config(), None, &options).unwrap();
+    assert_eq!(precision(), Precision::Bf16);
+
+    let path = folder.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let mut tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+    let gain = vec![0_u8; 4 * config().d_model];
+    let norm = tensors.iter_mut().find(|(name, _)| name == "model.norm.weight").unwrap();
+    norm.1 = TensorView::new(Dtype::F32, vec![config().d_model], &gain).unwrap();
+    safetensors::serialize_to_file(tensors, None, &path).unwrap();
+    assert_eq!(precision(), Precision::F32);
 }

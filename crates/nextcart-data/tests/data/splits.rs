@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use nextcart_data::{
-    Dataset, Distractors, Error, FullCatalogue, Part, PrepareOptions, Repeats, Resources,
+    Dataset, Distractors, Error, FullCatalogue, Part, PrepareOptions, Product, Repeats, Resources,
     SplitMethod, prepare, prepare_until,
     synthetic::{Bulk, Corpus, SyntheticConfig},
     title_key,
@@ -388,6 +388,18 @@ fn the_whole_catalogue_offers_no_title_twice_and_none_that_the_user_has() {
             assert!(!owned.contains(&product.title.to_lowercase()), "{}", question.id);
         }
     }
+
+    let titles = |products: &[Product]| -> Vec<String> {
+        products.iter().map(|product| product.title.to_lowercase()).collect()
+    };
+    let all = titles(&catalogue.without(&[]));
+    let distinct: HashSet<&String> = all.iter().collect();
+    assert!(distinct.len() == all.len() && all.len() < catalogue.products().len());
+    let bought = &catalogue.products()[..3];
+    let left = titles(&catalogue.without(bought));
+    let gone: HashSet<String> = titles(bought).into_iter().collect();
+    assert_eq!(left.len(), all.len() - gone.len());
+    assert!(left.iter().all(|title| !gone.contains(title)));
 }
 
 #[test]

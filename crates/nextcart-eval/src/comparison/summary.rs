@@ -44,7 +44,7 @@ pub struct RunSummary {
     pub trainable: Option<u64>,
     /// Wall-clock time of all optimiser steps.
     pub training_seconds: Option<f64>,
-    /// The most memory that training held, in bytes.
+    /// The most memory that training held, in bytes: on a GPU, of the GPU.
     pub peak_bytes: Option<u64>,
     /// Mean time to answer a question.
     pub answer_seconds: f64,

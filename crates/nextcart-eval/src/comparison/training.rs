@@ -40,6 +40,7 @@ enum Line {
     Step {
         seconds: f64,
         peak_bytes: Option<u64>,
+        device_bytes: Option<u64>,
     },
     #[serde(other)]
     Other,
@@ -90,7 +91,7 @@ fn training_folder(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(if runs.len() == 1 { runs.pop() } else { None })
 }
 
-/// Time of all steps, and the most memory of any.
+/// Time of all steps, and the most memory of any: the device's own where it has some.
 fn steps(path: &Path) -> Result<(Option<f64>, Option<u64>)> {
     let text = read(path)?;
     let (mut seconds, mut peak) = (None, None);
@@ -102,9 +103,9 @@ fn steps(path: &Path) -> Result<(Option<f64>, Option<u64>)> {
             expected: "JSON with a `kind`, and of a step the `seconds`",
             found: format!("`{}`", line.chars().take(SHOWN).collect::<String>()),
         })?;
-        if let Line::Step { seconds: step, peak_bytes } = noted {
+        if let Line::Step { seconds: step, peak_bytes, device_bytes } = noted {
             *seconds.get_or_insert(0.0) += step;
-            peak = peak.max(peak_bytes);
+            peak = peak.max(device_bytes.or(peak_bytes));
         }
     }
     Ok((seconds, peak))

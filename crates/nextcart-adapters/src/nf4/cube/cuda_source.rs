@@ -57,7 +57,7 @@ fn sources<F: Float + CubeElement>(client: &Client, tensor: &CubeTensor) -> Vec<
         buffer(),
     );
     let mut found = vec![(name("unpack"), source(&unpack))];
-    for rows in [1, FEW] {
+    for rows in 1..=FEW {
         let (properties, target) = shared();
         let few_rows = kernels::few_rows::create_dummy_kernel::<F>(
             properties,
