@@ -79,7 +79,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let model = model(folder)?;
+    let model = model(arguments, folder)?;
     let tokenizer = Tokenizer::from_file(&file, eos(arguments, folder, model.as_ref())?)?;
     let of_model = || model.as_ref().map_or(2048, |model| model.max_position_embeddings);
     let max_tokens = arguments.max_tokens.unwrap_or_else(of_model);
@@ -178,16 +178,21 @@ fn questions(arguments: &Arguments) -> Result<Vec<Question>> {
 fn kind(error: &Error) -> &'static str {
     match error {
         Error::TooLong { .. } => {
-            "too long even with the latest purchase alone: training refuses it; raise `data.max_tokens`"
+            "too long even with the latest purchase alone: training refuses it; prepare with fewer \
+             --candidates, or drop the question"
         }
         _ => "the answer is empty: training refuses it; drop the question",
     }
 }
 
-/// The model beside the tokenizer, where there is one.
-fn model(folder: &Path) -> Result<Option<LlamaConfig>> {
+/// The model beside the tokenizer, where there is one; one that cannot be read is none where --eos does without it.
+fn model(arguments: &Arguments, folder: &Path) -> Result<Option<LlamaConfig>> {
     let config = folder.join("config.json");
-    Ok(config.is_file().then(|| LlamaConfig::from_file(&config)).transpose()?)
+    let found = config.is_file().then(|| LlamaConfig::from_file(&config));
+    match arguments.eos {
+        Some(_) => Ok(found.and_then(Result::ok)),
+        None => Ok(found.transpose()?),
+    }
 }
 
 /// The token that ends a text: as asked for, or as the checkpoint's config has it.

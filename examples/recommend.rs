@@ -80,6 +80,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let device = find_device()?;
     let config = config(arguments, &device)?;
+    let adapter = adapter(arguments)?;
+    let adapter = adapter.map(|folder| Ok::<_, anyhow::Error>((load_peft(&folder)?, folder)));
+    let adapter = adapter.transpose()?; // before what is typed, and a model that may have to be fetched
     let shop = Shop::open(arguments, &config)?;
     let history = arguments.history.as_deref().map(|file| shop.read(file)).transpose()?;
     let candidates = arguments.candidates.as_deref().map(|file| shop.read(file)).transpose()?;
@@ -102,9 +105,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         _ => config.data.template()?,
     };
 
-    let adapter = adapter(arguments)?;
-    let adapter = adapter.map(|folder| Ok::<_, anyhow::Error>((load_peft(&folder)?, folder)));
-    let adapter = adapter.transpose()?; // before a model, which may have to be fetched
     let checkpoint = config.model.open_with_progress(fetching())?;
     let (llama, tokenizer) = (checkpoint.config(), checkpoint.tokenizer()?);
     let mut model = checkpoint.load_with(&device, config.model.load_options())?;
@@ -182,7 +182,7 @@ fn adapter(arguments: &Arguments) -> Result<Option<PathBuf>> {
         let folder = run.join("adapter");
         ensure!(
             folder.exists(),
-            "`{}` is not there: the run leaves it when training has ended; --resume goes on with it",
+            "`{}` is not there: a run leaves it when training has ended; what began the run goes on with --resume",
             folder.display()
         );
         return Ok(Some(folder));

@@ -216,7 +216,9 @@ fn check(arguments: &Arguments) -> Result<()> {
     let is_small = arguments.out.join("checkpoints/pre-training").is_dir();
     let may_replace = arguments.overwrite || (arguments.model.is_none() && is_small);
     // With --resume, a run goes on with the base that it began with.
-    let goes_on = if arguments.model.is_some() && !is_small { "--resume goes on, " } else { "" };
+    let can_go_on =
+        arguments.model.is_some() && !is_small && arguments.out.join("checkpoints").is_dir();
+    let goes_on = if can_go_on { "--resume goes on, " } else { "" };
     for (name, known) in REPLACED {
         let folder = arguments.out.join(name);
         if !folder.exists() {

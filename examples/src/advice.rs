@@ -89,23 +89,28 @@ fn about_data(error: &nextcart_data::Error) -> Option<String> {
     }
 }
 
-/// What lets a part have a question: it goes by what took most of its purchases away.
+/// What lets a part have a question. What was dropped was counted in all parts, but for training's own targets with too
+/// short a history, which are those that nothing else took away; and no item that training asks for is new to it.
 fn about_no_questions(
     part: &str,
     purchases: u64,
     [short, cold, repeated, few]: [u64; 4],
 ) -> String {
-    if purchases == 0 {
-        return format!("`--split leave_one_out` gives {part} a purchase of each customer");
-    }
+    let (short, cold) = match part {
+        "train" => (purchases.saturating_sub(repeated + few), 0),
+        _ => (short, cold),
+    };
     let ways = [
-        (short, "ask less of a history with --min-history"),
-        (cold, "keep such targets with --keep-cold-targets"),
-        (repeated, "keep purchases of one item by one customer with --repeats"),
-        (few, "ask for fewer with --candidates"),
+        (cold, "--keep-cold-targets"),
+        (repeated, "--repeats"),
+        (few, "--candidates"),
+        (short, "--min-history"), // also where nothing was counted
     ];
-    let most = ways.iter().max_by_key(|(dropped, _)| *dropped).expect("there are four");
-    most.1.to_owned()
+    let flag = match purchases {
+        0 => "--split, of which leave_one_out gives each customer's purchases to all parts",
+        _ => ways.iter().max_by_key(|(dropped, _)| *dropped).expect("there are four").1,
+    };
+    format!("flags of `prepare`: {flag}")
 }
 
 fn about_training(error: &nextcart_train::Error) -> Option<&'static str> {
@@ -152,10 +157,10 @@ mod tests {
 
     #[test]
     fn a_part_without_questions_ends_with_the_flag_that_gives_it_some() {
-        let told_of = |in_part: u64, [short, cold, repeated, few]: [u64; 4]| {
+        let told_of = |part, in_part: u64, [short, cold, repeated, few]: [u64; 4]| {
             let (users, interactions, min_history) = (9, 30, 2);
             told(&anyhow::Error::new(nextcart_data::Error::NoQuestions {
-                part: "train",
+                part,
                 users,
                 interactions,
                 in_part,
@@ -166,14 +171,17 @@ mod tests {
                 few,
             }))
         };
-        for (in_part, dropped, flag) in [
-            (0, [0; 4], "`--split leave_one_out` gives train"),
-            (7, [4, 1, 1, 1], "; ask less of a history with --min-history"),
-            (7, [1, 4, 1, 1], "--keep-cold-targets"),
-            (7, [1, 1, 4, 1], "--repeats"),
-            (7, [1, 1, 1, 4], "--candidates"),
+        for (part, in_part, dropped, flag) in [
+            ("test", 0, [0; 4], "; flags of `prepare`: --split, of which leave_one_out"),
+            ("test", 7, [4, 1, 1, 1], "; flags of `prepare`: --min-history"),
+            ("test", 7, [1, 4, 1, 1], "--keep-cold-targets"),
+            ("test", 7, [1, 1, 4, 1], "--repeats"),
+            ("test", 7, [1, 1, 1, 4], "--candidates"),
+            ("train", 200, [0; 4], "--min-history"),
+            ("train", 200, [0, 90, 0, 0], "--min-history"),
+            ("train", 7, [0, 0, 7, 0], "--repeats"),
         ] {
-            let told = told_of(in_part, dropped);
+            let told = told_of(part, in_part, dropped);
             assert!(told.contains(flag), "{told}");
         }
     }

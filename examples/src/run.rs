@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{in_order, next, say, word, wrapped};
 
+/// What a prepared folder has.
+const MANIFEST: &str = "manifest.json";
+
 /// An error for a run that would write over what was found of another, or has nothing to go on from.
 ///
 /// # Errors
@@ -39,7 +42,7 @@ pub fn check_run(found: Option<&Path>, output: &Path, plan: bool, resume: bool) 
 /// Then.
 pub fn check_data(reviews: &[PathBuf], meta: &[PathBuf], folder: &Path) -> Result<()> {
     ensure!(
-        !reviews.is_empty() || folder.join("manifest.json").is_file(),
+        !reviews.is_empty() || folder.join(MANIFEST).is_file(),
         "`{}` holds no prepared data: --reviews and --meta name files to prepare into it; for a folder that `prepare` \
          wrote elsewhere, set `folder` below `[data]`",
         folder.display()
@@ -80,14 +83,15 @@ pub fn planned(
 }
 
 /// Asks the finished model, whose adapter has been saved, and what is set beside it, writes the report, and says what came
-/// of the run, where it lies and what to do with it.
+/// of the run, where it lies and what to do with it. Answers are kept by the adapter, the prompts and the data.
 ///
 /// # Errors
-/// Those of [`Assessment::write`], at Ctrl-C, and if the adapter cannot be read.
+/// Those of [`Assessment::write`], at Ctrl-C, and if the adapter or the data's manifest cannot be read.
 pub fn report(all: &Assessment<'_>, config: &RunConfig, report: Report<'_>) -> Result<()> {
     let (out, data) = (config.output.as_path(), &config.data);
     let asked = (&data.template, &data.wrapper, data.history, data.max_tokens);
-    let identity = format!("{} {asked:?}", sha256(&out.join("adapter").join(ADAPTER_WEIGHTS))?);
+    let adapter = sha256(&out.join("adapter").join(ADAPTER_WEIGHTS))?;
+    let identity = format!("{adapter} {asked:?} {}", sha256(&data.folder.join(MANIFEST))?);
     let bar = ProgressBar::new_spinner();
     let tell = |name: &str, n, of| bar.set_message(format!("{name}: {n} of {of} questions"));
     let assessed = in_order(|stop| all.write(out, &identity, report, stop, tell));

@@ -175,7 +175,7 @@ fn what_cannot_be_ranked_is_refused_by_file_and_line() {
     fails(&["--run", "nowhere"], &["`nowhere/run.toml` is not there", "finetune", others]);
     fs::create_dir(here.join("begun")).unwrap();
     fs::copy(here.join("out/run.toml"), here.join("begun/run.toml")).unwrap();
-    let begun = ["`begun/adapter` is not there", "training has ended", "--resume"];
+    let begun = ["`begun/adapter` is not there", "training has ended", "with --resume"];
     fails(&["--run", "begun"], &begun);
     let nobody = super::check("recommend", here, &["--data", "data"]);
     assert!(nobody.stderr.contains("--run <RUN>|--model <MODEL>"), "{}", nobody.stderr);

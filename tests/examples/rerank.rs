@@ -70,3 +70,17 @@ fn a_folder_without_data_or_a_model_is_refused() {
     let expected = ["--model: expected the folder of a checkpoint, or an id", "`nowhere`"];
     check_fails("rerank", folder.path(), &arguments, &expected);
 }
+
+#[test]
+fn answers_that_came_of_another_retriever_are_refused() {
+    let folder = prepared();
+    let untuned = |weighing| {
+        let sizes = ["--weighing", weighing, "--train", "0", "--test", "12", "--twins", "6"];
+        [&["data", "--model", "base", "--out", "out"], &sizes[..]].concat()
+    };
+    let told = check_succeeds("rerank", folder.path(), &untuned("20"));
+    assert_eq!(check_succeeds("rerank", folder.path(), &untuned("20")), told);
+    let other = super::check("rerank", folder.path(), &untuned("10"));
+    let is_refused = other.stderr.contains("evaluation.json` is of another evaluation");
+    assert!(!other.success && is_refused, "{}", other.stderr);
+}

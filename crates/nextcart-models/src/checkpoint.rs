@@ -108,12 +108,15 @@ impl Checkpoint {
         tensors.iter().any(|(name, shape)| self.is_packed(name, shape))
     }
 
-    /// The format in which weights are held without rounding or waste: that of the tensors that are not packed where they
-    /// share one, else f32; f32 too if it was opened without the weights.
+    /// The format of [`LoadOptions::weights`](crate::LoadOptions::weights) that neither rounds nor wastes: that of the
+    /// matrices that are not packed where they share one, else f32; f32 too if it was opened without the weights.
     #[must_use]
     pub fn precision(&self) -> Precision {
         let tensors = names::tensors(&self.config);
-        let plain = tensors.iter().filter(|(name, shape)| !self.is_packed(name, shape));
+        let is_plain = |(name, shape): &&(String, Vec<usize>)| {
+            shape.len() == 2 && !self.is_packed(name, shape)
+        };
+        let plain = tensors.iter().filter(is_plain);
         let mut formats =
             plain.filter_map(|(name, _)| Precision::of(self.file(name)?.info(name)?.dtype));
         let first = formats.next().unwrap_or_default();

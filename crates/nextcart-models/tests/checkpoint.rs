@@ -373,7 +373,7 @@ fn halves_are_rounded_and_named() {
 }
 
 #[test]
-fn a_checkpoint_of_two_formats_needs_the_wider_one() {
+fn the_matrices_of_a_checkpoint_say_how_wide_weights_must_be() {
     let folder = saved();
     let precision = || Checkpoint::open(folder.path()).unwrap().precision();
     assert_eq!(precision(), Precision::F32);
@@ -382,12 +382,18 @@ fn a_checkpoint_of_two_formats_needs_the_wider_one() {
     save_checkpoint_with(folder.path(), &model, &config(), None, &options).unwrap();
     assert_eq!(precision(), Precision::Bf16);
 
-    let path = folder.path().join("model.safetensors");
-    let bytes = fs::read(&path).unwrap();
-    let mut tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
-    let gain = vec![0_u8; 4 * config().d_model];
-    let norm = tensors.iter_mut().find(|(name, _)| name == "model.norm.weight").unwrap();
-    norm.1 = TensorView::new(Dtype::F32, vec![config().d_model], &gain).unwrap();
-    safetensors::serialize_to_file(tensors, None, &path).unwrap();
-    assert_eq!(precision(), Precision::F32);
+    // Norms are in f32 whatever they were stored in; of matrices, one decides.
+    for (name, shape, expected) in [
+        ("model.norm.weight", vec![config().d_model], Precision::Bf16),
+        ("model.embed_tokens.weight", vec![VOCAB, config().d_model], Precision::F32),
+    ] {
+        let path = folder.path().join("model.safetensors");
+        let bytes = fs::read(&path).unwrap();
+        let mut tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+        let zeros = vec![0_u8; 4 * shape.iter().product::<usize>()];
+        let tensor = tensors.iter_mut().find(|(known, _)| known == name).unwrap();
+        tensor.1 = TensorView::new(Dtype::F32, shape, &zeros).unwrap();
+        safetensors::serialize_to_file(tensors, None, &path).unwrap();
+        assert_eq!(precision(), expected, "{name}");
+    }
 }

@@ -83,10 +83,12 @@ fn a_run_is_read_back_with_what_it_cost() {
     assert_eq!(found.seconds_per_point(), Some(6.0 / 50.0));
     // On a GPU, what the GPU had.
     let log = path.join("checkpoints/fine-tuning/metrics.jsonl");
-    let step = json!({"kind": "step", "seconds": 0.0, "peak_bytes": 1, "device_bytes": 950});
-    fs::write(&log, format!("{}{step}\n", fs::read_to_string(&log).unwrap())).unwrap();
-    let found = RunSummary::read(&path).unwrap();
-    assert_eq!(found.peak_bytes, Some(950));
+    let on_cpu = fs::read_to_string(&log).unwrap();
+    let step =
+        |gpu: u64| json!({"kind": "step", "seconds": 3.0, "peak_bytes": 9000, "device_bytes": gpu});
+    fs::write(&log, format!("{}\n{}\n", step(950), step(940))).unwrap();
+    assert_eq!(RunSummary::read(&path).unwrap().peak_bytes, Some(950));
+    fs::write(&log, on_cpu).unwrap();
     // Other programs train in a folder `run`.
     fs::rename(path.join("checkpoints/fine-tuning"), path.join("run")).unwrap();
     assert_eq!(RunSummary::read(&path).unwrap(), found);
