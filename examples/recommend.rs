@@ -80,9 +80,11 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let device = find_device()?;
     let config = config(arguments, &device)?;
-    let adapter = adapter(arguments)?;
-    let adapter = adapter.map(|folder| Ok::<_, anyhow::Error>((load_peft(&folder)?, folder)));
-    let adapter = adapter.transpose()?; // before what is typed, and a model that may have to be fetched
+    // Before what is typed, and a model that may have to be fetched.
+    let adapter = match adapter(arguments)? {
+        Some(folder) => Some((load_peft(&folder)?, folder)),
+        None => None,
+    };
     let shop = Shop::open(arguments, &config)?;
     let history = arguments.history.as_deref().map(|file| shop.read(file)).transpose()?;
     let candidates = arguments.candidates.as_deref().map(|file| shop.read(file)).transpose()?;

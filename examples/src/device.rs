@@ -53,6 +53,7 @@ mod tests {
             advice("An IO error happened: out of device memory allocating 8 bytes"),
             Some(FULL)
         );
+        assert_eq!(advice("wgpu error: Out of Memory"), Some(FULL));
         assert_eq!(advice("index out of bounds: the len is 3 but the index is 3"), None);
     }
 }

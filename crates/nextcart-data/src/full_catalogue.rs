@@ -45,10 +45,7 @@ impl FullCatalogue {
     /// the same title, the first by its id.
     #[must_use]
     pub fn without(&self, bought: &[Product]) -> Vec<Product> {
-        let mut known: HashSet<String> =
-            bought.iter().map(|product| title_key(&product.title)).collect();
-        let others = self.products.iter();
-        others.filter(|product| known.insert(title_key(&product.title))).cloned().collect()
+        self.others(bought.iter().map(|product| title_key(&product.title)).collect())
     }
 
     /// The question with all items as candidates, the target in its place among them, but for those that
@@ -57,19 +54,19 @@ impl FullCatalogue {
     #[must_use]
     pub fn expand(&self, question: &Question) -> Question {
         let target = question.target();
-        let excluded: HashSet<&str> = question.excluded.iter().map(String::as_str).collect();
+        let excluded = question.excluded.iter();
         let mut known: HashSet<String> =
-            excluded.iter().filter_map(|item| self.titles.get(*item)).cloned().collect();
+            excluded.filter_map(|item| self.titles.get(item)).cloned().collect();
         known.insert(title_key(&target.title));
-        let mut candidates: Vec<Product> = self
-            .products
-            .iter()
-            .filter(|product| !excluded.contains(&*product.item))
-            .filter(|product| known.insert(title_key(&product.title)))
-            .cloned()
-            .collect();
+        let mut candidates = self.others(known);
         let answer = candidates.partition_point(|product| product.item < target.item);
         candidates.insert(answer, target.clone());
         Question { candidates, answer, excluded: Vec::new(), ..question.clone() }
+    }
+
+    /// The items whose titles are not known yet, each title once.
+    fn others(&self, mut known: HashSet<String>) -> Vec<Product> {
+        let others = self.products.iter();
+        others.filter(|product| known.insert(title_key(&product.title))).cloned().collect()
     }
 }
